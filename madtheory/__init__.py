@@ -1,0 +1,25 @@
+"""Theory and simulation of self-consuming ("autophagous") generative loops."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+from . import data, metrics, regimes, theory, types
+from ._loop import Loop, Snapshot, iterate, start, step
+from ._simulate import simulate
+from .models import Gaussian
+
+__all__ = [
+    "Gaussian",
+    "Loop",
+    "Snapshot",
+    "data",
+    "iterate",
+    "metrics",
+    "regimes",
+    "simulate",
+    "start",
+    "step",
+    "theory",
+    "types",
+]

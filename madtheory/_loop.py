@@ -1,0 +1,250 @@
+"""The autophagous loop: the only file that knows what a generation is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from madtheory import data
+from madtheory._validation import check_bias, check_choice, check_size
+from madtheory.regimes import Regime
+from madtheory.types import RandomState
+
+__all__ = ["METHODS", "Loop", "Snapshot", "Streams", "iterate", "start", "statistics_obstacle", "step"]
+
+METHODS = ("statistics", "samples")
+_ROLES = ("initial", "real", "source", "synthetic", "subsample", "fit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """What happens in an autophagous loop; how it is computed is a separate question.
+
+    Attributes
+    ----------
+    real : Source or array, shape (m, d)
+        The reference distribution: anything with ``sample``; an array stands for the uniform law on its rows.
+    model : GenerativeModel
+        Template that every generation is fitted from.
+    regime : Regime
+        Which data each generation is trained on.
+    bias : float, optional
+        Sampling bias, MAD's lambda: 1 is unbiased. ``None`` is the model's own default sampling.
+    warm_start : bool
+        Fit each generation from the previous model instead of from the template.
+    """
+
+    real: Any
+    model: Any
+    regime: Regime
+    bias: float | None = None
+    warm_start: bool = False
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.real, "sample"):
+            object.__setattr__(self, "real", data.Empirical(self.real))
+        if not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
+            raise TypeError(f"model={self.model!r} has no fit and sample; see madtheory.types.GenerativeModel.")
+        if not isinstance(self.regime, Regime):
+            raise TypeError(f"regime={self.regime!r} is not a Regime; use for example regimes.replace(n=100).")
+        if self.bias is not None:
+            object.__setattr__(self, "bias", check_bias(self.bias))
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Random streams by address: a draw depends on seed, block, generation and role, and on nothing else."""
+
+    entropy: int
+    block: int = 0
+
+    @classmethod
+    def of(cls, rng: RandomState) -> Streams:
+        """Streams from a seed, a `SeedSequence`, a `Generator` (which is advanced) or fresh entropy."""
+        if isinstance(rng, np.random.Generator):
+            return cls(int.from_bytes(rng.bytes(16), "little"))
+        sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+        if isinstance(sequence.entropy, int) and not sequence.spawn_key:
+            return cls(sequence.entropy)
+        return cls(int.from_bytes(sequence.generate_state(4).tobytes(), "little"))
+
+    def __call__(self, generation: int, role: str) -> np.random.Generator:
+        """The generator of one role in one generation."""
+        key = (self.block, generation, _ROLES.index(role))
+        return np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=key))
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One generation of a loop: a value, from which the loop can be continued.
+
+    Attributes
+    ----------
+    generation : int
+        1 is the model trained on real data only.
+    model : GenerativeModel
+        The fitted model.
+    training_set : points, Weighted or Moments
+        What `model` was fitted to.
+    initial : points or Moments, optional
+        The real data of generation 1, kept where the regime uses them again.
+    synthetic : tuple
+        The retained synthetic batches, oldest first.
+    models : tuple
+        The last `memory` models, oldest first.
+    real : Source
+        The reference distribution.
+    method : str
+        ``"statistics"`` or ``"samples"``.
+    replicates : tuple of int
+        The leading axes: ``()`` or ``(replicates,)``.
+    streams : Streams
+        Where the randomness comes from.
+    """
+
+    generation: int
+    model: Any
+    training_set: Any
+    initial: Any
+    synthetic: tuple[Any, ...]
+    models: tuple[Any, ...]
+    real: Any
+    method: str
+    replicates: tuple[int, ...]
+    streams: Streams
+
+
+def statistics_obstacle(loop: Loop) -> str | None:
+    """Why ``method="statistics"`` is impossible for a loop; ``None`` if it is possible."""
+    for role in ("model", "real"):
+        if not hasattr(getattr(loop, role), "sample_statistic"):
+            return f"{role} {type(getattr(loop, role)).__name__} has no sample_statistic"
+    if loop.regime.budget is not None and (loop.regime.reuses_points or loop.regime.replacement):
+        return (
+            f"regime {loop.regime.name!r} picks individual points from a pool that is used again, "
+            f"and which points were picked is not a function of the statistic"
+        )
+    return None
+
+
+def start(
+    loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
+) -> Snapshot:
+    """Generation 1: fit the model to real data only.
+
+    Parameters
+    ----------
+    replicates : int, optional
+        Run that many independent copies at once, on a leading axis; needs ``expand``.
+    method : {None, "statistics", "samples"}
+        ``None`` takes the first that is possible.
+    """
+    obstacle = statistics_obstacle(loop)
+    if method is None:
+        method = "statistics" if obstacle is None else "samples"
+    elif check_choice("method", method, METHODS) == "statistics" and obstacle is not None:
+        raise ValueError(f"method='statistics' is not available for this loop: {obstacle}. Use method='samples'.")
+    real = loop.real
+    lead: tuple[int, ...] = ()
+    if replicates is not None:
+        if not (hasattr(real, "expand") and hasattr(loop.model, "expand")):
+            raise ValueError(f"replicates={replicates} at once need expand on both model and real; use simulate.")
+        lead = (check_size("replicates", replicates),)
+        real = real.expand(*lead)
+    streams = rng if isinstance(rng, Streams) else Streams.of(rng)
+    initial = _draw(real, loop.regime.n_initial, method, streams(1, "initial"))
+    model = loop.model.fit(initial, rng=streams(1, "fit"))
+    kept = initial if loop.regime.real_data == "fixed" else None
+    return Snapshot(1, model, initial, kept, (), (model,), real, method, lead, streams)
+
+
+def step(loop: Loop, previous: Snapshot) -> Snapshot:
+    """One generation: sample the previous models, assemble the training set, fit the next model."""
+    regime, t = loop.regime, previous.generation + 1
+    n_synthetic, n_real = regime.n_synthetic_at(t), regime.n_real
+    exact_subsample = regime.budget is not None and previous.method == "statistics"
+    if exact_subsample:
+        # A uniform subset of points that are used once is itself independent draws: draw only those.
+        n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
+
+    batch = _draw_batch(loop, previous, n_synthetic)
+    if regime.retain == "all":
+        synthetic = (data.join((*previous.synthetic, batch)),)
+    else:
+        synthetic = (*previous.synthetic, batch)[-(1 if regime.retain == "last" else regime.retain) :]
+
+    match regime.real_data:
+        case "none":
+            real = ()
+        case "fixed":
+            real = (previous.initial,)
+        case "fresh":
+            real = (_draw(previous.real, n_real, previous.method, previous.streams(t, "real")),)
+    pool = (*real, *synthetic)
+    if regime.weights is not None:
+        each = [regime.weights[0]] * len(real) + [regime.weights[1]] * len(synthetic)
+        pool = tuple(data.weighted(part, weight) for part, weight in zip(pool, each, strict=True))
+    training_set = data.join(pool)
+    if regime.budget is not None and not exact_subsample:
+        training_set = data.subsample(
+            training_set, regime.budget, rng=previous.streams(t, "subsample"), replacement=regime.replacement
+        )
+
+    template = previous.model if loop.warm_start else loop.model
+    model = template.fit(training_set, rng=previous.streams(t, "fit"))
+    models = (*previous.models, model)[-regime.memory :]
+    return replace(
+        previous, generation=t, model=model, training_set=training_set, synthetic=synthetic, models=models
+    )
+
+
+def iterate(
+    loop: Loop,
+    *,
+    rng: RandomState = None,
+    replicates: int | None = None,
+    method: str | None = None,
+    previous: Snapshot | None = None,
+) -> Iterator[Snapshot]:
+    """Yield one generation after another, for ever; from `previous` on if that is given."""
+    snapshot = start(loop, rng=rng, replicates=replicates, method=method) if previous is None else step(loop, previous)
+    while True:
+        yield snapshot
+        snapshot = step(loop, snapshot)
+
+
+def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: float) -> Any:
+    return (source.sample_statistic if method == "statistics" else source.sample)(n, rng=rng, **bias)
+
+
+def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
+    """A synthetic batch; each point comes from one of the remembered models, chosen uniformly."""
+    t, models = previous.generation + 1, previous.models
+    rng = previous.streams(t, "synthetic")
+    bias = {} if loop.bias is None else {"bias": loop.bias}
+    if len(models) == 1:
+        return _draw(models[0], n, previous.method, rng, **bias)
+    share = np.full(len(models), 1 / len(models))
+    counts = previous.streams(t, "source").multinomial(n, share, size=previous.replicates or None)
+    if previous.method == "statistics":
+        return data.join([_draw(m, counts[..., k], "statistics", rng, **bias) for k, m in enumerate(models)])
+    most = counts.reshape(-1, len(models)).max(0)
+    parts = [_draw(m, int(k), "samples", rng, **bias) for m, k in zip(models, most, strict=True) if k]
+    chosen = np.concatenate([np.arange(k) < counts[..., i, None] for i, k in enumerate(most) if k], axis=-1)
+    points = data.join(parts)
+    return points[chosen].reshape(*points.shape[:-2], n, points.shape[-1])
+
+
+def _subset_sizes(regime: Regime, n_synthetic: int, previous: Snapshot) -> tuple[Any, Any]:
+    """How many of the budget's points are real and synthetic, in each replicate."""
+    assert regime.budget is not None
+    if regime.budget > regime.n_real + n_synthetic:
+        raise ValueError(
+            f"budget={regime.budget} exceeds the {regime.n_real + n_synthetic} points of the pool; lower it."
+        )
+    rng = previous.streams(previous.generation + 1, "subsample")
+    n_real = rng.hypergeometric(regime.n_real, n_synthetic, regime.budget, size=previous.replicates or None)
+    return n_real, regime.budget - n_real

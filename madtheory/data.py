@@ -1,0 +1,232 @@
+"""Training sets as a monoid: points, weighted points and `Moments` have a size, join and subsample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from madtheory._validation import check_points, check_size
+from madtheory.types import Array
+
+__all__ = ["Empirical", "Moments", "Weighted", "join", "size", "subsample", "weighted"]
+
+_SMALL, _LARGE = 2.0**-256, 2.0**256
+
+
+def triangular(root: Array) -> Array:
+    """Return the lower-triangular L with L Lᵀ = R Rᵀ for a wide root R of shape (*replicate, d, k >= d).
+
+    Cholesky of the Gram matrix where it is well conditioned, orthogonal triangularisation where it is not.
+    """
+    if root.shape[-2] == 1:
+        return np.sqrt((root * root).sum(-1, keepdims=True))
+    try:
+        factor = np.linalg.cholesky(root @ np.swapaxes(root, -1, -2))
+    except np.linalg.LinAlgError:
+        return np.swapaxes(np.linalg.qr(np.swapaxes(root, -1, -2), mode="r"), -1, -2)
+    diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+    if (diagonal.min(-1) < 1e-4 * diagonal.max(-1)).any():
+        return np.swapaxes(np.linalg.qr(np.swapaxes(root, -1, -2), mode="r"), -1, -2)
+    return factor
+
+
+def rescale(root: Array, exponent: Array | None) -> tuple[Array, Array | None]:
+    """Move powers of two from columns near the ends of the double range into `exponent`; exact."""
+    diagonal = np.abs(np.diagonal(root, axis1=-2, axis2=-1))
+    if not diagonal.size:
+        return root, exponent
+    low = diagonal.min()
+    if low == 0.0:
+        low = np.min(diagonal, where=diagonal > 0, initial=1.0)
+    if low > _SMALL and diagonal.max() < _LARGE:
+        return root, exponent
+    shift = np.frexp(np.abs(root).max(-2))[1].astype(np.int64)
+    root = np.ldexp(root, -shift[..., None, :])
+    return root, shift if exponent is None else exponent + shift
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    r"""Sufficient statistic of points for the Gaussian: total weight, mean, and a root of the scatter.
+
+    The scatter :math:`\sum_i w_i (x_i - \bar x)(x_i - \bar x)^T` is kept as
+    :math:`R\,\mathrm{diag}(4^{e})\,R^T`, which neither squares the condition number nor underflows.
+
+    Attributes
+    ----------
+    weight, squared_weight : float or array, shape (*replicate,)
+        Sums of the weights and of their squares; both are the number of points when unweighted.
+    mean : array, shape (*replicate, d)
+        Weighted mean.
+    root : array, shape (*replicate, d, k)
+        Root of the scatter; lower-triangular if k = d, and k < d if it is singular.
+    exponent : int array, shape (*replicate, k), optional
+        Powers of two that multiply the columns of `root`; ``None`` is all zero.
+    """
+
+    weight: Any
+    squared_weight: Any
+    mean: Array
+    root: Array
+    exponent: Array | None = None
+
+    @classmethod
+    def of(cls, points: Array, weights: Array | None = None) -> Moments:
+        """Summarise points of shape (*replicate, n, d), with weights of shape (*replicate, n) or none."""
+        points = check_points(points)
+        w = np.ones(points.shape[-2]) if weights is None else np.asarray(weights, dtype=float)
+        total = w.sum(-1)
+        mean = (w[..., None] * points).sum(-2) / total[..., None]
+        root = np.swapaxes((points - mean[..., None, :]) * np.sqrt(w)[..., None], -1, -2)
+        root = triangular(root) if root.shape[-1] >= root.shape[-2] else root
+        return cls(total, (w * w).sum(-1), mean, root)
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the points."""
+        return int(self.mean.shape[-1])
+
+    @property
+    def scatter(self) -> Array:
+        """The scatter matrix, shape (*replicate, d, d)."""
+        root = self.root if self.exponent is None else np.ldexp(self.root, self.exponent[..., None, :])
+        return root @ np.swapaxes(root, -1, -2)
+
+    def scaled(self, weight: float) -> Moments:
+        """Multiply the weight of every point."""
+        return replace(
+            self,
+            weight=weight * self.weight,
+            squared_weight=weight**2 * self.squared_weight,
+            root=np.sqrt(weight) * self.root,
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Moments]) -> Moments:
+        """Pool several statistics (the parallel-variance formula)."""
+        first = parts[0]
+        weights = [np.asarray(part.weight, dtype=float)[..., None] for part in parts]
+        total = sum(weights[1:], weights[0])
+        # Relative to the first mean: equal means join to exactly that mean, and add no scatter.
+        shifts = [part.mean - first.mean for part in parts]
+        shift = sum(w * s for w, s in zip(weights, shifts, strict=True)) / total
+        between = [np.sqrt(w) * (s - shift) for w, s in zip(weights, shifts, strict=True)]
+        roots = [*(part.root for part in parts), np.stack(np.broadcast_arrays(*between), -1)]
+        root, exponent = _stacked(roots, [*(part.exponent for part in parts), None])
+        squared = sum(np.asarray(part.squared_weight, dtype=float) for part in parts)
+        return Moments(total[..., 0], squared, first.mean + shift, root, exponent)
+
+
+def _stacked(roots: list[Array], exponents: list[Array | None]) -> tuple[Array, Array | None]:
+    """Join roots side by side, at one power of two per replicate, and triangularise."""
+    lead = np.broadcast_shapes(*(root.shape[:-2] for root in roots))
+    root = np.concatenate([np.broadcast_to(r, lead + r.shape[-2:]) for r in roots], -1)
+    top = None
+    if any(e is not None for e in exponents):
+        exponent = np.concatenate(
+            [
+                np.broadcast_to(0 if e is None else e, (*lead, r.shape[-1]))
+                for r, e in zip(roots, exponents, strict=True)
+            ],
+            -1,
+        )
+        size = np.abs(root).max(-2)
+        top = np.where(size > 0, np.frexp(size)[1] + exponent, -(2**30)).max(-1, keepdims=True)
+        root = np.ldexp(root, np.maximum(exponent - top, -(2**20))[..., None, :])
+    if root.shape[-1] >= root.shape[-2]:
+        root = triangular(root)
+    return root, None if top is None else np.broadcast_to(top, (*lead, root.shape[-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """Points of shape (*replicate, n, d) with a weight each, shape (*replicate, n)."""
+
+    points: Array
+    weights: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Empirical:
+    """Real data from a finite set: draws rows of `points`, shape (m, d), with replacement.
+
+    As `real` it makes the rows themselves the truth: the reference law is uniform on them.
+    """
+
+    points: Array
+    replicates: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        points = check_points(self.points, "points")
+        if points.ndim != 2:
+            raise ValueError(f"points has shape {points.shape}; expected (m, d): flatten images first.")
+        object.__setattr__(self, "points", points)
+
+    def expand(self, *replicates: int) -> Empirical:
+        """Add leading replicate axes: each replicate draws its own sample."""
+        return replace(self, replicates=(*replicates, *self.replicates))
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: the data are what they are."""
+        if bias is not None:
+            raise ValueError(f"bias={bias!r}: real data cannot be sampled with a bias; leave it out.")
+        return self.points[rng.integers(len(self.points), size=(*self.replicates, check_size("n", n)))]
+
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
+        """Moments of `n` drawn rows; exact, at a cost proportional to `n` (one number per replicate)."""
+        most = int(np.max(n))
+        used = None if np.ndim(n) == 0 else (np.arange(most) < np.asarray(n)[..., None]).astype(float)
+        return Moments.of(self.sample(most, rng=rng), used)
+
+    @property
+    def mean(self) -> Array:
+        """Mean of the rows, shape (d,)."""
+        return self.points.mean(0)
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of the uniform law on the rows (divisor m), shape (d, d)."""
+        return np.atleast_2d(np.cov(self.points, rowvar=False, ddof=0))
+
+
+def size(data: Any) -> Any:
+    """Number of points (total weight, for weighted data)."""
+    if isinstance(data, Moments):
+        return data.weight
+    return data.weights.sum(-1) if isinstance(data, Weighted) else np.shape(data)[-2]
+
+
+def weighted(data: Any, weight: float) -> Any:
+    """Give every point of a training set the same weight."""
+    if isinstance(data, Moments):
+        return data.scaled(weight)
+    return Weighted(data, np.full(np.shape(data)[:-1], float(weight)))
+
+
+def join(parts: Sequence[Any]) -> Any:
+    """Pool training sets of one kind: points by concatenation, moments by the parallel-variance formula."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], Moments):
+        return Moments.joined(parts)
+    if isinstance(parts[0], Weighted):
+        return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
+    return np.concatenate([np.asarray(part) for part in parts], axis=-2)
+
+
+def subsample(points: Array, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Array:
+    """Draw `budget` of the points uniformly, independently in each replicate.
+
+    Moments cannot be subsampled: which points were kept is not a function of the statistic.
+    """
+    *lead, n, _ = np.shape(points)
+    if budget > n and not replacement:
+        raise ValueError(f"budget={budget} exceeds the {n} points of the pool; lower it to {n} or less.")
+    if replacement:
+        index = rng.integers(n, size=(*lead, budget))
+    else:
+        index = rng.random((*lead, n)).argpartition(budget - 1, axis=-1)[..., :budget]
+    return np.take_along_axis(points, index[..., None], axis=-2)

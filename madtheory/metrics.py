@@ -1,0 +1,171 @@
+"""Metrics: functions of a `Snapshot` that return one number per replicate.
+
+The first ones compare the fitted model with the reference distribution in closed form; they need a model
+and a reference with a mean and a covariance. `precision` and `recall` act on arrays of points.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from madtheory._loop import Snapshot
+from madtheory.types import Array
+
+__all__ = [
+    "DEFAULT",
+    "effective_sample_size",
+    "kl_divergence",
+    "log_total_variance",
+    "log_volume",
+    "mean_error",
+    "precision_recall",
+    "reverse_kl_divergence",
+    "total_variance",
+    "wasserstein2_squared",
+]
+
+
+def total_variance(snapshot: Snapshot) -> Array:
+    """Trace of the model's covariance."""
+    factor = _model(snapshot, "total_variance").scaled_factor
+    return np.einsum("...ij,...ij->...", factor, factor)
+
+
+def log_total_variance(snapshot: Snapshot) -> Array:
+    """Log of the trace of the model's covariance; does not underflow."""
+    model = _model(snapshot, "log_total_variance")
+    if model.exponent is None:
+        with np.errstate(divide="ignore"):
+            return np.log(total_variance(snapshot))
+    top = model.exponent.max(-1)
+    factor = np.ldexp(model.factor, (model.exponent - top[..., None])[..., None, :])
+    return np.log(np.einsum("...ij,...ij->...", factor, factor)) + 2 * np.log(2.0) * top
+
+
+def log_volume(snapshot: Snapshot) -> Array:
+    """Log determinant of the model's covariance; -inf if it is singular. Does not underflow."""
+    return _model(snapshot, "log_volume").log_volume
+
+
+def mean_error(snapshot: Snapshot) -> Array:
+    """Squared distance of the model's mean to the true mean."""
+    error = _model(snapshot, "mean_error").mean - snapshot.real.mean
+    return np.einsum("...i,...i->...", error, error)
+
+
+def wasserstein2_squared(snapshot: Snapshot) -> Array:
+    r"""Squared Wasserstein-2 distance between the Gaussians of the model's and the true moments.
+
+    .. math:: |\mu - \mu_0|^2 + \mathrm{tr}\,\Sigma + \mathrm{tr}\,\Sigma_0
+              - 2\,\mathrm{tr}\,(\Sigma_0^{1/2} \Sigma \Sigma_0^{1/2})^{1/2}
+
+    The last trace is the nuclear norm of :math:`L_0^T L`. On features this is the Frechet distance (FID).
+    """
+    model = _model(snapshot, "wasserstein2_squared")
+    true_factor = _true_factor(snapshot)
+    cross = np.swapaxes(true_factor, -1, -2) @ model.scaled_factor
+    overlap = np.abs(cross[..., 0, 0]) if cross.shape[-2:] == (1, 1) else np.linalg.svd(cross, compute_uv=False).sum(-1)
+    true_variance = np.einsum("...ij,...ij->...", true_factor, true_factor)
+    return np.maximum(mean_error(snapshot) + total_variance(snapshot) + true_variance - 2 * overlap, 0.0)
+
+
+def kl_divergence(snapshot: Snapshot) -> Array:
+    """Kullback-Leibler divergence KL(model || truth) between Gaussians; inf if the model is singular."""
+    model = _model(snapshot, "kl_divergence")
+    true_factor = _true_factor(snapshot, invertible="kl_divergence")
+    error = (model.mean - snapshot.real.mean)[..., None]
+    ratio = np.linalg.solve(true_factor, np.concatenate([model.scaled_factor, error], -1))
+    return _half_kl(ratio, model.dim, _log_det(true_factor) - model.log_volume)
+
+
+def reverse_kl_divergence(snapshot: Snapshot) -> Array:
+    """Kullback-Leibler divergence KL(truth || model) between Gaussians; inf if the model is singular."""
+    model = _model(snapshot, "reverse_kl_divergence")
+    factor, true_factor = model.scaled_factor, _true_factor(snapshot)
+    singular = model.log_volume < 2 * model.dim * np.log(np.finfo(float).tiny)
+    if factor.shape[-1] < model.dim:
+        return np.full(factor.shape[:-2], np.inf)
+    error = (snapshot.real.mean - model.mean)[..., None]
+    lead = np.broadcast_shapes(factor.shape[:-2], true_factor.shape[:-2])
+    columns = np.concatenate([np.broadcast_to(true_factor, lead + true_factor.shape[-2:]), error], -1)
+    safe = np.where(singular[..., None, None], np.eye(model.dim), factor)
+    divergence = _half_kl(np.linalg.solve(safe, columns), model.dim, model.log_volume - _log_det(true_factor))
+    return np.where(singular, np.inf, divergence)
+
+
+def effective_sample_size(snapshot: Snapshot) -> Array:
+    """Number n_e of real points whose Gaussian fit is, in expectation, as far from the truth as the model.
+
+    Solves E W2^2(fit of n_e points) = W2^2(model) for a standard normal truth (dimensionless, MAD Eq. 4).
+    Meaningful for the mean of many replicates or generations; a single draw scatters about it.
+    """
+    from madtheory.theory import gaussian
+
+    model = _model(snapshot, "effective_sample_size")
+    truth = _true_factor(snapshot)
+    if not np.allclose(truth, np.eye(model.dim), atol=1e-12):
+        raise ValueError("effective_sample_size needs a truth with identity covariance; whiten the data first.")
+    return np.asarray(
+        gaussian.invert_real_fit(
+            wasserstein2_squared=wasserstein2_squared(snapshot), dim=model.dim, ddof=model.ddof
+        )
+    )
+
+
+def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
+    """Improved precision and recall of point sets of shape (n, d) by k-nearest-neighbour manifolds.
+
+    Precision is the share of fake points inside at least one ball centred at a real point whose radius is
+    the distance to its k-th real neighbour; recall is the same with the roles swapped
+    (Kynkaanniemi et al. 2019, arXiv 1904.06991, Eq. 1-3).
+    """
+    from scipy.spatial.distance import cdist
+
+    real, fake = np.asarray(real, dtype=float), np.asarray(fake, dtype=float)
+    for name, points in (("real", real), ("fake", fake)):
+        if points.ndim != 2 or len(points) <= k:
+            raise ValueError(f"{name} has shape {points.shape}; expected (n, d) with n > k={k}.")
+    across = cdist(fake, real)
+
+    def radii(points: Array) -> Array:
+        return np.partition(cdist(points, points), k, axis=1)[:, k]
+
+    precision = (across <= radii(real)[None, :]).any(1).mean()
+    recall = (across <= radii(fake)[:, None]).any(0).mean()
+    return float(precision), float(recall)
+
+
+DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
+
+
+def _model(snapshot: Snapshot, metric: str) -> Any:
+    model = snapshot.model
+    if not (hasattr(model, "scaled_factor") and hasattr(snapshot.real, "covariance")):
+        raise TypeError(
+            f"metric {metric} compares Gaussians; {type(model).__name__} and {type(snapshot.real).__name__} are "
+            f"not both described by a mean and a covariance. Pass metrics=[...] of your own."
+        )
+    return model
+
+
+def _true_factor(snapshot: Snapshot, invertible: str | None = None) -> Array:
+    real = snapshot.real
+    if hasattr(real, "scaled_factor"):
+        # Replicates share one truth: drop the broadcast axes.
+        factor = np.asarray(real.scaled_factor[(0,) * len(snapshot.replicates)])
+    else:
+        values, vectors = np.linalg.eigh(real.covariance)
+        factor = vectors * np.sqrt(np.maximum(values, 0.0))
+    if invertible is not None and np.linalg.matrix_rank(factor) < len(factor):
+        raise ValueError(f"metric {invertible} needs a truth with an invertible covariance; reduce its dimension.")
+    return factor
+
+
+def _log_det(factor: Array) -> Any:
+    return 2 * np.linalg.slogdet(factor)[1]
+
+
+def _half_kl(ratio: Array, dim: int, log_det_ratio: Any) -> Array:
+    return 0.5 * (np.einsum("...ij,...ij->...", ratio, ratio) - dim + log_det_ratio)

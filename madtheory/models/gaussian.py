@@ -1,0 +1,229 @@
+"""The Gaussian generator: points and sufficient statistics, any dimension, singular cases included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from madtheory._validation import check_bias, check_ddof, check_points, check_size
+from madtheory.data import Moments, Weighted, rescale, triangular
+from madtheory.types import Array
+
+__all__ = ["Gaussian", "wishart_root"]
+
+
+def wishart_root(dof: Any, dim: int, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw a root T of W = T Tᵀ ~ Wishart(I, dof): Bartlett's, lower-trapezoidal, singular if dof < dim.
+
+    Parameters
+    ----------
+    dof : int or int array, shape (*shape)
+        Degrees of freedom, 0 or more.
+
+    Returns
+    -------
+    array, shape (*shape, dim, min(dim, max dof))
+    """
+    columns = min(dim, int(np.max(dof)))
+    root = np.zeros((*shape, dim, columns))
+    rows, cols = np.tril_indices(dim, -1, columns)
+    root[..., rows, cols] = rng.standard_normal((*shape, rows.size))
+    for j in range(columns):
+        root[..., j, j] = np.sqrt(rng.chisquare(np.maximum(np.subtract(dof, j), 1), shape))
+    if np.ndim(dof):
+        root *= (np.arange(columns) < np.asarray(dof)[..., None])[..., None, :]
+    return root
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Gaussian:
+    r"""Gaussian with maximum-likelihood or unbiased moments.
+
+    Fitting takes the mean and the covariance :math:`S/(W - \mathrm{ddof}\,W_2/W)` of the training set
+    (W, W2: sums of weights and squared weights; the divisor is n - ddof if all weights are 1).
+    Biased sampling draws from :math:`N(\mu, \mathrm{bias}\cdot\Sigma)`: bias multiplies the covariance.
+
+    Parameters
+    ----------
+    mean : array, shape (*replicate, d), optional
+        Without `mean` and `covariance` the model is unfitted: a template for `Loop`.
+    covariance : array, shape (*replicate, d, d), or variance, optional
+        Positive semi-definite.
+    ddof : {0, 1}, optional
+        0: maximum likelihood, 1: unbiased. Default 1, or 0 if the mean is known.
+    known_mean : array, shape (d,), optional
+        If given, `fit` keeps this mean and takes the scatter about it.
+
+    Notes
+    -----
+    The covariance is kept as a factor whose columns carry powers of two: with
+    ``method="statistics"`` the spread of the `replace` loop never underflows, and the smallest of its
+    directions stays accurate beside the largest. Points themselves are doubles: with
+    ``method="samples"`` a spread below 1e-16 of the mean is lost, as in any such program.
+    """
+
+    mean: Array | None
+    factor: Array | None
+    exponent: Array | None
+    ddof: int
+    known_mean: Array | None
+
+    def __init__(
+        self,
+        mean: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
+        *,
+        ddof: int | None = None,
+        known_mean: ArrayLike | None = None,
+    ) -> None:
+        if (mean is None) != (covariance is None):
+            raise ValueError("mean and covariance go together; pass both, or neither for an unfitted model.")
+        known = None if known_mean is None else np.atleast_1d(np.asarray(known_mean, dtype=float))
+        mu = factor = None
+        if mean is not None and covariance is not None:
+            mu = np.atleast_1d(np.asarray(mean, dtype=float))
+            factor = _factor(np.atleast_2d(np.asarray(covariance, dtype=float)), mu.shape[-1])
+            if not np.isfinite(mu).all():
+                raise ValueError(f"mean={mean!r} holds values that are not finite.")
+        self._set(mu, factor, None, check_ddof(ddof, known is not None), known)
+
+    def _set(self, *values: Any) -> Gaussian:
+        names = ("mean", "factor", "exponent", "ddof", "known_mean")
+        for name, value in zip(names, values, strict=True):
+            object.__setattr__(self, name, value)
+        return self
+
+    def _new(self, mean: Array, factor: Array, exponent: Array | None) -> Gaussian:
+        return object.__new__(Gaussian)._set(mean, factor, exponent, self.ddof, self.known_mean)
+
+    @classmethod
+    def standard(cls, dim: int) -> Gaussian:
+        """The standard normal law N(0, I) in `dim` dimensions."""
+        return cls(np.zeros(check_size("dim", dim)), np.eye(dim))
+
+    @property
+    def dim(self) -> int:
+        """Dimension d."""
+        return int(self._fitted().shape[-1])
+
+    @property
+    def scaled_factor(self) -> Array:
+        """The factor L of the covariance L Lᵀ, shape (*replicate, d, rank)."""
+        self._fitted()
+        assert self.factor is not None
+        return self.factor if self.exponent is None else np.ldexp(self.factor, self.exponent[..., None, :])
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance, shape (*replicate, d, d)."""
+        factor = self.scaled_factor
+        return factor @ np.swapaxes(factor, -1, -2)
+
+    @property
+    def log_volume(self) -> Array:
+        """Log determinant of the covariance, shape (*replicate,); -inf if it is singular."""
+        self._fitted()
+        assert self.factor is not None
+        if self.factor.shape[-1] < self.factor.shape[-2]:
+            return np.full(self.factor.shape[:-2], -np.inf)
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.abs(np.diagonal(self.factor, axis1=-2, axis2=-1)))
+        if self.exponent is not None:
+            logs = logs + np.log(2.0) * self.exponent
+        return 2.0 * logs.sum(-1)
+
+    def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Gaussian:
+        """Fit to points (*replicate, n, d), `Weighted` points or `Moments`; `rng` is not used.
+
+        Raises
+        ------
+        ValueError
+            If there are too few points for the divisor, or the data are not finite.
+        """
+        if isinstance(data, Weighted):
+            moments = Moments.of(data.points, data.weights)
+        else:
+            moments = data if isinstance(data, Moments) else Moments.of(check_points(data))
+        mean, root, exponent = moments.mean, moments.root, moments.exponent
+        if self.known_mean is not None and (delta := mean - self.known_mean).any():
+            about = Moments.joined([moments, _point(self.known_mean, delta, moments.weight)])
+            root, exponent = about.root, about.exponent
+        divisor = moments.weight - self.ddof * np.divide(moments.squared_weight, moments.weight)
+        if np.min(divisor) <= 0:
+            raise ValueError(
+                f"n={np.min(moments.weight):g} points leave no degree of freedom for a covariance with "
+                f"ddof={self.ddof}; use at least {1 + self.ddof} points, or ddof=0."
+            )
+        factor, exponent = rescale(root / np.sqrt(divisor)[..., None, None], exponent)
+        if self.known_mean is not None:
+            mean = np.broadcast_to(self.known_mean, mean.shape)
+        return self._new(mean, factor, exponent)
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        """Draw `n` points from N(mean, bias * covariance), shape (*replicate, n, d)."""
+        mean, factor = self._fitted(), self.scaled_factor
+        normals = rng.standard_normal((*mean.shape[:-1], check_size("n", n), factor.shape[-1]))
+        if bias is not None:
+            factor = np.sqrt(check_bias(bias)) * factor
+        return mean[..., None, :] + normals @ np.swapaxes(factor, -1, -2)
+
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
+        """Draw the moments of `n` points (one number, or one per replicate) from their exact law.
+
+        The mean is normal and the scatter Wishart, independently; cost O(d^3), free of n.
+        """
+        mean = self._fitted()
+        assert self.factor is not None
+        lead, rank = mean.shape[:-1], self.factor.shape[-1]
+        scale = np.sqrt(check_bias(bias))
+        step = scale / np.sqrt(np.maximum(n, 1))[..., None] * rng.standard_normal((*lead, rank))
+        dof = n if self.known_mean is not None else np.maximum(np.subtract(n, 1), 0)
+        root, exponent = wishart_root(dof, rank, lead, rng), self.exponent
+        root *= scale
+        if exponent is not None:
+            kept = exponent[..., : root.shape[-1]]
+            root = np.ldexp(root, np.maximum(exponent[..., :, None] - kept[..., None, :], -(2**20)))
+            step, exponent = np.ldexp(step, exponent), kept
+        if self.known_mean is None:
+            mean = mean + (self.factor @ step[..., None])[..., 0]
+        weight = np.asarray(n, dtype=float)
+        return Moments(weight, weight, mean, self.factor @ root, exponent)
+
+    def expand(self, *replicates: int) -> Gaussian:
+        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        if self.mean is None or self.factor is None:
+            return self
+        exponent = self.exponent
+        return self._new(
+            np.broadcast_to(self.mean, replicates + self.mean.shape),
+            np.broadcast_to(self.factor, replicates + self.factor.shape),
+            None if exponent is None else np.broadcast_to(exponent, replicates + exponent.shape),
+        )
+
+    def _fitted(self) -> Array:
+        if self.mean is None:
+            raise ValueError("this Gaussian is not fitted; call fit(data), or pass mean and covariance.")
+        return self.mean
+
+
+def _point(at: Array, delta: Array, weight: Any) -> Moments:
+    """One column: moving the scatter of total `weight` from its mean to `at` adds weight * delta deltaᵀ."""
+    root = (np.sqrt(weight)[..., None] * delta)[..., None]
+    return Moments(0.0 * np.asarray(weight), 0.0, at + delta, root)
+
+
+def _factor(covariance: Array, dim: int) -> Array:
+    """Lower-triangular factor of a positive semi-definite matrix, shape (*replicate, d, d)."""
+    if covariance.shape[-2:] != (dim, dim):
+        raise ValueError(f"covariance has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim}).")
+    if not np.isfinite(covariance).all():
+        raise ValueError("covariance holds values that are not finite.")
+    if not np.allclose(covariance, np.swapaxes(covariance, -1, -2), rtol=1e-8, atol=0):
+        raise ValueError("covariance is not symmetric; pass (covariance + covariance.T) / 2.")
+    values, vectors = np.linalg.eigh(covariance)
+    if (values < -1e-9 * np.abs(values).max(-1, keepdims=True)).any():
+        raise ValueError(f"covariance has the negative eigenvalue {values.min():.3g}; it must be semi-definite.")
+    return triangular(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

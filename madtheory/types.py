@@ -1,0 +1,61 @@
+"""The contracts between the loop and what runs in it, and the names of array shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from madtheory._loop import Snapshot
+
+__all__ = ["Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source"]
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+"""Floats. Shapes are written ``(*replicate, n, d)``: any leading replicate axes, points, coordinates."""
+
+Size: TypeAlias = int | Sequence[int] | Callable[[int], int]
+"""A sample size: constant, one entry per generation (the first is generation 1), or a function of it."""
+
+RandomState: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
+"""Anything that seeds a run; ``None`` draws fresh entropy, which the result records."""
+
+Metric: TypeAlias = "Callable[[Snapshot], Array]"
+"""A function of a `Snapshot` that returns one number per replicate. Its name names the variable."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Real data: anything that can be sampled."""
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Any:
+        """Draw `n` points, shape (*replicate, n, d)."""
+        ...
+
+
+@runtime_checkable
+class GenerativeModel(Protocol):
+    """An immutable generator. `bias` is optional: it exists where biased sampling is defined."""
+
+    def fit(self, data: Any, *, rng: np.random.Generator) -> GenerativeModel:
+        """Return a new model, fitted to `data`."""
+        ...
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Any:
+        """Draw `n` points, shape (*replicate, n, d)."""
+        ...
+
+
+@runtime_checkable
+class ExactlySampled(Protocol):
+    """What unlocks ``method="statistics"``: the law of a training set's sufficient statistic."""
+
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
+        """Draw the statistic of `n` points from its exact law, at a cost free of `n`."""
+        ...
+
+    def expand(self, *replicates: int) -> Any:
+        """Add a leading replicate axis."""
+        ...
