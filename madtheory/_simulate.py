@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "advance", "begin", "describe", "simulate", "to_dataset"]
 
-_BLOCK_NUMBERS = 2**17  # doubles of one block's training sets: about the size of a second-level cache
-_BLOCK_REPLICATES = 2**14
+_BLOCK_NUMBERS = 2**17  # doubles of one block's training sets: they stay in a second-level cache
+_BLOCK_REPLICATES = 2**13
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Run:
     loop: Loop
     generations: int
     metrics: tuple[Metric, ...]
-    record: Literal["all", "last"]
+    record: tuple[int, ...]
     quantiles: tuple[float, ...] | None
     snapshots: tuple[Snapshot, ...] = ()
     recorded: dict[str, list[Array]] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def begin(
     metrics: Sequence[Metric] | None = None,
     rng: RandomState = None,
     method: str | None = None,
-    record: Literal["all", "last"] = "all",
+    record: Literal["all", "last"] | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
     progress: bool | None = None,
 ) -> Run:
@@ -61,7 +61,6 @@ def begin(
 
     check_size("generations", generations)
     check_size("replicates", replicates)
-    check_choice("record", record, ("all", "last"))
     if quantiles is not None:
         q = np.asarray(quantiles, dtype=float)
         if q.ndim != 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
@@ -78,7 +77,8 @@ def begin(
         start(loop, rng=replace(streams, block=i), replicates=size, method=method)
         for i, size in enumerate(_bar(sizes, "generation 1", progress))
     )
-    run = Run(loop, generations, tuple(DEFAULT if metrics is None else metrics), record, quantiles, snapshots)
+    metrics = tuple(DEFAULT if metrics is None else metrics)
+    run = Run(loop, generations, metrics, _to_record(record, generations), quantiles, snapshots)
     return _recorded(run)
 
 
@@ -95,7 +95,7 @@ def simulate(
     metrics: Sequence[Metric] | None = None,
     rng: RandomState = None,
     method: Literal["statistics", "samples"] | None = None,
-    record: Literal["all", "last"] = "all",
+    record: Literal["all", "last"] | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
@@ -116,8 +116,8 @@ def simulate(
     method : {None, "statistics", "samples"}
         In order of precedence: draw the sufficient statistics of the training sets from their exact law (cost
         free of n), or draw every point. ``None`` takes the first that is possible.
-    record : {"all", "last"}
-        Keep every generation or the last one only.
+    record : {"all", "last"} or sequence of int
+        Which generations are measured and kept; memory and time of the metrics go with their number.
     quantiles : sequence of floats in [0, 1], optional
         Keep these quantiles over the replicates instead of the replicates.
     progress : bool, optional
@@ -153,7 +153,7 @@ def to_dataset(run: Run) -> xr.Dataset:
     """Label what a run has recorded."""
     import xarray as xr
 
-    reached = [run.generation] if run.record == "last" else list(range(1, run.generation + 1))
+    reached = [t for t in run.record if t <= run.generation]
     dims = ("replicate" if run.quantiles is None else "quantile", "generation")
     variables = {name: (dims, np.stack(values, -1)) for name, values in run.recorded.items()}
     coords: dict[str, Any] = {"generation": reached}
@@ -186,7 +186,7 @@ def describe(run: Run) -> dict[str, Any]:
 
 def _recorded(run: Run) -> Run:
     """Measure all blocks and keep what was asked for."""
-    if run.record == "last" and run.generation < run.generations:
+    if run.generation not in run.record:
         return run
     recorded = {name: list(values) for name, values in run.recorded.items()}
     for metric in run.metrics:
@@ -195,6 +195,16 @@ def _recorded(run: Run) -> Run:
             values = np.quantile(values, run.quantiles)
         recorded.setdefault(metric.__name__, []).append(values)
     return replace(run, recorded=recorded)
+
+
+def _to_record(record: Any, generations: int) -> tuple[int, ...]:
+    if isinstance(record, str):
+        check_choice("record", record, ("all", "last"))
+        return tuple(range(1, generations + 1)) if record == "all" else (generations,)
+    kept = tuple(sorted({check_size("record", t) for t in record}))
+    if not kept or kept[-1] > generations:
+        raise ValueError(f"record={record!r} must list generations from 1 to {generations}.")
+    return kept
 
 
 def _numbers(training_set: Any) -> int:

@@ -19,18 +19,31 @@ _SMALL, _LARGE = 2.0**-256, 2.0**256
 def triangular(root: Array) -> Array:
     """Return the lower-triangular L with L Lᵀ = R Rᵀ for a wide root R of shape (*replicate, d, k >= d).
 
-    Cholesky of the Gram matrix where it is well conditioned, orthogonal triangularisation where it is not.
+    Orthogonal triangularisation, or Cholesky of the Gram matrix where that is faster and well conditioned.
     """
-    if root.shape[-2] == 1:
-        return np.sqrt((root * root).sum(-1, keepdims=True))
+    if root.shape[-2] <= 5:
+        return _gram_schmidt(root)
     try:
         factor = np.linalg.cholesky(root @ np.swapaxes(root, -1, -2))
+        diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+        if (diagonal.min(-1) >= 1e-4 * diagonal.max(-1)).all():
+            return factor
     except np.linalg.LinAlgError:
-        return np.swapaxes(np.linalg.qr(np.swapaxes(root, -1, -2), mode="r"), -1, -2)
-    diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
-    if (diagonal.min(-1) < 1e-4 * diagonal.max(-1)).any():
-        return np.swapaxes(np.linalg.qr(np.swapaxes(root, -1, -2), mode="r"), -1, -2)
-    return factor
+        pass
+    return np.swapaxes(np.linalg.qr(np.swapaxes(root, -1, -2), mode="r"), -1, -2)
+
+
+def _gram_schmidt(root: Array) -> Array:
+    """Modified Gram-Schmidt on the rows; replicates run innermost, which pays for few rows."""
+    rows = np.moveaxis(root, (-2, -1), (0, 1)).copy()
+    factor = np.zeros((len(rows), *rows.shape[:1], *rows.shape[2:]))
+    for j, row in enumerate(rows):
+        factor[j, j] = norm = np.sqrt((row * row).sum(0))
+        row /= np.where(norm > 0, norm, 1.0)
+        for i in range(j + 1, len(rows)):
+            factor[i, j] = (rows[i] * row).sum(0)
+            rows[i] -= factor[i, j] * row
+    return np.ascontiguousarray(np.moveaxis(factor, (0, 1), (-2, -1)))
 
 
 def rescale(root: Array, exponent: Array | None) -> tuple[Array, Array | None]:
@@ -106,18 +119,18 @@ class Moments:
 
     @staticmethod
     def joined(parts: Sequence[Moments]) -> Moments:
-        """Pool several statistics (the parallel-variance formula)."""
-        first = parts[0]
-        weights = [np.asarray(part.weight, dtype=float)[..., None] for part in parts]
-        total = sum(weights[1:], weights[0])
-        # Relative to the first mean: equal means join to exactly that mean, and add no scatter.
-        shifts = [part.mean - first.mean for part in parts]
-        shift = sum(w * s for w, s in zip(weights, shifts, strict=True)) / total
-        between = [np.sqrt(w) * (s - shift) for w, s in zip(weights, shifts, strict=True)]
-        roots = [*(part.root for part in parts), np.stack(np.broadcast_arrays(*between), -1)]
-        root, exponent = _stacked(roots, [*(part.exponent for part in parts), None])
+        """Pool several statistics (the parallel-variance formula; equal means join to exactly that mean)."""
+        total, mean, columns = np.asarray(parts[0].weight, dtype=float), parts[0].mean, []
+        for part in parts[1:]:
+            before, weight = total, np.asarray(part.weight, dtype=float)
+            total = before + weight
+            delta = part.mean - mean
+            columns.append(np.sqrt(before * weight / total)[..., None] * delta)
+            mean = mean + (weight / total)[..., None] * delta
+        roots = [*(part.root for part in parts), *(column[..., None] for column in columns)]
+        root, exponent = _stacked(roots, [*(part.exponent for part in parts), *[None] * len(columns)])
         squared = sum(np.asarray(part.squared_weight, dtype=float) for part in parts)
-        return Moments(total[..., 0], squared, first.mean + shift, root, exponent)
+        return Moments(total, squared, mean, root, exponent)
 
 
 def _stacked(roots: list[Array], exponents: list[Array | None]) -> tuple[Array, Array | None]:

@@ -142,7 +142,8 @@ DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
 
 def _model(snapshot: Snapshot, metric: str) -> Any:
     model = snapshot.model
-    if not (hasattr(model, "scaled_factor") and hasattr(snapshot.real, "covariance")):
+    # Asked of the types: on an instance the question would compute the property.
+    if not (hasattr(type(model), "scaled_factor") and hasattr(type(snapshot.real), "covariance")):
         raise TypeError(
             f"metric {metric} compares Gaussians; {type(model).__name__} and {type(snapshot.real).__name__} are "
             f"not both described by a mean and a covariance. Pass metrics=[...] of your own."
@@ -152,7 +153,7 @@ def _model(snapshot: Snapshot, metric: str) -> Any:
 
 def _true_factor(snapshot: Snapshot, invertible: str | None = None) -> Array:
     real = snapshot.real
-    if hasattr(real, "scaled_factor"):
+    if hasattr(type(real), "scaled_factor"):
         # Replicates share one truth: drop the broadcast axes.
         factor = np.asarray(real.scaled_factor[(0,) * len(snapshot.replicates)])
     else:

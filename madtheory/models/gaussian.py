@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,30 +13,45 @@ from madtheory._validation import check_bias, check_ddof, check_points, check_si
 from madtheory.data import Moments, Weighted, rescale, triangular
 from madtheory.types import Array
 
-__all__ = ["Gaussian", "wishart_root"]
+__all__ = ["Gaussian", "standard_moments"]
 
 
-def wishart_root(dof: Any, dim: int, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw a root T of W = T Tᵀ ~ Wishart(I, dof): Bartlett's, lower-trapezoidal, singular if dof < dim.
+def standard_moments(dof: Any, dim: int, lead: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw [T z]: a root T of W = T Tᵀ ~ Wishart(I, dof), and a standard normal column z.
+
+    T is Bartlett's, lower-trapezoidal, with fewer columns than rows if dof < dim (W is then singular).
 
     Parameters
     ----------
-    dof : int or int array, shape (*shape)
+    dof : int or int array, shape (*lead)
         Degrees of freedom, 0 or more.
 
     Returns
     -------
-    array, shape (*shape, dim, min(dim, max dof))
+    array, shape (*lead, dim, min(dim, max dof) + 1)
     """
     columns = min(dim, int(np.max(dof)))
-    root = np.zeros((*shape, dim, columns))
-    rows, cols = np.tril_indices(dim, -1, columns)
-    root[..., rows, cols] = rng.standard_normal((*shape, rows.size))
-    for j in range(columns):
-        root[..., j, j] = np.sqrt(rng.chisquare(np.maximum(np.subtract(dof, j), 1), shape))
+    drawn = np.zeros((*lead, dim, columns + 1))
+    rows, cols = _normal_entries(dim, columns)
+    drawn[..., rows, cols] = rng.standard_normal((*lead, rows.size))
+    diagonal = np.arange(columns)
+    freedom = np.maximum(np.asarray(dof)[..., None] - diagonal, 1)
+    # One call per column is faster for many replicates of few columns, and draws the same law.
+    if columns <= 3 and np.ndim(dof) == 0:
+        for j in range(columns):
+            drawn[..., j, j] = np.sqrt(rng.chisquare(freedom[j], lead))
+    else:
+        drawn[..., diagonal, diagonal] = np.sqrt(rng.chisquare(freedom, (*lead, columns)))
     if np.ndim(dof):
-        root *= (np.arange(columns) < np.asarray(dof)[..., None])[..., None, :]
-    return root
+        drawn[..., :-1] *= (diagonal < np.asarray(dof)[..., None])[..., None, :]
+    return drawn
+
+
+@lru_cache(maxsize=64)
+def _normal_entries(dim: int, columns: int) -> tuple[Any, Any]:
+    """Indices of the normal entries of [T z]: below T's diagonal, and all of z."""
+    rows, cols = np.tril_indices(dim, -1, columns)
+    return np.append(rows, np.arange(dim)), np.append(cols, np.full(dim, columns))
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -177,20 +193,21 @@ class Gaussian:
         """
         mean = self._fitted()
         assert self.factor is not None
-        lead, rank = mean.shape[:-1], self.factor.shape[-1]
-        scale = np.sqrt(check_bias(bias))
-        step = scale / np.sqrt(np.maximum(n, 1))[..., None] * rng.standard_normal((*lead, rank))
+        lead, rank, exponent = mean.shape[:-1], self.factor.shape[-1], self.exponent
         dof = n if self.known_mean is not None else np.maximum(np.subtract(n, 1), 0)
-        root, exponent = wishart_root(dof, rank, lead, rng), self.exponent
-        root *= scale
+        drawn = standard_moments(dof, rank, lead, rng)
+        drawn *= np.sqrt(check_bias(bias))
+        drawn[..., -1] /= np.sqrt(np.maximum(n, 1))[..., None]
         if exponent is not None:
-            kept = exponent[..., : root.shape[-1]]
-            root = np.ldexp(root, np.maximum(exponent[..., :, None] - kept[..., None, :], -(2**20)))
-            step, exponent = np.ldexp(step, exponent), kept
+            # Column j of the product keeps exponent j; the mean's step takes none.
+            kept = np.append(exponent[..., : drawn.shape[-1] - 1], np.zeros((*lead, 1), np.int64), -1)
+            drawn = np.ldexp(drawn, np.maximum(exponent[..., :, None] - kept[..., None, :], -(2**20)))
+            exponent = kept[..., :-1]
+        moved = self.factor @ drawn
         if self.known_mean is None:
-            mean = mean + (self.factor @ step[..., None])[..., 0]
+            mean = mean + moved[..., -1]
         weight = np.asarray(n, dtype=float)
-        return Moments(weight, weight, mean, self.factor @ root, exponent)
+        return Moments(weight, weight, mean, moved[..., :-1], exponent)
 
     def expand(self, *replicates: int) -> Gaussian:
         """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
@@ -212,7 +229,7 @@ class Gaussian:
 def _point(at: Array, delta: Array, weight: Any) -> Moments:
     """One column: moving the scatter of total `weight` from its mean to `at` adds weight * delta deltaᵀ."""
     root = (np.sqrt(weight)[..., None] * delta)[..., None]
-    return Moments(0.0 * np.asarray(weight), 0.0, at + delta, root)
+    return Moments(np.zeros(np.shape(weight)), 0.0, at + delta, root)
 
 
 def _factor(covariance: Array, dim: int) -> Array:

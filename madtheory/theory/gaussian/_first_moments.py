@@ -23,8 +23,8 @@ Size = int | Sequence[int] | Callable[[int], int]
 
 TRUTH = 0  # the node of the true mean
 SOURCE = (
-    "derived here: linear recursion of expected scatters and squared distances of means; with real_data='none' "
-    "it is Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2, with the first fit on n_initial real points"
+    "derived here: linear recursion of expected scatters and squared distances of means; real_data='none': "
+    "Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2, with the first fit on n_initial real points"
 )
 
 
@@ -98,7 +98,7 @@ def _merge(means: _Means, groups: list[_Group]) -> _Group:
 
 
 def _subset(means: _Means, pool: _Group, size: int, replacement: bool) -> _Group:
-    """Uniformly random points of a pool (finite-population sampling, Cochran 1977, Theorems 2.1-2.4)."""
+    """Uniformly random points of a pool (finite-population sampling, Cochran 1977, ch. 2)."""
     if replacement:
         variance, kept = pool.scatter / pool.size, 1.0
     elif size > pool.size:
@@ -128,14 +128,14 @@ def _fit(means: _Means, groups: list[_Group], weight: NDArray[np.floating], ddof
     return _Model(means.add(nodes, mass / total), float(scatter / divisor))
 
 
-def check_spectrum(dim: int | None, spectrum: ArrayLike | None) -> NDArray[np.floating]:
-    """Return the eigenvalues of the true covariance: `spectrum`, or `dim` ones (one by default)."""
+def check_spectrum(dim: int, spectrum: ArrayLike | None) -> NDArray[np.floating]:
+    """Return the eigenvalues of the true covariance: `spectrum`, or `dim` ones."""
     if spectrum is None:
-        return np.ones(1 if dim is None else check_size("dim", dim))
+        return np.ones(check_size("dim", dim))
     values = np.asarray(spectrum, dtype=float)
     if values.ndim != 1 or values.size == 0 or not (np.isfinite(values).all() and (values > 0).all()):
-        raise ValueError(f"spectrum={spectrum!r} is not a list of positive eigenvalues; pass e.g. [2.0, 0.5].")
-    if dim is not None and check_size("dim", dim) not in (1, values.size):
+        raise ValueError(f"spectrum={spectrum!r} is not a list of positive numbers; pass e.g. [2.0, 0.5].")
+    if check_size("dim", dim) not in (1, values.size):
         raise ValueError(f"dim={dim} and spectrum of length {values.size} disagree; pass one of them.")
     return values
 
@@ -147,7 +147,7 @@ def _check_weights(weights: Sequence[float] | None, budget: Size | None) -> tupl
         raise ValueError("weights with a budget have no closed form here; drop weights or budget.")
     pair = tuple(float(w) for w in weights)
     if len(pair) != 2 or not all(np.isfinite(w) and w >= 0 for w in pair) or sum(pair) == 0:
-        raise ValueError(f"weights={weights!r} is not a pair (real, synthetic) of numbers >= 0, one positive.")
+        raise ValueError(f"weights={weights!r} is not a pair (real, synthetic) of numbers >= 0, not both 0.")
     return pair
 
 
@@ -165,7 +165,7 @@ def first_moments(
     bias: float = 1.0,
     ddof: int | None = None,
     known_mean: bool = False,
-    dim: int | None = None,
+    dim: int = 1,
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
@@ -230,7 +230,6 @@ def first_moments(
     -----
     Holds for real data of any law with covariance :math:`\Sigma_0`. With bias near 1 the mean trace is
     carried by ever rarer runs: typical runs collapse below it.
-
     Source: derived here; ``real_data="none"`` is Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2, there
     with ``ddof=1`` and equal sizes.
     """
@@ -263,7 +262,7 @@ def first_moments(
                 size = size_at("budget", budget, g)
                 pool, weight = [_subset(means, _merge(means, pool), size, replacement)], np.ones(1)
             models = [*models, _fit(means, pool, weight, ddof, known_mean)][-memory:]
-            if not np.isfinite(models[-1].variance):
+            if not np.isfinite([models[-1].variance, means.distance[TRUTH, models[-1].node]]).all():
                 break
             variance[g - 1], error[g - 1] = models[-1].variance, means.distance[TRUTH, models[-1].node]
             place = means.keep([real.node, *(b.node for b in batches), *(m.node for m in models)])

@@ -1,0 +1,194 @@
+"""Exact second moments of Gaussian loops that mix real data with the last synthetic batch.
+
+Write ``D = (mean - truth)(mean - truth)'`` and ``V`` for the fitted covariance, both in coordinates
+where the true covariance is the identity. The means of ``tr XY`` and of ``tr X tr Y``, for ``X`` and
+``Y`` among the identity, the scatter of a fixed real set, ``D`` and ``V``, obey an affine recursion.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from madtheory._validation import check_bias, check_choice, check_ddof, check_size
+
+__all__ = ["Mix", "affine_map", "checked_mix", "from_state", "read_out", "real_fit", "step"]
+
+RealData = Literal["fresh", "fixed"]
+Array = NDArray[np.float64]
+
+_I, _S, _D, _V = range(4)  # identity, scatter of the fixed real set, squared mean error, covariance
+_UNKNOWN = {  # (form, row, column) of every moment that changes; form 0: E tr XY, 1: E tr X tr Y
+    "fresh": ((0, _I, _D), (0, _I, _V), (0, _D, _D), (0, _D, _V), (1, _D, _V), (0, _V, _V), (1, _V, _V)),
+    "fixed": ((0, _S, _D), (0, _S, _V), (1, _S, _D), (1, _S, _V)),
+}
+
+
+class Mix(NamedTuple):
+    """One generation: `n_real` real and `n_synthetic` synthetic points; sizes may be any reals >= 0."""
+
+    n_real: float
+    n_synthetic: float
+    bias: float
+    ddof: int
+    known_mean: bool
+    dim: int
+    real_data: RealData
+
+
+def checked_mix(
+    n_real: int, n_synthetic: int, bias: float, ddof: int | None, known_mean: bool, dim: int, real_data: str
+) -> Mix:
+    """A `Mix` of checked arguments."""
+    c = check_ddof(ddof, known_mean)
+    mix = Mix(
+        check_size("n_real", n_real),
+        check_size("n_synthetic", n_synthetic, 0),
+        check_bias(bias),
+        c,
+        known_mean,
+        check_size("dim", dim),
+        check_choice("real_data", real_data, ("fresh", "fixed")),
+    )
+    if mix.n_real + mix.n_synthetic <= c:
+        raise ValueError(f"n_real={n_real} leaves the divisor n - ddof at 0; pass n_real of at least {c + 1}.")
+    return mix
+
+
+def _symmetric(entries: dict[tuple[int, int], float]) -> Array:
+    out = np.zeros((4, 4))
+    for (i, j), value in entries.items():
+        out[i, j] = out[j, i] = value
+    return out
+
+
+def _constants(mix: Mix) -> Array:
+    """The two forms with every moment of D and V at zero; shape (2, 4, 4)."""
+    d, dof = mix.dim, mix.n_real - (not mix.known_mean)
+    if mix.real_data == "fresh":
+        dof = 0.0
+    trace = {(_I, _I): d, (_I, _S): d * dof, (_S, _S): d * dof * (dof + d + 1)}
+    traces = {(_I, _I): d**2, (_I, _S): d**2 * dof, (_S, _S): d * dof * (d * dof + 2)}
+    return np.array([_symmetric(trace), _symmetric(traces)])
+
+
+def step(forms: Array, mix: Mix) -> Array:
+    """The two forms, shape (2, 4, 4), one generation later.
+
+    Given the past, the new mean ``x``, the difference ``y`` of the synthetic and the real mean, and
+    the two scatters are Gaussian and Wishart, so fourth moments are sums over pairings.
+    """
+    n_r, n_s, bias, ddof, known_mean, _, real_data = mix
+    total = n_r + n_s
+    w, fresh = n_s / total, real_data == "fresh"
+    eye, scatter, square, cov = np.eye(4)  # a matrix is its coordinates on I, S, D, V
+    if known_mean:
+        k, x, y, xy = 0.0, 0 * eye, 0 * eye, 0 * eye
+    else:
+        k = n_r * w
+        x = w**2 * square + (w * bias / total) * cov + fresh * (n_r / total**2) * eye  # E xx'
+        y = k * (square + fresh / n_r * eye) + (bias * n_r / total) * cov  # k E yy'
+        xy = w * square + (bias / total) * cov - fresh / total * eye  # E xy'
+    dof_r, dof_s = n_r - (not known_mean), n_s - (not known_mean)
+    old_scatter = (dof_r * eye if fresh else scatter) + bias * dof_s * cov
+    new = old_scatter + y
+
+    def one(u: Array, v: Array) -> float:
+        return float(u @ forms[0] @ v)
+
+    def two(u: Array, v: Array) -> float:
+        return float(u @ forms[1] @ v)
+
+    fourth = one(square, square)
+    wishart = bias**2 * dof_s, fresh * dof_r
+    trace = {
+        (_D, _D): 2 * one(x, x) + two(x, x) - 2 * w**4 * fourth,
+        (_D, _V): one(x, new) + k * (one(xy, xy) + two(xy, xy) - 2 * w**2 * fourth),
+        (_V, _V): one(new, new) + one(y, y) + two(y, y) - 2 * k**2 * fourth
+        + wishart[0] * (one(cov, cov) + two(cov, cov)) + wishart[1] * (one(eye, eye) + two(eye, eye)),
+    }  # fmt: skip
+    traces = {
+        (_D, _D): trace[_D, _D],
+        (_D, _V): two(x, new) + k * (2 * one(xy, xy) - 2 * w**2 * fourth),
+        (_V, _V): two(new, new) + 2 * one(y, y) - 2 * k**2 * fourth
+        + 2 * wishart[0] * one(cov, cov) + 2 * wishart[1] * one(eye, eye),
+    }  # fmt: skip
+    for i, basis in ((_I, eye), (_S, scatter)):
+        trace |= {(i, _D): one(basis, x), (i, _V): one(basis, new)}
+        traces |= {(i, _D): two(basis, x), (i, _V): two(basis, new)}
+    scale = np.ones(4)
+    scale[_V] = 1 / (total - ddof)
+    out = _constants(mix)
+    out += np.array([_symmetric(trace), _symmetric(traces)]) * np.outer(scale, scale)
+    return out
+
+
+def _unknown(mix: Mix) -> list[tuple[int, int, int]]:
+    return list(_UNKNOWN["fresh"] + (_UNKNOWN["fixed"] if mix.real_data == "fixed" else ()))
+
+
+def from_state(state: Array, mix: Mix) -> Array:
+    """The two forms whose changing moments are `state`."""
+    out = _constants(mix)
+    for (form, i, j), value in zip(_unknown(mix), state, strict=True):
+        out[form, i, j] = out[form, j, i] = value
+    out[1, _D, _D] = out[0, _D, _D]
+    out[1, _I, _D:] = out[1, _D:, _I] = mix.dim * out[0, _I, _D:]
+    return out
+
+
+def affine_map(mix: Mix) -> tuple[Array, Array]:
+    """Matrix and offset of the recursion of the changing moments."""
+    indices = tuple(np.transpose(_unknown(mix)))
+    size = len(_unknown(mix))
+    offset = step(from_state(np.zeros(size), mix), mix)[indices]
+    columns = [step(from_state(unit, mix), mix)[indices] - offset for unit in np.eye(size)]
+    return np.transpose(columns), offset
+
+
+def real_fit(mix: Mix, n_initial: float) -> Array:
+    """The two forms of the model fitted to `n_initial` real points."""
+    first = mix._replace(n_real=n_initial, n_synthetic=0.0)
+    return step(_constants(first), first)
+
+
+def _recolour(forms: Array, spectrum: Array) -> Array:
+    """From the identity to a true covariance with these eigenvalues, by rotation invariance."""
+    d, s1, s2 = len(spectrum), spectrum.sum(), (spectrum**2).sum()
+    if d == 1:
+        return forms * s2
+    # E X_ij Y_kl = alpha d_ij d_kl + beta (d_ik d_jl + d_il d_jk)
+    one, two = forms
+    alpha = ((d + 1) * two - 2 * one) / (d * (d + 2) * (d - 1))
+    beta = (d * one - two) / (d * (d + 2) * (d - 1))
+    return np.array([alpha * s2 + beta * (s1**2 + s2), alpha * s1**2 + 2 * beta * s2])
+
+
+def read_out(forms: Array, mix: Mix, spectrum: ArrayLike | None = None) -> dict[str, float]:
+    """The named moments about the true mean, in the units of the true covariance."""
+    one, two = forms
+    if mix.real_data == "fixed" and not mix.known_mean:
+        # D was taken about the real set's mean: add that mean, independent, of covariance I / n
+        n, d = mix.n_real, mix.dim
+        m, v = one[_I, _D], one[_I, _V]
+        shift = np.zeros((2, 4, 4))
+        shift[:, _D, _D] = d * (d + 2) / n**2 + (4 + 2 * d) * m / n
+        shift[0, _D, _V], shift[1, _D, _V] = v / n, d * v / n
+        shift[0, _I, _D], shift[1, _I, _D] = d / n, d**2 / n
+        one, two = forms + shift
+    scale = 1.0
+    mean_error, total_variance = one[_I, _D], one[_I, _V]
+    if spectrum is not None:
+        scale = float(np.mean(spectrum))
+        one, two = _recolour(np.array([one, two]), np.asarray(spectrum, dtype=float))
+    return {
+        "mean_error": scale * mean_error,
+        "total_variance": scale * total_variance,
+        "mean_error_squared": two[_D, _D],
+        "mean_in_covariance": one[_D, _V],
+        "mean_error_total_variance": two[_D, _V],
+        "squared_norm": one[_V, _V],
+        "squared_trace": two[_V, _V],
+    }
