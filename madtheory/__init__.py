@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import data, metrics, regimes, theory, types
+from . import data, metrics, regimes, storage, theory, types
 from ._loop import Loop, Snapshot, iterate, start, step
 from ._simulate import simulate
 from .models import Gaussian
@@ -20,6 +20,7 @@ __all__ = [
     "simulate",
     "start",
     "step",
+    "storage",
     "theory",
     "types",
 ]

@@ -47,9 +47,13 @@ class Loop:
         if not hasattr(self.real, "sample"):
             object.__setattr__(self, "real", data.Empirical(self.real))
         if not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
-            raise TypeError(f"model={self.model!r} has no fit and sample; see madtheory.types.GenerativeModel.")
+            raise TypeError(
+                f"model={self.model!r} has no fit and sample; see madtheory.types.GenerativeModel."
+            )
         if not isinstance(self.regime, Regime):
-            raise TypeError(f"regime={self.regime!r} is not a Regime; use for example regimes.replace(n=100).")
+            raise TypeError(
+                f"regime={self.regime!r} is not a Regime; use for example regimes.replace(n=100)."
+            )
         if self.bias is not None:
             object.__setattr__(self, "bias", check_bias(self.bias))
 
@@ -146,19 +150,21 @@ def start(
     if method is None:
         method = "statistics" if obstacle is None else "samples"
     elif check_choice("method", method, METHODS) == "statistics" and obstacle is not None:
-        raise ValueError(f"method='statistics' is not available for this loop: {obstacle}. Use method='samples'.")
-    real = loop.real
+        raise ValueError(
+            f"method='statistics' is not available for this loop: {obstacle}. Use method='samples'."
+        )
     lead: tuple[int, ...] = ()
     if replicates is not None:
-        if not (hasattr(real, "expand") and hasattr(loop.model, "expand")):
-            raise ValueError(f"replicates={replicates} at once need expand on both model and real; use simulate.")
+        if not (hasattr(loop.real, "expand") and hasattr(loop.model, "expand")):
+            raise ValueError(
+                f"replicates={replicates} at once need expand on both model and real; use simulate."
+            )
         lead = (check_size("replicates", replicates),)
-        real = real.expand(*lead)
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
-    initial = _draw(real, loop.regime.n_initial, method, streams(1, "initial"))
+    initial = _draw_real(loop, loop.regime.n_initial, method, lead, streams(1, "initial"))
     model = loop.model.fit(initial, rng=streams(1, "fit"))
     kept = initial if loop.regime.real_data == "fixed" else None
-    return Snapshot(1, model, initial, kept, (), (model,), real, method, lead, streams)
+    return Snapshot(1, model, initial, kept, (), (model,), loop.real, method, lead, streams)
 
 
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
@@ -176,13 +182,15 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
     else:
         synthetic = (*previous.synthetic, batch)[-(1 if regime.retain == "last" else regime.retain) :]
 
+    real: tuple[Any, ...]
     match regime.real_data:
         case "none":
             real = ()
         case "fixed":
             real = (previous.initial,)
         case "fresh":
-            real = (_draw(previous.real, n_real, previous.method, previous.streams(t, "real")),)
+            rng = previous.streams(t, "real")
+            real = (_draw_real(loop, n_real, previous.method, previous.replicates, rng),)
     pool = (*real, *synthetic)
     if regime.weights is not None:
         each = [regime.weights[0]] * len(real) + [regime.weights[1]] * len(synthetic)
@@ -210,7 +218,11 @@ def iterate(
     previous: Snapshot | None = None,
 ) -> Iterator[Snapshot]:
     """Yield one generation after another, for ever; from `previous` on if that is given."""
-    snapshot = start(loop, rng=rng, replicates=replicates, method=method) if previous is None else step(loop, previous)
+    snapshot = (
+        start(loop, rng=rng, replicates=replicates, method=method)
+        if previous is None
+        else step(loop, previous)
+    )
     while True:
         yield snapshot
         snapshot = step(loop, snapshot)
@@ -218,6 +230,10 @@ def iterate(
 
 def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: float) -> Any:
     return (source.sample_statistic if method == "statistics" else source.sample)(n, rng=rng, **bias)
+
+
+def _draw_real(loop: Loop, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator) -> Any:
+    return _draw(loop.real.expand(*lead) if lead else loop.real, n, method, rng)
 
 
 def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:

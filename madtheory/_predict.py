@@ -74,7 +74,11 @@ def predict(loop: Loop, generations: int) -> xr.Dataset:
         key: ("generation", np.asarray(values), {"kind": values.kind, "source": values.source})
         for key, values in trajectory.items()
     }
-    attrs = {"regime": name, "bias": 1.0 if loop.bias is None else loop.bias, "model": type(loop.model).__name__}
+    attrs = {
+        "regime": name,
+        "bias": 1.0 if loop.bias is None else loop.bias,
+        "model": type(loop.model).__name__,
+    }
     return xr.Dataset(variables, {"generation": np.arange(1, generations + 1)}, attrs)
 
 

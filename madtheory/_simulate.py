@@ -64,7 +64,9 @@ def begin(
     if quantiles is not None:
         q = np.asarray(quantiles, dtype=float)
         if q.ndim != 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
-            raise ValueError(f"quantiles={quantiles!r} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95).")
+            raise ValueError(
+                f"quantiles={quantiles!r} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
+            )
         quantiles = tuple(q.tolist())
     streams = Streams.of(rng)
     if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
@@ -78,6 +80,9 @@ def begin(
         for i, size in enumerate(_bar(sizes, "generation 1", progress))
     )
     metrics = tuple(DEFAULT if metrics is None else metrics)
+    names = [getattr(metric, "__name__", None) for metric in metrics]
+    if not names or None in names or len(set(names)) < len(names):
+        raise ValueError(f"metrics={metrics!r} must be functions of different names, at least one of them.")
     run = Run(loop, generations, metrics, _to_record(record, generations), quantiles, snapshots)
     return _recorded(run)
 
@@ -137,8 +142,8 @@ def simulate(
         loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,
         record=record, quantiles=quantiles, progress=progress,
     )  # fmt: skip
-    for run in follow(run, progress=progress):
-        pass
+    for later in follow(run, progress=progress):
+        run = later
     return to_dataset(run)
 
 

@@ -66,7 +66,10 @@ def wasserstein2_squared(snapshot: Snapshot) -> Array:
     model = _model(snapshot, "wasserstein2_squared")
     true_factor = _true_factor(snapshot)
     cross = np.swapaxes(true_factor, -1, -2) @ model.scaled_factor
-    overlap = np.abs(cross[..., 0, 0]) if cross.shape[-2:] == (1, 1) else np.linalg.svd(cross, compute_uv=False).sum(-1)
+    if cross.shape[-2:] == (1, 1):
+        overlap = np.abs(cross[..., 0, 0])
+    else:
+        overlap = np.linalg.svd(cross, compute_uv=False).sum(-1)
     true_variance = np.einsum("...ij,...ij->...", true_factor, true_factor)
     return np.maximum(mean_error(snapshot) + total_variance(snapshot) + true_variance - 2 * overlap, 0.0)
 
@@ -106,7 +109,9 @@ def effective_sample_size(snapshot: Snapshot) -> Array:
     model = _model(snapshot, "effective_sample_size")
     truth = _true_factor(snapshot)
     if not np.allclose(truth, np.eye(model.dim), atol=1e-12):
-        raise ValueError("effective_sample_size needs a truth with identity covariance; whiten the data first.")
+        raise ValueError(
+            "effective_sample_size needs a truth with identity covariance; whiten the data first."
+        )
     return np.asarray(
         gaussian.invert_real_fit(
             wasserstein2_squared=wasserstein2_squared(snapshot), dim=model.dim, ddof=model.ddof
@@ -145,8 +150,8 @@ def _model(snapshot: Snapshot, metric: str) -> Any:
     # Asked of the types: on an instance the question would compute the property.
     if not (hasattr(type(model), "scaled_factor") and hasattr(type(snapshot.real), "covariance")):
         raise TypeError(
-            f"metric {metric} compares Gaussians; {type(model).__name__} and {type(snapshot.real).__name__} are "
-            f"not both described by a mean and a covariance. Pass metrics=[...] of your own."
+            f"metric {metric} compares Gaussians; {type(model).__name__} and {type(snapshot.real).__name__} "
+            f"are not both described by a mean and a covariance. Pass metrics=[...] of your own."
         )
     return model
 
@@ -154,13 +159,14 @@ def _model(snapshot: Snapshot, metric: str) -> Any:
 def _true_factor(snapshot: Snapshot, invertible: str | None = None) -> Array:
     real = snapshot.real
     if hasattr(type(real), "scaled_factor"):
-        # Replicates share one truth: drop the broadcast axes.
-        factor = np.asarray(real.scaled_factor[(0,) * len(snapshot.replicates)])
+        factor = real.scaled_factor
     else:
         values, vectors = np.linalg.eigh(real.covariance)
         factor = vectors * np.sqrt(np.maximum(values, 0.0))
     if invertible is not None and np.linalg.matrix_rank(factor) < len(factor):
-        raise ValueError(f"metric {invertible} needs a truth with an invertible covariance; reduce its dimension.")
+        raise ValueError(
+            f"metric {invertible} needs a truth with an invertible covariance; reduce its dimension."
+        )
     return factor
 
 

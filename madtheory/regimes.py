@@ -23,7 +23,7 @@ class Regime:
     """Which data each generation is trained on.
 
     Generation 1 is trained on `n_initial` real points. Generation t >= 2 draws a batch of `n_synthetic`
-    points from the last `memory` models, and is trained on the pool of the real data and the retained batches.
+    points from the last `memory` models, and is trained on the pool of real data and retained batches.
 
     Attributes
     ----------
@@ -78,7 +78,9 @@ class Regime:
         if self.budget is not None:
             check_size("budget", self.budget)
             if self.weights is not None:
-                raise ValueError(f"weights={self.weights!r} cannot go with budget={self.budget}; drop one of them.")
+                raise ValueError(
+                    f"weights={self.weights!r} cannot go with budget={self.budget}; drop one of them."
+                )
         if self.weights is not None:
             weights = np.asarray(self.weights, dtype=float)
             if weights.shape != (2,) or not (np.isfinite(weights).all() and (weights > 0).all()):
@@ -107,7 +109,9 @@ class Regime:
                 return "augment"
             case "fixed", "all", False if self.memory == 1 and self.weights is None:
                 return "accumulate"
-            case "fixed", "all", True if self.budget == self.n_initial == self.n_synthetic and self.memory == 1:
+            case "fixed", "all", True if (
+                self.budget == self.n_initial == self.n_synthetic and self.memory == 1
+            ):
                 return "accumulate_subsample"
             case "fresh", "last", False:
                 return "fresh"
@@ -148,7 +152,12 @@ def augment(
     """
     _no_first(n_synthetic)
     return Regime(
-        n_initial=n_real, n_synthetic=n_synthetic, n_real=n_real, real_data="fixed", memory=memory, weights=weights
+        n_initial=n_real,
+        n_synthetic=n_synthetic,
+        n_real=n_real,
+        real_data="fixed",
+        memory=memory,
+        weights=weights,
     )
 
 
@@ -162,7 +171,13 @@ def accumulate_subsample(*, n: int, replacement: bool = False) -> Regime:
     """Accumulate batches of `n` points, but train on only `n` points drawn uniformly from the pool."""
     n = check_size("n", n)
     return Regime(
-        n_initial=n, n_synthetic=n, n_real=n, real_data="fixed", retain="all", budget=n, replacement=replacement
+        n_initial=n,
+        n_synthetic=n,
+        n_real=n,
+        real_data="fixed",
+        retain="all",
+        budget=n,
+        replacement=replacement,
     )
 
 

@@ -235,12 +235,16 @@ def _point(at: Array, delta: Array, weight: Any) -> Moments:
 def _factor(covariance: Array, dim: int) -> Array:
     """Lower-triangular factor of a positive semi-definite matrix, shape (*replicate, d, d)."""
     if covariance.shape[-2:] != (dim, dim):
-        raise ValueError(f"covariance has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim}).")
+        raise ValueError(
+            f"covariance has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim})."
+        )
     if not np.isfinite(covariance).all():
         raise ValueError("covariance holds values that are not finite.")
     if not np.allclose(covariance, np.swapaxes(covariance, -1, -2), rtol=1e-8, atol=0):
         raise ValueError("covariance is not symmetric; pass (covariance + covariance.T) / 2.")
     values, vectors = np.linalg.eigh(covariance)
     if (values < -1e-9 * np.abs(values).max(-1, keepdims=True)).any():
-        raise ValueError(f"covariance has the negative eigenvalue {values.min():.3g}; it must be semi-definite.")
+        raise ValueError(
+            f"covariance has the negative eigenvalue {values.min():.3g}; it must be semi-definite."
+        )
     return triangular(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

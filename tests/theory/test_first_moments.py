@@ -274,7 +274,7 @@ def test_labels_and_shape():
         ({"weights": (1, 2, 3)}, "weights"),
         ({"bias": -1}, "bias"),
         ({"ddof": 2}, "ddof"),
-        ({"dim": 2, "spectrum": [1, 2, 3]}, "disagree"),
+        ({"dim": 2, "spectrum": [1, 2, 3]}, "dim=2"),
         ({"spectrum": [1, -2]}, "spectrum"),
         ({"generations": 0}, "generations"),
     ],

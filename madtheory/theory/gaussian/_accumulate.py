@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from madtheory._validation import check_bias, check_ddof, check_size
 from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory.gaussian._first_moments import check_spectrum
+from madtheory.theory.gaussian._steps import check_spectrum
 
 __all__ = [
     "accumulate_exponent",

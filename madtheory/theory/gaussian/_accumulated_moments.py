@@ -10,14 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory._validation import check_bias, check_ddof, check_size, size_at
 from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory.gaussian._first_moments import Size, check_spectrum, first_moments
+from madtheory.theory.gaussian._first_moments import first_moments
+from madtheory.theory.gaussian._steps import Sizes, check_spectrum
 
 __all__ = ["accumulate", "accumulate_second_moments", "mean_log_and_root", "with_deviation"]
 
 Array = NDArray[np.floating]
 
 
-def _sizes(n: Size, n_initial: int | None, generations: int) -> tuple[int, Array, Array]:
+def _sizes(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, Array, Array]:
     """The first size, and for each later generation the batch and the size of the pool before it."""
     first = check_size("n_initial", size_at("n", n, 1) if n_initial is None else n_initial)
     later = range(2, check_size("generations", generations) + 1)
@@ -27,7 +28,7 @@ def _sizes(n: Size, n_initial: int | None, generations: int) -> tuple[int, Array
 
 def accumulate(
     *,
-    n: Size,
+    n: Sizes,
     n_initial: int | None = None,
     bias: float = 1.0,
     ddof: int | None = None,
@@ -118,7 +119,7 @@ def with_deviation(moments: dict[str, Labelled], second: dict[str, Labelled]) ->
 
 def accumulate_second_moments(
     *,
-    n: Size,
+    n: Sizes,
     n_initial: int | None = None,
     bias: float = 1.0,
     ddof: int | None = None,
@@ -207,7 +208,7 @@ def _log_and_root(constant: float, terms: list[tuple[float, float]]) -> tuple[fl
 
 def mean_log_and_root(
     *,
-    n: Size,
+    n: Sizes,
     n_initial: int | None = None,
     bias: float = 1.0,
     ddof: int | None = None,

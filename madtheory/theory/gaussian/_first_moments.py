@@ -8,7 +8,7 @@ with the truth, are carried because they stay accurate when a collapsed model si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,13 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory._validation import check_bias, check_choice, check_ddof, check_size, size_at
 from madtheory.theory._labels import Labelled, labelled
+from madtheory.theory.gaussian._steps import Sizes, check_spectrum
 
-__all__ = ["Size", "check_spectrum", "first_moments"]
+__all__ = ["first_moments"]
 
-Size = int | Sequence[int] | Callable[[int], int]
-
-TRUTH = 0  # the node of the true mean
-SOURCE = (
+_TRUTH = 0  # the node of the true mean
+_SOURCE = (
     "derived here: linear recursion of expected scatters and squared distances of means; real_data='none': "
     "Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2, with the first fit on n_initial real points"
 )
@@ -71,13 +70,13 @@ class _Means:
 
     def keep(self, nodes: Sequence[int]) -> dict[int, int]:
         """Forget all other nodes; return the new place of each kept one."""
-        alive = sorted({TRUTH, *nodes})
+        alive = sorted({_TRUTH, *nodes})
         self.distance = self.distance[np.ix_(alive, alive)]
         return {old: new for new, old in enumerate(alive)}
 
 
 def _real(means: _Means, size: int) -> _Group:
-    return _Group(means.near(TRUTH, 1 / size), size, size - 1.0)
+    return _Group(means.near(_TRUTH, 1 / size), size, size - 1.0)
 
 
 def _draw(means: _Means, models: list[_Model], size: int, bias: float) -> _Group:
@@ -123,24 +122,12 @@ def _fit(means: _Means, groups: list[_Group], weight: NDArray[np.floating], ddof
         )
     scatter = weight @ np.array([g.scatter for g in groups])
     if known:
-        return _Model(TRUTH, float(scatter + mass @ means.distance[TRUTH, nodes]) / float(divisor))
+        return _Model(_TRUTH, float(scatter + mass @ means.distance[_TRUTH, nodes]) / float(divisor))
     scatter += total * means.spread(nodes, mass / total)
     return _Model(means.add(nodes, mass / total), float(scatter / divisor))
 
 
-def check_spectrum(dim: int, spectrum: ArrayLike | None) -> NDArray[np.floating]:
-    """Return the eigenvalues of the true covariance: `spectrum`, or `dim` ones."""
-    if spectrum is None:
-        return np.ones(check_size("dim", dim))
-    values = np.asarray(spectrum, dtype=float)
-    if values.ndim != 1 or values.size == 0 or not (np.isfinite(values).all() and (values > 0).all()):
-        raise ValueError(f"spectrum={spectrum!r} is not a list of positive numbers; pass e.g. [2.0, 0.5].")
-    if check_size("dim", dim) not in (1, values.size):
-        raise ValueError(f"dim={dim} and spectrum of length {values.size} disagree; pass one of them.")
-    return values
-
-
-def _check_weights(weights: Sequence[float] | None, budget: Size | None) -> tuple[float, float]:
+def _check_weights(weights: Sequence[float] | None, budget: Sizes | None) -> tuple[float, float]:
     if weights is None:
         return 1.0, 1.0
     if budget is not None:
@@ -154,12 +141,12 @@ def _check_weights(weights: Sequence[float] | None, budget: Size | None) -> tupl
 def first_moments(
     *,
     n_initial: int,
-    n_synthetic: Size,
-    n_real: Size = 0,
+    n_synthetic: Sizes,
+    n_real: Sizes = 0,
     real_data: Literal["none", "fixed", "fresh"] = "none",
     retain: Literal["last", "all"] | int = "last",
     memory: int = 1,
-    budget: Size | None = None,
+    budget: Sizes | None = None,
     replacement: bool = False,
     weights: Sequence[float] | None = None,
     bias: float = 1.0,
@@ -249,7 +236,7 @@ def first_moments(
     batches: list[_Group] = []
     variance = np.full(generations, np.inf)
     error = np.full(generations, 0.0 if known_mean else np.inf)
-    variance[0], error[0] = models[0].variance, means.distance[TRUTH, models[0].node]
+    variance[0], error[0] = models[0].variance, means.distance[_TRUTH, models[0].node]
     with np.errstate(over="ignore", invalid="ignore"):
         for g in range(2, generations + 1):
             batches.append(_draw(means, models, size_at("n_synthetic", n_synthetic, g), bias))
@@ -262,14 +249,14 @@ def first_moments(
                 size = size_at("budget", budget, g)
                 pool, weight = [_subset(means, _merge(means, pool), size, replacement)], np.ones(1)
             models = [*models, _fit(means, pool, weight, ddof, known_mean)][-memory:]
-            if not np.isfinite([models[-1].variance, means.distance[TRUTH, models[-1].node]]).all():
+            if not np.isfinite([models[-1].variance, means.distance[_TRUTH, models[-1].node]]).all():
                 break
-            variance[g - 1], error[g - 1] = models[-1].variance, means.distance[TRUTH, models[-1].node]
+            variance[g - 1], error[g - 1] = models[-1].variance, means.distance[_TRUTH, models[-1].node]
             place = means.keep([real.node, *(b.node for b in batches), *(m.node for m in models)])
             real = real._replace(node=place[real.node])
             batches = [b._replace(node=place[b.node]) for b in batches]
             models = [m._replace(node=place[m.node]) for m in models]
     return {
-        "total_variance": labelled(trace * variance, "exact mean", SOURCE),
-        "mean_error": labelled(trace * error, "exact mean", SOURCE),
+        "total_variance": labelled(trace * variance, "exact mean", _SOURCE),
+        "mean_error": labelled(trace * error, "exact mean", _SOURCE),
     }

@@ -1,117 +1,117 @@
-"""Large-dimension spectra of Gaussian loops, by free probability.
+"""Large-dimension spectra of loops that mix real and synthetic data.
 
-As dimension and sizes grow together, independent rotation-invariant matrices become free: their free
-cumulants add. Arrays hold moments 1, 2, ... of the normalised trace, or free cumulants.
+As the dimension grows with the sizes, the resolvent ``g(s) = E tr (V + s)^-1 / dim`` of the covariance
+V obeys a deterministic equation. Written for a curve of points ``(s, u)`` with ``u = 1 - s g(s)``, a
+generation of the loop moves every point by an explicit formula; points at large ``s``, where ``u`` is
+the mean of V over ``s``, flow inwards and carry the whole curve with them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.optimize import brentq
 
 from madtheory.theory.gaussian._mixing import Mix
 
-__all__ = ["first_state", "next_state", "root_excess", "stationary_state"]
+__all__ = ["mean_roots", "stationary_mean_root", "wishart_mean_root"]
 
 Array = NDArray[np.float64]
-_NODES = 8
-_COUNT = 2 * _NODES - 1
+_FAR = 1e5  # where the expansion in 1/s takes over, in units of the mean
 
 
-def _powers(series: Array, count: int) -> list[Array]:
-    """Powers 0, 1, ..., `count` of a power series, truncated to its length."""
-    out = [np.eye(1, len(series))[0]]
-    for _ in range(count):
-        out.append(np.convolve(out[-1], series)[: len(series)])
-    return out
+class _Generation:
+    """What one generation of the loop does to the curve and to the first two moments."""
+
+    def __init__(self, mix: Mix, dim: float) -> None:
+        lost = 0.0 if mix.known_mean else 1 / (mix.n_real + mix.n_synthetic)
+        self.real = mix.n_real * (1 - lost)
+        self.synthetic = mix.n_synthetic * (1 - lost)
+        self.divisor = mix.n_real + mix.n_synthetic - mix.ddof
+        self.fixed = mix.real_data == "fixed"
+        self.whole = mix.n_real - (not mix.known_mean)
+        self.dim = dim
+        self.size = min(dim, self.whole) if self.fixed else dim
+        self.bias = mix.bias
+        self.factor = mix.bias * self.synthetic / self.divisor
+
+    def moments(self, last: tuple[float, float]) -> tuple[float, float]:
+        """Mean and variance a generation later."""
+        mean, variance = last
+        real, m = (1 / self.divisor, 0.0) if self.fixed else (self.real / self.divisor, self.real)
+        noise = self.size * (m + self.bias**2 * self.synthetic * mean**2) / self.divisor**2
+        return real + self.factor * mean, noise + self.factor**2 * variance
+
+    def fixed_point(self) -> tuple[float, float]:
+        """Stationary mean and variance."""
+        mean = self.moments((0.0, 0.0))[0] / (1 - self.factor)
+        return mean, self.moments((mean, 0.0))[1] / (1 - self.factor**2)
+
+    def pull(self, s: Array, u: Array) -> tuple[Array, Array]:
+        """Points of the curve a generation later; negative `s` are beyond its end."""
+        b, h = self._shift(s, u)
+        return b * (s - h), u + h * (1 - u) / s
+
+    def _shift(self, s: Array, u: Array) -> tuple[Array, Array]:
+        b = self.bias / self.divisor * (self.synthetic - self.size * u)
+        if self.fixed:
+            return b, 1 / (self.divisor * b)
+        return b, self.real / (self.divisor * b + self.size * (1 - u) / s)
+
+    def dress(self, s: Array, u: Array) -> tuple[Array, Array]:
+        """Points for the covariance itself, where the curve is relative to a fixed real scatter."""
+        if not self.fixed:
+            return s, u
+        low, high = self.size, max(self.dim, self.whole)
+        return s * (high - low * u), low / self.dim * u
+
+    def mean_root(self, s: Array, u: Array, mean: float, variance: float) -> float:
+        """Mean root of the spectrum that this generation makes of the curve through the points."""
+        order = np.argsort(s)
+        curve = CubicSpline(np.log(s[order]), u[order])
+
+        def edge(log_s: float) -> float:
+            b, h = self._shift(np.exp(log_s), curve(log_s))
+            return float(min(b, 1 - h / np.exp(log_s)))
+
+        lowest, highest = np.log(s[order[0]]), np.log(s[order[-1]])
+        start = math.exp(brentq(edge, lowest, highest, xtol=1e-14))
+        grid = start + np.geomspace(1e-12 * start, s[order[-1]] - start, 3000)
+        return _mean_root(*self.dress(*self.pull(grid, curve(np.log(grid)))))
 
 
-def to_moments(cumulants: Array) -> Array:
-    """Moments from free cumulants, by Lagrange inversion."""
-    count = len(cumulants)
-    powers = _powers(np.concatenate([[1.0], cumulants]), count + 1)
-    return np.array([powers[n + 1][n] / (n + 1) for n in range(1, count + 1)])
+def _mean_root(s: Array, u: Array) -> float:
+    """Mean root of a law from its curve, at points from near 0 to where ``s u`` is the mean."""
+    q = np.sqrt(s)
+    keep = np.concatenate([[True], np.diff(q) > 0])
+    q, u = q[keep], u[keep]
+    return float(2 / math.pi * (CubicSpline(q, u).integrate(q[0], q[-1]) + u[0] * q[0] + u[-1] * q[-1]))
 
 
-def to_cumulants(moments: Array) -> Array:
-    """Free cumulants from moments."""
-    count = len(moments)
-    table = np.array(_powers(np.concatenate([[1.0], moments]), count))
-    out = np.zeros(count)
-    for n in range(1, count + 1):
-        s = np.arange(1, n)
-        out[n - 1] = moments[n - 1] - out[: n - 1] @ table[s, n - s]
-    return out
+def wishart_mean_root(variance: float) -> float:
+    """Mean root of the Marchenko-Pastur law of mean 1 and this variance."""
+    grid = max(variance - 1, 0) + np.geomspace(1e-12, _FAR * (1 + variance), 3000)
+    u = 1 / (1 + grid)
+    return _mean_root(grid * (1 - variance * u), u)
 
 
-def sandwich(moments: Array, dim: float, dof: float, scale: float) -> Array:
-    """Moments of ``scale * A W A`` for a Wishart matrix W, given those of ``A A`` of size `dim`."""
-    if dof <= 0:
-        return np.zeros_like(moments)
-    j = np.arange(1, len(moments) + 1)
-    return dof / dim * to_moments(dim / dof * (dof * scale) ** j * moments)
-
-
-def _sizes(mix: Mix) -> tuple[float, float, float, float]:
-    """Degrees of freedom of both scatters, the divisor, and the dimension the recursion lives in."""
-    total = mix.n_real + mix.n_synthetic
-    lost = 0.0 if mix.known_mean else 1 / total
-    real, synthetic = mix.n_real * (1 - lost), mix.n_synthetic * (1 - lost)
-    whole = mix.n_real - (not mix.known_mean)
-    size = mix.dim if mix.real_data == "fresh" else min(mix.dim, whole)
-    return real, synthetic, total - mix.ddof, size
-
-
-def next_state(state: Array, mix: Mix) -> Array:
-    """Moments of the covariance a generation later; for fixed real data, relative to their scatter."""
-    real, synthetic, divisor, size = _sizes(mix)
-    j = np.arange(1, len(state) + 1)
-    if mix.real_data == "fresh":
-        cumulants = real / size * (size / divisor) ** j
-    else:
-        cumulants = (j == 1) / divisor
-    return to_moments(cumulants + to_cumulants(sandwich(state, size, synthetic, mix.bias / divisor)))
-
-
-def first_state(mix: Mix, n_initial: float) -> Array:
-    """Moments of the model fitted to `n_initial` real points, in the form of `next_state`."""
-    return next_state(np.zeros(_COUNT), mix._replace(n_real=n_initial, n_synthetic=0.0))
-
-
-def stationary_state(mix: Mix) -> Array:
-    """The fixed point of `next_state`: moment k enters its own image with a known factor only."""
-    _, synthetic, divisor, _ = _sizes(mix)
-    state = np.zeros(_COUNT)
-    for k in range(1, _COUNT + 1):
-        own = (mix.bias * synthetic / divisor) ** k
-        state[k - 1] = next_state(state[:k], mix)[k - 1] / (1 - own)
-    return state
-
-
-def _mean_root(cumulants: Array) -> float:
-    """Mean of the root of a law of mean 1, from its free cumulants by Gauss quadrature."""
-    width = math.sqrt(cumulants[1])
-    central = cumulants / width ** np.arange(1, len(cumulants) + 1)
-    central[0] = 0.0
-    moments = np.concatenate([[1.0], to_moments(central)])
-    m = (len(moments)) // 2
-    hankel = moments[np.add.outer(np.arange(m), np.arange(m))]
-    shifted = moments[1:][np.add.outer(np.arange(m), np.arange(m))]
-    factor = np.linalg.cholesky(hankel)
-    jacobi = np.linalg.solve(factor, np.linalg.solve(factor, shifted).T)
-    nodes, vectors = np.linalg.eigh((jacobi + jacobi.T) / 2)
-    return float(vectors[0] ** 2 @ np.sqrt(np.maximum(1 + width * nodes, 0)))
-
-
-def root_excess(state: Array, mix: Mix) -> tuple[float, float]:
-    """How much the mean root of the spectrum, at mean 1, exceeds that of a Wishart of equal variance."""
-    if mix.real_data == "fixed":
-        dof = mix.n_real - (not mix.known_mean)
-        low, high = min(mix.dim, dof), max(mix.dim, dof)
-        state = low / mix.dim * sandwich(state, low, high, 1.0)
-    cumulants = to_cumulants(state / state[0] ** np.arange(1, len(state) + 1))
-    variance = cumulants[1]
-    wishart = variance ** np.arange(len(state))
-    return _mean_root(cumulants) - _mean_root(wishart), variance
+def stationary_mean_root(mix: Mix, dim: float) -> tuple[float, float, float]:
+    """Mean root, mean and variance of the stationary spectrum."""
+    step = _Generation(mix, dim)
+    mean, variance = step.fixed_point()
+    second = mean**2 + variance
+    far = _FAR * second / mean
+    s = np.geomspace(far, far / step.factor, 32)
+    u = mean / s - second / s**2
+    points = []
+    while s.size:
+        points.append((s, u))
+        s, u = step.pull(s, u)
+        good = (s > 0) & (u < 1)
+        s, u = s[good], u[good]
+    s, u = np.concatenate(points, axis=1)
+    return step.mean_root(s, u, mean, variance), mean, variance

@@ -13,7 +13,7 @@ from madtheory.theory.gaussian._steps import Array, Sizes, chain_sizes, check_sp
 
 __all__ = ["replace", "second_moments", "third_moments"]
 
-WISHART = "derived here (Wishart factors of independent generations)"
+WISHART = "Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2; moments derived here (Wishart factors)"
 
 # Zonal polynomials in products of power sums s_k = tr S^k, by order (James 1964, table 1): a replace step
 # multiplies each by its own number. Per row: the partition, then the coefficients of the products below.
@@ -75,7 +75,7 @@ class _Chain:
         """Compute the standard deviations of the total variance and of the squared error of the mean."""
         p, q = np.sum(self.spectrum**2), np.sum(self.spectrum) ** 2
         up, down = (np.expm1(np.cumsum(np.log1p(x / self.degrees))) for x in (2, -1))
-        variance = mean**2 * ((2 * p + q) * up + 2 * (q - p) * down) / 3
+        variance = np.where(mean == 0, 0.0, mean**2 * ((2 * p + q) * up + 2 * (q - p) * down) / 3)
         second = np.vstack([[q, p], self.zonal(2, self.spectrum)[:-1]])
         fourth, cross, aligned = np.zeros(len(mean)), 0.0, 0.0  # |delta|^4, |delta|^2 tr S, delta' S delta
         share = np.zeros(len(mean)) if self.known_mean else self.bias / self.sizes
@@ -115,6 +115,7 @@ def _two_nodes(moments: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
     return mean - down, mean + up, mass * up / (up + down), mass * down / (up + down)
 
 
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def replace(
     *,
     n: Sizes,
@@ -172,40 +173,39 @@ def replace(
     -----
     The means of ``total_variance`` and ``mean_error`` hold for any truth with this covariance when the model
     samples with the moments it was fitted to; the others need a Gaussian truth. Beyond generation n, means
-    are carried by rare trajectories. Source: Alemohammad et al. 2024 (arXiv 2307.01850), section 3, whose
-    statement is the first moment; the rest derived here. The bounds come from the triangular coupling, from
-    Peierls' inequality and from Gauss rules on the moments of order 1 to 4.
+    are carried by rare trajectories. Source: the loop of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2,
+    with any divisor, sizes and truth; moments derived here. The bounds come from the triangular coupling,
+    from Peierls' inequality and from Gauss rules on the moments of order 1 to 4.
     """
     chain = _Chain(n, n_initial, bias, ddof, known_mean, dim, spectrum, generations)
     trace, d = chain.spectrum.sum(), len(chain.spectrum)
     unique, where = np.unique(np.stack([chain.degrees, chain.divisors]), axis=1, return_inverse=True)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        log_bias = np.log(chain.bias)
-        typical, root = (x[where.ravel()] for x in direction_gains(unique[0], unique[1], d))
-        volume = np.cumsum(typical.sum(1) + d * log_bias)
-        roots = np.cumsum(root + log_bias[:, None] / 2, axis=0)
-        u = np.cumprod(chain.gain)
-        share = np.zeros(len(u)) if known_mean else chain.bias / chain.sizes
-        drift = np.cumsum(share * np.append(1.0, u[:-1]))
-        variance_std, error_std = chain.deviations(u, drift * trace)
-        out = {
-            "total_variance": u * trace,
-            "mean_error": drift * trace,
-            "total_variance_std": variance_std,
-            "mean_error_std": error_std,
-            "log_volume": volume + np.sum(np.log(chain.spectrum)),
-            "kl_divergence": (d * (u - 1 + drift) - volume) / 2,
-        }
-        if chain.degrees.min() > d + 1:
-            inverse = chain.divisors / (chain.bias * (chain.degrees - d - 1))
-            growth, error = np.cumprod(inverse), np.zeros(len(u))
-            for g in range(len(u)):  # an error, once made, is measured by every later inverse covariance
-                error[g] = inverse[g] * (error[g - 1] + share[g])
-            reverse = (d * (growth - 1 + error) + volume) / 2
-            out["reverse_kl_divergence"] = np.where(np.isfinite(growth), reverse, np.inf)
-        if d == 1:
-            distance = trace * (drift + (u - 1) - 2 * np.expm1(roots[:, 0]))
-            out["wasserstein2_squared"] = np.where(np.isfinite(u), distance, np.inf)
+    log_bias = np.log(chain.bias)
+    typical, root = (x[where.ravel()] for x in direction_gains(unique[0], unique[1], d))
+    volume = np.cumsum(typical.sum(1) + d * log_bias)
+    roots = np.cumsum(root + log_bias[:, None] / 2, axis=0)
+    u = np.cumprod(chain.gain)
+    share = np.zeros(len(u)) if known_mean else chain.bias / chain.sizes
+    drift = np.cumsum(share * np.append(1.0, u[:-1]))
+    variance_std, error_std = chain.deviations(u, drift * trace)
+    out = {
+        "total_variance": u * trace,
+        "mean_error": drift * trace,
+        "total_variance_std": variance_std,
+        "mean_error_std": error_std,
+        "log_volume": volume + np.sum(np.log(chain.spectrum)),
+        "kl_divergence": (d * (u - 1 + drift) - volume) / 2,
+    }
+    if chain.degrees.min() > d + 1:
+        inverse = chain.divisors / (chain.bias * (chain.degrees - d - 1))
+        growth, error = np.cumprod(inverse), np.zeros(len(u))
+        for g in range(len(u)):  # an error, once made, is measured by every later inverse covariance
+            error[g] = inverse[g] * (error[g - 1] + share[g])
+        reverse = (d * (growth - 1 + error) + volume) / 2
+        out["reverse_kl_divergence"] = np.where(np.isfinite(growth), reverse, np.inf)
+    if d == 1:
+        distance = trace * (drift + (u - 1) - 2 * np.expm1(roots[:, 0]))
+        out["wasserstein2_squared"] = np.where(np.isfinite(u), distance, np.inf)
     result = {key: labelled(value, "exact mean", WISHART) for key, value in out.items()}
     if d > 1:
         low, high = chain.fidelity(u, roots)

@@ -10,14 +10,15 @@ from numpy.typing import ArrayLike
 from madtheory._validation import check_size, size_at
 from madtheory.theory._labels import Labelled
 from madtheory.theory.gaussian._accumulated_moments import accumulate, with_deviation
-from madtheory.theory.gaussian._first_moments import Size, first_moments
+from madtheory.theory.gaussian._first_moments import first_moments
+from madtheory.theory.gaussian._steps import Sizes
 
 __all__ = ["accumulate", "accumulate_subsample", "augment", "fresh"]
 
 
 def accumulate_subsample(
     *,
-    n: Size,
+    n: Sizes,
     n_initial: int | None = None,
     replacement: bool = False,
     bias: float = 1.0,
@@ -86,7 +87,7 @@ def accumulate_subsample(
 def augment(
     *,
     n_real: int,
-    n_synthetic: Size,
+    n_synthetic: Sizes,
     memory: int = 1,
     weights: Sequence[float] | None = None,
     bias: float = 1.0,
@@ -111,7 +112,7 @@ def augment(
     Parameters
     ----------
     n_real : int
-        Size of the real set, all that generation 1 is fitted to.
+        Sizes of the real set, all that generation 1 is fitted to.
     n_synthetic : int, sequence or callable
         Batch size of generation g; entry 0 of a sequence is not used.
     memory, weights, bias, ddof, known_mean, dim, spectrum, generations
@@ -151,7 +152,7 @@ def augment(
 def fresh(
     *,
     n_real: int,
-    n_synthetic: Size,
+    n_synthetic: Sizes,
     n_initial: int | None = None,
     memory: int = 1,
     weights: Sequence[float] | None = None,

@@ -20,8 +20,11 @@ def stationary_w2(mix):
     T=sq["total_variance"]; p=sq["squared_norm"]
     r=p*d/T**2
     dof=(d+1)/(r-1)
-    ex,var=_free.root_excess(_free.stationary_state(mix),mix)
     base=root_trace(d,dof)/math.sqrt(dof)/d
-    ex2 = ex*((r-1)/var)**2
+    _,mu,var=_free.stationary_mean_root(mix,d)
+    rel=var/mu**2
+    deff=d*(r-1)/rel
+    rt,mu,var=_free.stationary_mean_root(mix,deff)
+    ex2=rt/math.sqrt(mu)-_free.wishart_mean_root(var/mu**2)
     f=lambda e: sq["mean_error"]+T+d-2*d*math.sqrt(T/d)*e
-    return f(base), f(base+ex2), dict(T=T,m=sq["mean_error"],p=p,dof=dof,ex=ex,var=var,r=r)
+    return f(base), f(base+ex2), dict(T=T,m=sq["mean_error"],p=p,dof=dof,ex=ex2,var=var,r=r,deff=deff,mu=mu)

@@ -1,0 +1,106 @@
+"""What a figure is: a simulation, a drawing, and the findings read from the numbers behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import xarray as xr
+
+__all__ = ["VERDICTS", "Figure", "Finding", "agreement", "with_error", "within"]
+
+Verdict = Literal["reproduced", "partly reproduced", "not reproduced", "agrees", "disagrees", "shown"]
+VERDICTS: tuple[Verdict, ...] = (
+    "reproduced",  # the paper's statement comes out
+    "partly reproduced",
+    "not reproduced",
+    "agrees",  # our own figures: simulation and theory agree
+    "disagrees",
+    "shown",  # a measurement that nothing is held against
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One row of the table "claim | ours | verdict".
+
+    Attributes
+    ----------
+    claim : str
+        What the paper or the theory says, with figure, equation or table number.
+    ours : str
+        Our number, with its standard error; see `with_error`.
+    verdict : str
+        One of `VERDICTS`.
+    note : str
+        Why they differ, or under which reading of the paper they agree.
+    """
+
+    claim: str
+    ours: str
+    verdict: Verdict
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict={self.verdict!r} is unknown; there are {', '.join(VERDICTS)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One picture of the gallery.
+
+    Attributes
+    ----------
+    name : str
+        File name without ending, and what ``--only`` takes, for example ``"mad_10_left"``.
+    title : str
+        One line that says what is seen.
+    source : str
+        Where the figure comes from: ``"MAD, Fig. 10 left"``, or ``"our own"``.
+    simulation : callable
+        ``run(quick=, rng=, n_jobs=)`` of a module in `simulations`; returns the Dataset behind the picture.
+    draw : callable
+        Dataset -> matplotlib Figure. Uses nothing but the Dataset.
+    findings : callable
+        Dataset -> list of `Finding`. Uses nothing but the Dataset.
+    caption : str
+        Markdown below the picture.
+    device : str
+        ``"cpu"`` or ``"gpu"``.
+    """
+
+    name: str
+    title: str
+    source: str
+    simulation: Callable[..., xr.Dataset]
+    draw: Callable[[xr.Dataset], matplotlib.figure.Figure]
+    findings: Callable[[xr.Dataset], list[Finding]]
+    caption: str = ""
+    device: str = "cpu"
+
+
+def with_error(value: float, standard_error: float, unit: str = "") -> str:
+    """Format a number to the digits that its standard error allows: ``"12.24 ± 0.03"``."""
+    tail = f" {unit}" if unit else ""
+    if not (math.isfinite(standard_error) and standard_error > 0):
+        return f"{value:.4g}{tail}"
+    digits = 1 - math.floor(math.log10(standard_error))
+    if digits > 6 or abs(value) >= 1e6:
+        return f"{value:.4g} ± {standard_error:.1g}{tail}"
+    shown = max(digits, 0)
+    return f"{round(value, digits):.{shown}f} ± {round(standard_error, digits):.{shown}f}{tail}"
+
+
+def within(value: float, expected: float, tolerance: float) -> Verdict:
+    """Tell whether a paper's number comes out within a relative tolerance."""
+    return "reproduced" if abs(value - expected) <= tolerance * abs(expected) else "not reproduced"
+
+
+def agreement(z: float, limit: float = 5.0) -> Verdict:
+    """Tell whether simulation and theory differ by less than `limit` standard errors."""
+    return "agrees" if abs(z) < limit else "disagrees"
