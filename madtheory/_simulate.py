@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,26 +23,26 @@ _BLOCK_NUMBERS = 2**17  # doubles of one block's training sets: they stay in a s
 _BLOCK_REPLICATES = 2**13
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """A simulation in progress: everything that is needed to continue it.
 
-    Replicates are cut into blocks whose size depends on the loop only, and all blocks go through a
-    generation before the next one begins: memory holds one state per replicate, and what is recorded.
+    Replicates are cut into blocks whose size depends on the loop only. Memory holds one state per replicate,
+    and what is recorded.
     """
 
     loop: Loop
     generations: int
     metrics: tuple[Metric, ...]
-    record: tuple[int, ...]
+    record: frozenset[int]
     quantiles: tuple[float, ...] | None
-    snapshots: tuple[Snapshot, ...] = ()
+    snapshots: list[Snapshot]
     recorded: dict[str, list[Array]] = field(default_factory=dict)
 
     @property
     def generation(self) -> int:
-        """The generation reached; 0 before the first."""
-        return self.snapshots[0].generation if self.snapshots else 0
+        """The generation that all blocks have reached."""
+        return self.snapshots[-1].generation
 
 
 def begin(
@@ -75,21 +76,34 @@ def begin(
         sizes: list[int | None] = [min(block, replicates - first) for first in range(0, replicates, block)]
     else:
         sizes = [None] * replicates
-    snapshots = tuple(
+    snapshots = [
         start(loop, rng=replace(streams, block=i), replicates=size, method=method)
-        for i, size in enumerate(_bar(sizes, "generation 1", progress))
-    )
+        for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress))
+    ]
     metrics = tuple(DEFAULT if metrics is None else metrics)
     names = [getattr(metric, "__name__", None) for metric in metrics]
     if not names or None in names or len(set(names)) < len(names):
         raise ValueError(f"metrics={metrics!r} must be functions of different names, at least one of them.")
     run = Run(loop, generations, metrics, _to_record(record, generations), quantiles, snapshots)
-    return _recorded(run)
+    if 1 in run.record:
+        _record(run, [_measure(run, snapshot) for snapshot in snapshots])
+    return run
 
 
-def advance(run: Run) -> Run:
-    """One generation further."""
-    return _recorded(replace(run, snapshots=tuple(step(run.loop, snapshot) for snapshot in run.snapshots)))
+def advance(run: Run, count: int = 1) -> None:
+    """Take every block `count` generations further, one block after another: its state stays in the cache."""
+    target = min(run.generation + count, run.generations)
+    measured = []
+    for i, snapshot in enumerate(run.snapshots):
+        values = []
+        while snapshot.generation < target:
+            snapshot = step(run.loop, snapshot)
+            if snapshot.generation in run.record:
+                values.append(_measure(run, snapshot))
+        run.snapshots[i] = snapshot
+        measured.append(values)
+    for blocks in zip(*measured, strict=True):
+        _record(run, blocks)
 
 
 def simulate(
@@ -142,23 +156,31 @@ def simulate(
         loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,
         record=record, quantiles=quantiles, progress=progress,
     )  # fmt: skip
-    for later in follow(run, progress=progress):
-        run = later
+    for _ in follow(run, progress=progress):
+        pass
     return to_dataset(run)
 
 
-def follow(run: Run, *, progress: bool | None = None) -> Iterator[Run]:
-    """Yield the run after each further generation, up to its last."""
-    for _ in _bar(range(run.generation, run.generations), "generations", progress):
-        run = advance(run)
-        yield run
+def follow(run: Run, *, progress: bool | None = None) -> Iterator[None]:
+    """Take a run to its last generation, pausing at least once a second or once a generation."""
+    count = 1
+    with _bar(
+        None, desc="generations", progress=progress, total=run.generations, initial=run.generation
+    ) as bar:
+        while run.generation < run.generations:
+            began, before = perf_counter(), run.generation
+            advance(run, count)
+            bar.update(run.generation - before)
+            yield
+            seconds = perf_counter() - began
+            count = min(2 * count, 16) if seconds < 0.5 else max(count // 2, 1) if seconds > 1 else count
 
 
 def to_dataset(run: Run) -> xr.Dataset:
     """Label what a run has recorded."""
     import xarray as xr
 
-    reached = [t for t in run.record if t <= run.generation]
+    reached = sorted(t for t in run.record if t <= run.generation)
     dims = ("replicate" if run.quantiles is None else "quantile", "generation")
     variables = {name: (dims, np.stack(values, -1)) for name, values in run.recorded.items()}
     coords: dict[str, Any] = {"generation": reached}
@@ -189,25 +211,24 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _recorded(run: Run) -> Run:
-    """Measure all blocks and keep what was asked for."""
-    if run.generation not in run.record:
-        return run
-    recorded = {name: list(values) for name, values in run.recorded.items()}
-    for metric in run.metrics:
-        values = np.concatenate([np.atleast_1d(metric(snapshot)) for snapshot in run.snapshots])
-        if run.quantiles is not None:
-            values = np.quantile(values, run.quantiles)
-        recorded.setdefault(metric.__name__, []).append(values)
-    return replace(run, recorded=recorded)
+def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
+    return [np.atleast_1d(metric(snapshot)) for metric in run.metrics]
 
 
-def _to_record(record: Any, generations: int) -> tuple[int, ...]:
+def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
+    """Keep what was asked for of one generation, measured block by block."""
+    for metric, values in zip(run.metrics, zip(*blocks, strict=True), strict=True):
+        joined = np.concatenate(values)
+        kept = joined if run.quantiles is None else np.quantile(joined, run.quantiles)
+        run.recorded.setdefault(metric.__name__, []).append(kept)
+
+
+def _to_record(record: Any, generations: int) -> frozenset[int]:
     if isinstance(record, str):
         check_choice("record", record, ("all", "last"))
-        return tuple(range(1, generations + 1)) if record == "all" else (generations,)
-    kept = tuple(sorted({check_size("record", t) for t in record}))
-    if not kept or kept[-1] > generations:
+        return frozenset(range(1, generations + 1) if record == "all" else (generations,))
+    kept = frozenset(check_size("record", t) for t in record)
+    if not kept or max(kept) > generations:
         raise ValueError(f"record={record!r} must list generations from 1 to {generations}.")
     return kept
 
@@ -218,7 +239,7 @@ def _numbers(training_set: Any) -> int:
     return max(sum(np.size(value) for value in held if value is not None), 1)
 
 
-def _bar(items: Any, what: str, progress: bool | None) -> Any:
+def _bar(items: Any, *, progress: bool | None, **options: Any) -> Any:
     from tqdm import tqdm
 
-    return tqdm(items, desc=what, delay=1.0, leave=False, disable=None if progress is None else not progress)
+    return tqdm(items, delay=1.0, leave=False, disable=None if progress is None else not progress, **options)

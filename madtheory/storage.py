@@ -130,8 +130,7 @@ def resume(
     else:
         run = _simulate.begin(loop, generations, progress=progress, **keywords)
     written = time.monotonic()
-    for later in _simulate.follow(run, progress=progress):
-        run = later
+    for _ in _simulate.follow(run, progress=progress):
         if time.monotonic() - written >= every_seconds and run.generation < generations:
             _write_checkpoint(checkpoint, identity, run)
             written = time.monotonic()

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._roots import rescale, triangular
 from madtheory._validation import check_bias, check_ddof, check_points, check_size
-from madtheory.data import Moments, Weighted, rescale, triangular
+from madtheory.data import Moments, Weighted
 from madtheory.types import Array
 
 __all__ = ["Gaussian", "standard_moments"]

@@ -34,8 +34,9 @@ def draw(rng, models, size, bias):
 
 
 def simulate(
-    rng, replicates, *, n_initial, n_synthetic, n_real=0, real_data="none", retain="last", memory=1, budget=None,
-    replacement=False, weights=None, bias=1.0, ddof=1, known_mean=False, spectrum=(1.0,), generations, law="skewed",
+    rng, replicates, *, n_initial, n_synthetic, n_real=0, real_data="none", retain="last", memory=1,
+    budget=None, replacement=False, weights=None, bias=1.0, ddof=1, known_mean=False, spectrum=(1.0,),
+    generations, law="skewed",
 ):  # fmt: skip
     """Yield (mean, covariance) of every generation, shapes (replicates, d) and (replicates, d, d)."""
     scales = np.sqrt(np.asarray(spectrum))

@@ -1,4 +1,5 @@
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -58,6 +59,19 @@ def test_moments_agree_with_raw_gaussian_samples(name, known_mean):
     assert abs(variance_z(trace, 1.1 * theory["total_variance_std"][-1])) > 5
 
 
+def test_second_moment_with_batches_of_one_point():
+    # the batch then has no scatter of its own: all its noise enters through the shift of the mean
+    shared = {"bias": 1.5, "ddof": 1, "generations": 5, "spectrum": (2.0, 0.5)}
+    theory = accumulate(n=1, n_initial=4, **shared)
+    loop = {"n_initial": 4, "n_synthetic": 1, "real_data": "fixed", "retain": "all", "law": "normal"}
+    *_, (_, covariance) = simulate(np.random.default_rng(2), 400_000, **loop, **shared)
+    for sample, name in ((trace_of(covariance) ** 2, "trace"), ((covariance**2).sum(axis=(1, 2)), "norm")):
+        deviation = theory["total_variance_std"][-1] ** 2 + theory["total_variance"][-1] ** 2
+        expected = deviation if name == "trace" else theory["squared_norm"][-1]
+        assert abs(z_score(sample, expected)) < 5, name
+        assert abs(z_score(sample, 1.07 * expected)) > 5, name
+
+
 @pytest.mark.parametrize("known_mean", [False, True])
 @pytest.mark.parametrize("bias", [0.7, 1.0])
 def test_one_dimensional_accumulation_agrees_with_raw_samples(bias, known_mean):
@@ -115,7 +129,13 @@ def test_subsample_recursion(n, n_initial, bias, replacement, ddof):
 @SETTINGS
 @given(st.integers(2, 30), st.integers(1, 30), BIAS, DDOF, st.booleans())
 def test_mixed_recursions(n_real, n_synthetic, bias, ddof, known_mean):
-    rest = {"n_real": n_real, "n_synthetic": n_synthetic, "bias": bias, "ddof": ddof, "known_mean": known_mean}
+    rest = {
+        "n_real": n_real,
+        "n_synthetic": n_synthetic,
+        "bias": bias,
+        "ddof": ddof,
+        "known_mean": known_mean,
+    }
     new, old = fresh(**rest, generations=8), augment(**rest, generations=8)
     total, w = n_real + n_synthetic, n_synthetic / (n_real + n_synthetic)
     divisor = total - ddof
@@ -173,7 +193,9 @@ def test_inequalities_and_units(n, n_initial, bias, ddof, known_mean):
     np.testing.assert_allclose(scaled["log_volume"], np.log(9) + theory["log_volume"], atol=1e-12)
     np.testing.assert_allclose(scaled["kl_divergence"], theory["kl_divergence"], atol=1e-12)
     plane = accumulate(n=n, **rest, dim=2)
-    assert (plane["squared_norm"] <= plane["total_variance_std"] ** 2 + plane["total_variance"] ** 2 + 1e-9).all()
+    assert (
+        plane["squared_norm"] <= plane["total_variance_std"] ** 2 + plane["total_variance"] ** 2 + 1e-9
+    ).all()
     assert "log_volume" not in plane
 
 
@@ -189,7 +211,8 @@ def test_log_and_root_quadrature(constant, terms):
 
         edge = np.sqrt(dof)
         ends = [0, max(edge - 12, 0), edge, edge + 12]
-        return sum(integrate.quad(integrand, a, b, epsabs=1e-13, limit=200)[0] for a, b in zip(ends, ends[1:]) if b > a)
+        pieces = [(a, b) for a, b in itertools.pairwise(ends) if b > a]
+        return sum(integrate.quad(integrand, a, b, epsabs=1e-13, limit=200)[0] for a, b in pieces)
 
     assert log == pytest.approx(mean(np.log), abs=2e-9)
     assert root == pytest.approx(mean(np.sqrt), rel=1e-9)
@@ -202,7 +225,9 @@ def test_quadrature_limits():
     scale, dof = 1e-4, 40.0  # a constant too small to matter leaves a chi-square
     log, root = _log_and_root(1e-13, [(scale, dof)])
     assert log == pytest.approx(np.log(2 * scale) + special.digamma(dof / 2), abs=1e-9)
-    assert root == pytest.approx(np.sqrt(2 * scale) * np.exp(special.gammaln(20.5) - special.gammaln(20)), rel=1e-9)
+    assert root == pytest.approx(
+        np.sqrt(2 * scale) * np.exp(special.gammaln(20.5) - special.gammaln(20)), rel=1e-9
+    )
     log, _ = _log_and_root(1.0, [(1e-9, 10.0)])
     assert log == pytest.approx(1e-8, rel=1e-7)
 

@@ -21,6 +21,18 @@ __all__ = [
 ]
 
 
+def _log_product(roots: tuple[float, float], pole: float, start: float) -> float:
+    """Log of the product of (x - A)(x - B) / (x (x - pole)), x = start, start + 1, ..., where A + B = pole.
+
+    It is a ratio of Gamma functions; the series of Hurwitz zetas keeps its digits at large `start`.
+    """
+    from scipy.special import zeta
+
+    k = np.arange(2.0, 150.0)
+    powers = (np.array(roots)[:, None] ** k).sum(axis=0) - pole**k
+    return -float((powers / k * zeta(k, start)).sum())
+
+
 def accumulate_limit(
     *,
     n: int,
@@ -67,29 +79,27 @@ def accumulate_limit(
     With a known mean nothing is lost after generation 1. For a bias other than 1 see `accumulate_exponent`.
     Source: derived here (Weierstrass products); that the limit is positive: Kazdan et al. 2024.
     """
-    from scipy.special import gammaln
-
     n, c = check_size("n", n), check_ddof(ddof, known_mean)
     first = check_size("n_initial", n if n_initial is None else n_initial, 1 + c)
-    trace, alpha, kind = check_spectrum(dim, spectrum).sum(), first / n, "exact mean"
+    trace, start, kind = check_spectrum(dim, spectrum).sum(), 1 + first / n, "exact mean"
     if known_mean:
-        variance, error = first / (first - c), 0.0
+        log, error = math.log(first / (first - c)), 0.0
     elif c == 0:
-        ends = gammaln(1 + alpha - n**-0.5) + gammaln(1 + alpha + n**-0.5)
-        variance = (1 - 1 / first) * math.exp(2 * gammaln(1 + alpha) - ends)
-        error = 1 - variance
+        loss = math.log1p(-1 / first) if first > 1 else -math.inf
+        log = loss + _log_product((n**-0.5, -(n**-0.5)), 0.0, start)
+        error = -math.expm1(log)
     else:
-        roots = 1 + alpha - (1 + np.array([1, -1]) * math.sqrt(1 + 4 * n)) / (2 * n)
-        variance = math.exp(gammaln(1 + alpha) + gammaln(1 + alpha - 1 / n) - gammaln(roots).sum())
+        root = math.sqrt(1 + 4 * n)
+        log = _log_product(((1 + root) / (2 * n), (1 - root) / (2 * n)), 1 / n, start)
         # the error grows by n v / N^2 per generation, v falls by n v / (N (N - 1)): sum the small difference
         total = first + n * np.arange(1, 10_001.0)
         before = np.cumprod(np.concatenate([[1.0], 1 - n / (total * (total - 1))]))[:-1]
-        tail = variance / (2 * (total[-1] + n / 2) ** 2)
-        error = 1 / first + 1 - variance - float((n * before / (total**2 * (total - 1))).sum()) - tail
+        tail = math.exp(log) / (2 * (total[-1] + n / 2) ** 2)
+        error = 1 / first - math.expm1(log) - float((n * before / (total**2 * (total - 1))).sum()) - tail
         kind = "numerical"
     source = "derived here (Weierstrass product of the per-generation factors, first real fit included)"
     return {
-        "total_variance": labelled(trace * variance, "exact mean", source),
+        "total_variance": labelled(trace * math.exp(log), "exact mean", source),
         "mean_error": labelled(trace * error, kind, source),
     }
 
@@ -146,10 +156,8 @@ def subsample_limit(
     ----------
     n : int
         Real points, batch size and subset size.
-    ddof, known_mean, dim, spectrum
+    ddof, replacement, known_mean, dim, spectrum
         As in `first_moments`.
-    replacement : bool
-        Draw the subset with replacement.
 
     Returns
     -------
@@ -165,24 +173,20 @@ def subsample_limit(
     -----
     Source: derived here (finite-population sampling, Weierstrass products).
     """
-    from scipy.special import gamma, rgamma
-
     c = check_ddof(ddof, known_mean)
     n, trace = check_size("n", n, 1 + c), check_spectrum(dim, spectrum).sum()
-    if c == 1:
-        variance = np.inf
-    elif known_mean:
-        variance = 1.0
+    if c == 1 or known_mean or n == 1:
+        log = math.inf if c == 1 else 0.0 if known_mean else -math.inf
     elif replacement:
-        square = (2 * n - 1) / n**2
-        variance = (1 - 1 / (4 * n)) / (1 - square / 4) * float(np.sinc(math.sqrt(square)))
+        a = math.sqrt(2 * n - 1) / n
+        log = 2 * math.log1p(-1 / n) + math.log1p(-1 / (4 * n)) + _log_product((a, -a), 0.0, 3.0)
     else:
-        roots = 2 - (1 + np.array([1, -1]) * math.sqrt(12 * n - 3)) / (2 * n)
-        variance = (1 - 1 / n) * float(gamma(2 - 1 / n) * rgamma(roots).prod())
-    error = 0.0 if known_mean else np.inf if c == 1 else 1 - variance
+        root = math.sqrt(12 * n - 3)
+        log = math.log1p(-1 / n) + _log_product(((1 + root) / (2 * n), (1 - root) / (2 * n)), 1 / n, 2.0)
+    error = 0.0 if known_mean else math.inf if c == 1 else -math.expm1(log)
     source = "derived here (Weierstrass product of the per-generation factors, first real fit included)"
     return {
-        "total_variance": labelled(trace * variance, "exact mean", source),
+        "total_variance": labelled(trace * np.exp(log), "exact mean", source),
         "mean_error": labelled(trace * error, "exact mean", source),
     }
 
@@ -200,10 +204,8 @@ def subsample_growth_exponent(
 
     Parameters
     ----------
-    n : int
-        Batch size and subset size.
-    bias, ddof, known_mean
-        As in `first_moments`.
+    n, bias, ddof, known_mean
+        Batch and subset size; the others as in `first_moments`.
 
     Raises
     ------
@@ -233,8 +235,8 @@ def sliding_window_slope(
     ----------
     n, window : int
         Batch size, and number of batches kept.
-    dim, spectrum : int, array of shape (dim,)
-        The true covariance, as in `first_moments`.
+    dim, spectrum
+        As in `first_moments`.
 
     Raises
     ------
@@ -246,11 +248,8 @@ def sliding_window_slope(
     Source: derived here (renewal argument).
     """
     n, window, trace = check_size("n", n), check_size("window", window), check_spectrum(dim, spectrum).sum()
-    return labelled(
-        4 * trace / (n * (window + 1) ** 2),
-        "leading order in 1/n",
-        "derived here (mean lag of a moving average)",
-    )
+    slope = 4 * trace / (n * (window + 1) ** 2)
+    return labelled(slope, "leading order in 1/n", "derived here (mean lag of a moving average)")
 
 
 def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> dict[str, Labelled]:
@@ -296,6 +295,5 @@ def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> 
         "augment": 1.5 - 0.5 * real,
         "fresh": 0.5 + 0.5 * real,
     }
-    sources = dict.fromkeys(constants, "derived here (large-sample limit)")
-    sources["accumulate"] = "Dey and Donoho 2024 (arXiv 2410.22812)"
-    return {name: labelled(value, "leading order in 1/n", sources[name]) for name, value in constants.items()}
+    source = "derived here (large-sample limits); accumulate: Dey and Donoho 2024 (arXiv 2410.22812)"
+    return {name: labelled(value, "leading order in 1/n", source) for name, value in constants.items()}

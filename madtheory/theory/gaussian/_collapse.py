@@ -1,31 +1,29 @@
-"""Rates, times and limits of collapse in the replace loop."""
+"""Rates, times and probabilities of collapse in the replace loop."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from madtheory._validation import check_bias, check_choice, check_size
 from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory.gaussian._law import VarianceLaw, variance_law
-from madtheory.theory.gaussian._steps import LogGammaSum, Sizes, chain_sizes, direction_gains
+from madtheory.theory.gaussian._law import variance_law
+from madtheory.theory.gaussian._steps import Array, Sizes, chain_sizes, direction_gains
 
 __all__ = [
     "bias_threshold",
-    "final_mean_law",
     "half_life",
     "hitting_time",
     "lyapunov_spectrum",
-    "survival_limit",
     "tail_bound",
 ]
 
 BARTLETT = "derived here (Bartlett's decomposition of a Wishart step)"
-SIEGMUND = -special.zeta(0.5) / np.sqrt(2 * np.pi)  # mean overshoot of a normal walk, 0.5826
+SIEGMUND = 0.5825971579390107  # mean overshoot of a normal walk, -zeta(1/2) / sqrt(2 pi)
 
 
-def _rates(n: int, bias: float, ddof: int | None, known_mean: bool, dim: int = 1) -> tuple[float, np.ndarray]:
+def gain_rates(n: int, bias: float, ddof: int | None, known_mean: bool, dim: int = 1) -> tuple[float, Array]:
     """Log of the mean gain per generation, and the mean log gain of every direction."""
     check_size("n", n)
     _, degrees, divisors = chain_sizes(n, None, 1, ddof, known_mean)
@@ -73,7 +71,7 @@ def lyapunov_spectrum(
     -----
     Source: derived here (the covariance is a product of independent triangular Bartlett factors).
     """
-    rates = _rates(n, bias, ddof, known_mean, check_size("dim", dim))[1]
+    rates = gain_rates(n, bias, ddof, known_mean, check_size("dim", dim))[1]
     return labelled(rates, "almost-sure rate", BARTLETT)
 
 
@@ -85,7 +83,7 @@ def half_life(
     known_mean: bool = False,
     which: str = "typical",
 ) -> Labelled:
-    r"""Generations in which the variance halves, along a typical trajectory or in the mean.
+    r"""Number of generations in which the variance halves, along a typical trajectory or in the mean.
 
     .. math:: t_{1/2} = \frac{\ln2}{-\gamma_1}\ \text{(typical)},\qquad
        \frac{\ln2}{-\ln(\lambda\nu/(n-c))}\ \text{(mean)}
@@ -107,7 +105,7 @@ def half_life(
     Source: derived here (logarithmic and first moment of the chi-square).
     """
     check_choice("which", which, ("typical", "mean"))
-    mean, typical = _rates(n, bias, ddof, known_mean)
+    mean, typical = gain_rates(n, bias, ddof, known_mean)
     rate = mean if which == "mean" else float(typical[0])
     kind = "exact mean" if which == "mean" else "almost-sure rate"
     return labelled(np.log(2) / -rate if rate < 0 else np.inf, kind, "derived here (chi-square factors)")
@@ -150,7 +148,7 @@ def hitting_time(
     if not 0 < threshold < 1:
         raise ValueError(f"threshold={threshold!r} is not a fraction between 0 and 1; pass for example 0.01.")
     kind = "leading order in 1/n" if overshoot else "bound"
-    rate = float(_rates(n, bias, ddof, known_mean)[1][0])
+    rate = float(gain_rates(n, bias, ddof, known_mean)[1][0])
     if rate >= 0:
         time = np.inf
     elif not np.isfinite(rate):  # no variance at all from generation 2 on, or from generation 1
@@ -168,7 +166,8 @@ def bias_threshold(
 ) -> Labelled:
     r"""Bias at which the replace loop neither shrinks nor inflates the variance.
 
-    .. math:: \lambda = \frac{n-c}\nu\ \text{(mean)},\qquad \frac{n-c}2e^{-\psi(\nu/2)}\ \text{(median)},\qquad
+    .. math:: \lambda = \frac{n-c}\nu\ \text{(mean)},\qquad
+       \frac{n-c}2e^{-\psi(\nu/2)}\ \text{(median)},\qquad
        \frac{n-c}2\Big[\frac{\Gamma(\nu/2)}{\Gamma(\nu/2+\frac12)}\Big]^2\ \text{(std)}
 
     Between the thresholds of mean and median the mean explodes while almost every trajectory collapses.
@@ -203,67 +202,6 @@ def bias_threshold(
     return labelled(np.exp(-log_gain), kind, "derived here (moments of the chi-square)")
 
 
-def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dict[str, Labelled]:
-    r"""Law of the limit of the mean in one dimension, in units of the true standard deviation.
-
-    .. math:: \mu_\infty - \mu_0 = \sqrt V Z,\quad P(V > x)\sim Cx^{-\kappa},\quad
-       \Big(\frac{2\lambda}{n-c}\Big)^\kappa\frac{\Gamma(\nu/2+\kappa)}{\Gamma(\nu/2)} = 1;\qquad
-       \mu_\infty - \mu_0\approx\frac{\sigma_0}{\sqrt\beta}\,t_{2\beta},\quad \beta = 2 - c + n(1-\lambda)
-
-    with Z standard normal: V is a perpetuity (Kesten 1973), for large n an inverse Gamma variable (Dufresne
-    1990). Kind: see each entry. Parameters: as for `lyapunov_spectrum`.
-
-    Returns
-    -------
-    dict of Labelled scalars
-        ``tail_index``: the exact :math:`\kappa`; moments of :math:`|\mu_\infty-\mu_0|` exist below
-        :math:`2\kappa` (1 for the unbiased loop at every n: no variance). ``variance``: exact mean of the
-        square. ``scale`` and ``degrees_of_freedom`` of the Student law, and ``median_wasserstein2_squared``
-        under it; leading order in 1/n for fixed :math:`n(1-\lambda)`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the mean has no limit as the variance does not collapse.
-
-    Notes
-    -----
-    Source: Kesten 1973, Dufresne 1990; the parameters derived here.
-    """
-    check_size("n", n, 2)
-    log_mean, typical = _rates(n, bias, ddof, False)
-    beta = 2 - (n - int(chain_sizes(n, None, 1, ddof, False)[2][0])) + n * (1 - bias)
-    if typical[0] >= 0 or beta <= 0:
-        limit = float(bias_threshold(n=n, ddof=ddof))
-        raise ValueError(
-            f"bias={bias!r} keeps the variance from collapsing; pass a bias well below {limit:.6g}."
-        )
-    if bias > 0:
-        chi = LogGammaSum(np.array([(n - 1) / 2]))
-
-        # ln E A^s / s rises from the typical rate at 0; its zero is the index.
-        def slope(s: float) -> float:
-            return float(typical[0] + chi(np.array([s]), 0)[0] / s)
-
-        top = 1.0
-        while slope(top) <= 0:
-            top *= 2
-        index = optimize.brentq(slope, top * 1e-12, top, xtol=1e-14, rtol=1e-14)
-    else:
-        index = np.inf
-    first = np.exp(_rates(n, 1.0, ddof, False)[0])
-    variance = (1 + bias * first / -np.expm1(log_mean)) / n if log_mean < 0 else np.inf
-    quantile = special.stdtrit(2 * beta, 0.75)
-    source = "Dufresne 1990, parameters derived here"
-    return {
-        "tail_index": labelled(index, "exact law", "Kesten 1973, equation solved here"),
-        "variance": labelled(variance, "exact mean", "derived here (linear recursion)"),
-        "scale": labelled(beta**-0.5, "leading order in 1/n", source),
-        "degrees_of_freedom": labelled(2 * beta, "leading order in 1/n", source),
-        "median_wasserstein2_squared": labelled(1 + quantile**2 / beta, "leading order in 1/n", source),
-    }
-
-
 def tail_bound(
     *,
     threshold: ArrayLike,
@@ -293,7 +231,7 @@ def tail_bound(
 
     Notes
     -----
-    Source: derived here (Chernoff). The choice s = 1/2 is the Gaussian rate exp(-g / 4n) of Suresh et al. 2025.
+    Source: derived here (Chernoff). With s = 1/2: the rate exp(-g / 4n) of Suresh et al. 2025.
     """
     threshold = np.asarray(threshold, dtype=float)
     if not np.all(threshold > 0):
@@ -301,54 +239,7 @@ def tail_bound(
     source = "derived here (Chernoff bound, optimised)"
     if check_bias(bias) == 0 and check_size("generation", generation) > 1:
         return labelled(np.zeros(threshold.shape), "bound", source)
-    law: VarianceLaw = variance_law(
+    law = variance_law(
         generation=generation, n=n, bias=bias, ddof=ddof, known_mean=known_mean, n_initial=n_initial
     )
     return labelled(law.chernoff(threshold), "bound", source)
-
-
-def survival_limit(*, n_initial: int, growth: str = "power", rate: float = 2.0) -> Labelled:
-    r"""Share of the variance that survives for ever, in the mean, when the samples grow fast enough.
-
-    .. math:: \prod_{i\ge1}\Big(1-\frac1{n_i}\Big),\qquad
-       n_i = n_1 i^r\ (r>1):\ \exp\Big(-\sum_{k\ge1}\frac{\zeta(kr)}{k\,n_1^k}\Big);\qquad
-       n_i = n_1r^{i-1}:\ (1/n_1; 1/r)_\infty
-
-    Quadratic growth gives sinc(1/sqrt(n_1)), what keeping all data gives with n_1 points a generation. Kind:
-    exact mean, for divisor n (ddof 0), bias 1, and sizes that need no rounding.
-
-    Parameters
-    ----------
-    n_initial : int
-        Points of generation 1.
-    growth : {"power", "geometric"}
-        Law of growth.
-    rate : float
-        Exponent or ratio r, above 1. At and below exponent 1 nothing survives.
-
-    Returns
-    -------
-    Labelled scalar
-        Limit of the mean total variance in units of the true one (dimensionless), in any dimension.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    Source: derived here; survival needs a finite sum of 1/n_i.
-    """
-    check_choice("growth", growth, ("power", "geometric"))
-    n_initial = check_size("n_initial", n_initial)
-    if not rate > (1 if growth == "geometric" else 0):
-        raise ValueError(f"rate={rate!r} is not growth; pass for example rate=2.0.")
-    k = np.arange(1.0, 1.0 + np.ceil(40 / np.log(max(n_initial, 2))))
-    if n_initial == 1 or (growth == "power" and rate <= 1):
-        loss = np.inf
-    elif growth == "power":
-        loss = float(np.sum(special.zeta(k * rate) / (k * float(n_initial) ** k)))
-    else:
-        loss = float(np.sum(1 / (k * float(n_initial) ** k * -np.expm1(-k * np.log(rate)))))
-    return labelled(np.exp(-loss), "exact mean", "derived here (products of 1 - 1/n)")

@@ -2,8 +2,8 @@
 
 As the dimension grows with the sizes, the resolvent ``g(s) = E tr (V + s)^-1 / dim`` of the covariance
 V obeys a deterministic equation. Written for a curve of points ``(s, u)`` with ``u = 1 - s g(s)``, a
-generation of the loop moves every point by an explicit formula; points at large ``s``, where ``u`` is
-the mean of V over ``s``, flow inwards and carry the whole curve with them.
+generation of the loop moves every point by an explicit formula: points at large ``s``, where the first
+moments of V are enough to know ``u``, flow inwards and draw the whole curve.
 """
 
 from __future__ import annotations
@@ -18,100 +18,153 @@ from scipy.optimize import brentq
 
 from madtheory.theory.gaussian._mixing import Mix
 
-__all__ = ["mean_roots", "stationary_mean_root", "wishart_mean_root"]
+__all__ = ["mean_roots", "stationary_mean_root", "stationary_moments", "wishart_mean_root"]
 
 Array = NDArray[np.float64]
-_FAR = 1e5  # where the expansion in 1/s takes over, in units of the mean
+_FAR = 1e5  # where the expansion in 1/s takes over, in units of the size of V
 
 
 class _Generation:
-    """What one generation of the loop does to the curve and to the first two moments."""
+    """What one generation does to the curve, and to the mean and variance of the spectrum.
+
+    With fixed real data the curve describes the covariance relative to the scatter of the real set,
+    of which it is independent; `dress` puts that scatter back.
+    """
 
     def __init__(self, mix: Mix, dim: float) -> None:
-        lost = 0.0 if mix.known_mean else 1 / (mix.n_real + mix.n_synthetic)
-        self.real = mix.n_real * (1 - lost)
-        self.synthetic = mix.n_synthetic * (1 - lost)
-        self.divisor = mix.n_real + mix.n_synthetic - mix.ddof
+        total = mix.n_real + mix.n_synthetic
+        kept = 1.0 if mix.known_mean else 1 - 1 / total
+        self.real, self.synthetic = kept * mix.n_real, kept * mix.n_synthetic
+        self.divisor, self.bias, self.dim = total - mix.ddof, mix.bias, dim
         self.fixed = mix.real_data == "fixed"
-        self.whole = mix.n_real - (not mix.known_mean)
-        self.dim = dim
-        self.size = min(dim, self.whole) if self.fixed else dim
-        self.bias = mix.bias
+        whole = mix.n_real - (not mix.known_mean)
+        self.low, self.high = min(dim, whole), max(dim, whole)
+        self.size = self.low if self.fixed else dim
         self.factor = mix.bias * self.synthetic / self.divisor
 
-    def moments(self, last: tuple[float, float]) -> tuple[float, float]:
+    def moments(self, mean: float, variance: float) -> tuple[float, float]:
         """Mean and variance a generation later."""
-        mean, variance = last
-        real, m = (1 / self.divisor, 0.0) if self.fixed else (self.real / self.divisor, self.real)
-        noise = self.size * (m + self.bias**2 * self.synthetic * mean**2) / self.divisor**2
-        return real + self.factor * mean, noise + self.factor**2 * variance
+        real, noise = (1.0, 0.0) if self.fixed else (self.real, self.real)
+        noise += self.bias**2 * self.synthetic * mean**2
+        variance = self.size * noise / self.divisor**2 + self.factor**2 * variance
+        return real / self.divisor + self.factor * mean, variance
 
     def fixed_point(self) -> tuple[float, float]:
         """Stationary mean and variance."""
-        mean = self.moments((0.0, 0.0))[0] / (1 - self.factor)
-        return mean, self.moments((mean, 0.0))[1] / (1 - self.factor**2)
+        mean = self.moments(0.0, 0.0)[0] / (1 - self.factor)
+        return mean, self.moments(mean, 0.0)[1] / (1 - self.factor**2)
 
     def pull(self, s: Array, u: Array) -> tuple[Array, Array]:
-        """Points of the curve a generation later; negative `s` are beyond its end."""
+        """The points a generation later, without those that left the curve at its end."""
         b, h = self._shift(s, u)
-        return b * (s - h), u + h * (1 - u) / s
+        s, u = b * (s - h), u + h * (1 - u) / s
+        return s[s > 0], u[s > 0]
 
     def _shift(self, s: Array, u: Array) -> tuple[Array, Array]:
         b = self.bias / self.divisor * (self.synthetic - self.size * u)
+        b = np.where(b > 0, b, np.nan)  # beyond the end
         if self.fixed:
             return b, 1 / (self.divisor * b)
         return b, self.real / (self.divisor * b + self.size * (1 - u) / s)
 
     def dress(self, s: Array, u: Array) -> tuple[Array, Array]:
-        """Points for the covariance itself, where the curve is relative to a fixed real scatter."""
+        """Points for the covariance itself."""
         if not self.fixed:
             return s, u
-        low, high = self.size, max(self.dim, self.whole)
-        return s * (high - low * u), low / self.dim * u
+        return s * (self.high - self.low * u), self.low / self.dim * u
 
-    def mean_root(self, s: Array, u: Array, mean: float, variance: float) -> float:
+    def dressed_moments(self, mean: float, variance: float) -> tuple[float, float]:
+        """Mean and variance for the covariance itself."""
+        if not self.fixed:
+            return mean, variance
+        scale = self.low * self.high / self.dim
+        second = scale * (self.high * (mean**2 + variance) + self.low * mean**2)
+        return scale * mean, second - (scale * mean) ** 2
+
+    def mean_root(self, s: Array, u: Array) -> float:
         """Mean root of the spectrum that this generation makes of the curve through the points."""
         order = np.argsort(s)
-        curve = CubicSpline(np.log(s[order]), u[order])
+        s, u = s[order], u[order]
+        curve = CubicSpline(np.log(s), u)
 
-        def edge(log_s: float) -> float:
+        def inside(log_s: float) -> float:
             b, h = self._shift(np.exp(log_s), curve(log_s))
-            return float(min(b, 1 - h / np.exp(log_s)))
+            return float(1 - h / np.exp(log_s)) if np.isfinite(b) else -1.0
 
-        lowest, highest = np.log(s[order[0]]), np.log(s[order[-1]])
-        start = math.exp(brentq(edge, lowest, highest, xtol=1e-14))
-        grid = start + np.geomspace(1e-12 * start, s[order[-1]] - start, 3000)
-        return _mean_root(*self.dress(*self.pull(grid, curve(np.log(grid)))))
+        end = math.exp(brentq(inside, math.log(s[0]), math.log(s[-1]), xtol=1e-14))
+        grid = end + np.geomspace(1e-13 * end, s[-1] - end, 3000)
+        return _integrate(*self.dress(*self.pull(grid, curve(np.log(grid)))))
 
 
-def _mean_root(s: Array, u: Array) -> float:
+def _integrate(s: Array, u: Array) -> float:
     """Mean root of a law from its curve, at points from near 0 to where ``s u`` is the mean."""
     q = np.sqrt(s)
-    keep = np.concatenate([[True], np.diff(q) > 0])
-    q, u = q[keep], u[keep]
-    return float(2 / math.pi * (CubicSpline(q, u).integrate(q[0], q[-1]) + u[0] * q[0] + u[-1] * q[-1]))
+    rising = np.concatenate([[True], np.diff(q) > 0])
+    q, u = q[rising], u[rising]
+    inner = CubicSpline(q, u).integrate(q[0], q[-1])
+    return float(2 / math.pi * (inner + u[0] * q[0] + u[-1] * q[-1]))
+
+
+def _far_points(mean: float, variance: float, low: float, high: float) -> tuple[Array, Array]:
+    """Points from `low` to `high`, in units of the size of V, where two moments tell the curve."""
+    size = mean + variance / mean
+    s = size * np.geomspace(low, high, 32 + int(25 * math.log(high / low)))
+    return s, mean / s - mean * size / s**2
 
 
 def wishart_mean_root(variance: float) -> float:
     """Mean root of the Marchenko-Pastur law of mean 1 and this variance."""
-    grid = max(variance - 1, 0) + np.geomspace(1e-12, _FAR * (1 + variance), 3000)
-    u = 1 / (1 + grid)
-    return _mean_root(grid * (1 - variance * u), u)
+    s = max(variance - 1, 0) + np.geomspace(1e-12, _FAR * (1 + variance), 3000)
+    u = 1 / (1 + s)
+    return _integrate(s * (1 - variance * u), u)
+
+
+def _real_only(mean: float, variance: float) -> tuple[float, float, float]:
+    return math.sqrt(mean) * wishart_mean_root(variance / mean**2), mean, variance
+
+
+def stationary_moments(mix: Mix, dim: float) -> tuple[float, float]:
+    """Mean and variance of the stationary spectrum."""
+    step = _Generation(mix, dim)
+    return step.dressed_moments(*step.fixed_point())
 
 
 def stationary_mean_root(mix: Mix, dim: float) -> tuple[float, float, float]:
     """Mean root, mean and variance of the stationary spectrum."""
     step = _Generation(mix, dim)
     mean, variance = step.fixed_point()
-    second = mean**2 + variance
-    far = _FAR * second / mean
-    s = np.geomspace(far, far / step.factor, 32)
-    u = mean / s - second / s**2
+    dressed = step.dressed_moments(mean, variance)
+    if step.factor < 1e-9:
+        return _real_only(*dressed)
+    s, u = _far_points(mean, variance, _FAR, _FAR / step.factor)
     points = []
     while s.size:
         points.append((s, u))
         s, u = step.pull(s, u)
-        good = (s > 0) & (u < 1)
-        s, u = s[good], u[good]
-    s, u = np.concatenate(points, axis=1)
-    return step.mean_root(s, u, mean, variance), mean, variance
+    return step.mean_root(*np.concatenate(points, axis=1)), *dressed
+
+
+def mean_roots(mix: Mix, dim: float, n_initial: float) -> Iterator[tuple[float, float, float]]:
+    """Mean root, mean and variance of the spectra of generations 2, 3, ..."""
+    step = _Generation(mix, dim)
+    first = _Generation(mix._replace(n_real=n_initial, n_synthetic=0.0), dim)
+    mean, variance = first.moments(0.0, 0.0)
+    size = mean + variance / mean
+    s = np.geomspace(1e-7, 2 * _FAR, 1000) * size
+    if step.fixed:
+        u = mean / (mean + s)
+    else:  # the Wishart curve, from that of the identity
+        u = 1 / (1 + s / mean)
+        s = s * (1 - dim / first.real * u)
+        s, u = s[s > 0], u[s > 0]
+    while True:
+        mean, variance = step.moments(mean, variance)
+        dressed = step.dressed_moments(mean, variance)
+        if step.factor < 1e-9:
+            yield _real_only(*dressed)
+            continue
+        yield step.mean_root(s, u), *dressed
+        s, u = step.pull(s, u)
+        size = mean + variance / mean
+        far_s, far_u = _far_points(mean, variance, s.max() / size, max(2 * _FAR, 1.01 * s.max() / size))
+        s, u = np.concatenate([s, far_s[1:]]), np.concatenate([u, far_u[1:]])

@@ -17,8 +17,8 @@ class VarianceLaw:
 
     Build it with `variance_law`. Densities and probabilities are contour integrals through the saddle
     point of each argument, so both tails keep their relative accuracy (about 1e-12). Values of the
-    variance below the range of doubles are reached on the log scale: `log_ppf`, `cdf_of_log`,
-    `pdf_of_log`, `log_mean`, `log_var`. All values are ratios to the true variance (dimensionless).
+    variance below the range of doubles are reached on the log scale: `log_ppf`, `log_isf`,
+    `cdf_of_log`, `pdf_of_log`, `log_mean`, `log_var`. Values are ratios to the true variance.
 
     Attributes
     ----------
@@ -87,11 +87,15 @@ class VarianceLaw:
                 break
         return np.exp(t)
 
-    @np.errstate(all="ignore")
     def _logs(self, y: ArrayLike) -> tuple[Array, Array, Array]:
         """Logarithms of density, lower tail and upper tail of the log-variance at `y`."""
-        shape = np.shape(y)
         x = np.asarray(y, dtype=float).ravel() - self._log_mean
+        blocks = np.array_split(x, len(x) // 2**13 + 1)  # bounded memory
+        logs = np.concatenate([self._contour(b) for b in blocks], axis=1).reshape(3, *np.shape(y))
+        return logs[0], logs[1], logs[2]
+
+    @np.errstate(all="ignore")
+    def _contour(self, x: Array) -> Array:
         upper = x >= 0
         # The apex of the contour keeps clear of the pole that the tails have at s = 0.
         clear = 1 + 1.4 / (self._log_std * self._lowest)
@@ -113,7 +117,7 @@ class VarianceLaw:
         tail = exponent + np.log(np.where(deep, w * width / np.sqrt(2 * np.pi) / abs(s), abs(tail)))
         other = np.log1p(-np.exp(tail))
         lower, higher = np.where(upper, [other, tail], [tail, other])
-        return density.reshape(shape), lower.reshape(shape), higher.reshape(shape)
+        return np.stack([density, lower, higher])
 
     @np.errstate(divide="ignore", invalid="ignore")
     def _log_quantile(self, lower: ArrayLike, upper: ArrayLike) -> Array:
@@ -141,7 +145,8 @@ class VarianceLaw:
             distance = np.atleast_1d(np.maximum(np.log(np.asarray(x, dtype=float)) - self._log_mean, 0.0))
         s = self._saddle(distance.ravel()) - self._lowest
         bound = np.exp(self._cumulants(s, 0) - s * distance.ravel())
-        return np.minimum(bound, 1.0).reshape(np.shape(x))[()]
+        clipped: Array = np.minimum(bound, 1.0).reshape(np.shape(x))
+        return clipped[()]
 
     def pdf_of_log(self, y: ArrayLike) -> Array:
         """Density of the logarithm of the variance at `y`."""
@@ -154,6 +159,10 @@ class VarianceLaw:
     def log_ppf(self, q: ArrayLike) -> Array:
         """Logarithm of the quantile `q`, finite where the quantile itself underflows."""
         return self._log_quantile(q, 1 - np.asarray(q, dtype=float))[()]
+
+    def log_isf(self, q: ArrayLike) -> Array:
+        """Logarithm of `isf`, finite where the quantile itself underflows."""
+        return self._log_quantile(1 - np.asarray(q, dtype=float), q)[()]
 
     @np.errstate(divide="ignore", invalid="ignore")
     def _at(self, x: ArrayLike, which: int) -> Array:
@@ -193,7 +202,7 @@ class VarianceLaw:
 
     def isf(self, q: ArrayLike) -> Array:
         """Inverse of `sf`, accurate for small `q`."""
-        return np.exp(self._log_quantile(1 - np.asarray(q, dtype=float), q)[()])
+        return np.exp(self.log_isf(q))
 
     def median(self) -> float:
         """Median."""

@@ -7,6 +7,7 @@ where the true covariance is the identity. The means of ``tr XY`` and of ``tr X 
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,7 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory._validation import check_bias, check_choice, check_ddof, check_size
 
-__all__ = ["Mix", "affine_map", "checked_mix", "from_state", "read_out", "real_fit", "step"]
+__all__ = [
+    "Mix",
+    "affine_map",
+    "checked_mix",
+    "first_moments",
+    "read_out",
+    "real_fit",
+    "require_mean",
+    "second_moments",
+    "step",
+]
 
 RealData = Literal["fresh", "fixed"]
 Array = NDArray[np.float64]
@@ -192,3 +203,41 @@ def read_out(forms: Array, mix: Mix, spectrum: ArrayLike | None = None) -> dict[
         "squared_norm": one[_V, _V],
         "squared_trace": two[_V, _V],
     }
+
+
+def largest_bias(mix: Mix) -> float:
+    """The bias from which on the mean covariance grows without limit."""
+    n_r, n_s = mix.n_real, mix.n_synthetic
+    kept = 1.0 if mix.known_mean else 1 - 1 / (n_r + 2 * n_s)
+    return (n_r + n_s - mix.ddof) / (n_s * kept) if n_s else math.inf
+
+
+def first_moments(mix: Mix) -> tuple[float, float]:
+    """Stationary means of the covariance and of the squared mean error, per dimension."""
+    n_r, n_s, bias, ddof, known_mean, _, real_data = mix
+    if known_mean:
+        return n_r / (n_r + n_s - ddof - bias * n_s), 0.0
+    kept = 1 - 1 / (n_r + 2 * n_s)
+    gain = (n_r * kept if real_data == "fresh" else n_r - 1) / (n_r + n_s - ddof - bias * n_s * kept)
+    error = bias * n_s * gain / (n_r * (n_r + 2 * n_s))
+    return gain, error + (1 / (n_r + 2 * n_s) if real_data == "fresh" else 1 / n_r)
+
+
+def second_moments(mix: Mix) -> tuple[dict[str, float], float]:
+    """Stationary second moments (empty where they do not exist) and their spectral radius."""
+    matrix, offset = affine_map(mix)
+    radius = float(np.abs(np.linalg.eigvals(matrix)).max())
+    if radius >= 1:
+        return {}, radius
+    state = np.linalg.solve(np.eye(len(offset)) - matrix, offset)
+    return read_out(from_state(state, mix), mix), radius
+
+
+def require_mean(mix: Mix) -> None:
+    """Raise where the mean covariance has no limit."""
+    limit = largest_bias(mix)
+    if mix.bias >= limit:
+        raise ValueError(
+            f"bias={mix.bias:g} leaves no stationary mean covariance with n_real={mix.n_real:g} and "
+            f"n_synthetic={mix.n_synthetic:g}: pass a bias below {limit:.6g}."
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc, xlogy
 
-__all__ = ["singular_values"]
+__all__ = ["singular_values", "wishart_root_trace"]
 
 Array = NDArray[np.float64]
 
@@ -82,3 +82,23 @@ def singular_values(rows: int, columns: float) -> tuple[Array, Array]:
 def _exp(values: Array) -> Array:
     """The exponential, 0 where it would underflow."""
     return np.where(values > -700, np.exp(np.maximum(values, -700)), 0)
+
+
+def wishart_root_trace(dim: int, dof: float) -> float:
+    """Mean trace of the root of a real Wishart matrix over ``sqrt(dof)``; `dof` interpolated below `dim`."""
+    if dof >= dim:
+        t, weights = singular_values(dim, float(dof))
+        return dim - float(weights @ (t / math.sqrt(dof) - 1) ** 2) / 2
+    low = max(math.ceil(dof) - 2, 0)
+    nodes = np.arange(low, low + 4)
+    values = [_root_trace(dim, int(k)) for k in nodes]
+    gaps = dof - nodes
+    lagrange = [np.prod(np.delete(gaps, i) / np.delete(k - nodes, i)) for i, k in enumerate(nodes)]
+    return float(np.dot(lagrange, values)) / math.sqrt(dof)
+
+
+def _root_trace(dim: int, dof: int) -> float:
+    if dof == 0:
+        return 0.0
+    t, weights = singular_values(min(dim, dof), float(max(dim, dof)))
+    return float(weights @ t)

@@ -8,7 +8,14 @@ import numpy as np
 
 from madtheory._validation import check_bias, check_ddof, check_size
 from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory.gaussian._mixing import Mix, affine_map, checked_mix, from_state, read_out
+from madtheory.theory.gaussian._mixing import (
+    affine_map,
+    checked_mix,
+    first_moments,
+    require_mean,
+    second_moments,
+)
+from madtheory.theory.gaussian._wasserstein import loop_wasserstein2_squared
 
 __all__ = ["diffusion_limit", "stationary", "tail_index"]
 
@@ -16,34 +23,6 @@ _SOURCE = (
     "derived here (fixed point of the affine recursion of moments); the loop, and the existence of a "
     "limit that forgets generation 1, are those of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3"
 )
-
-
-def largest_bias(mix: Mix) -> float:
-    """The bias from which on the mean covariance grows without limit."""
-    n_r, n_s = mix.n_real, mix.n_synthetic
-    kept = 1.0 if mix.known_mean else 1 - 1 / (n_r + 2 * n_s)
-    return (n_r + n_s - mix.ddof) / (n_s * kept) if n_s else math.inf
-
-
-def first_moments(mix: Mix) -> tuple[float, float]:
-    """Stationary means of the covariance and of the squared mean error, per dimension."""
-    n_r, n_s, bias, ddof, known_mean, _, real_data = mix
-    if known_mean:
-        return n_r / (n_r + n_s - ddof - bias * n_s), 0.0
-    kept = 1 - 1 / (n_r + 2 * n_s)
-    gain = (n_r * kept if real_data == "fresh" else n_r - 1) / (n_r + n_s - ddof - bias * n_s * kept)
-    error = bias * n_s * gain / (n_r * (n_r + 2 * n_s))
-    return gain, error + (1 / (n_r + 2 * n_s) if real_data == "fresh" else 1 / n_r)
-
-
-def second_moments(mix: Mix) -> tuple[dict[str, float], float]:
-    """Stationary second moments (empty where they do not exist) and their spectral radius."""
-    matrix, offset = affine_map(mix)
-    radius = float(np.abs(np.linalg.eigvals(matrix)).max())
-    if radius >= 1:
-        return {}, radius
-    state = np.linalg.solve(np.eye(len(offset)) - matrix, offset)
-    return read_out(from_state(state, mix), mix), radius
 
 
 def stationary(
@@ -103,7 +82,9 @@ def stationary(
     The stationary covariance has a Pareto tail (`tail_index`): means over simulated paths settle slowly.
     Source: derived here; Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3 states the limit without a value.
     """
-    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
+    design = {"n_real": n_real, "n_synthetic": n_synthetic, "bias": bias, "ddof": ddof}
+    design |= {"known_mean": known_mean, "dim": dim}
+    mix = checked_mix(**design, real_data=real_data)
     require_mean(mix)
     gain, error = first_moments(mix)
     matrix, _ = affine_map(mix)
@@ -119,14 +100,6 @@ def stationary(
     if squares:
         out |= {name: squares[name] for name in ("squared_norm", "squared_trace")}
         out["total_variance_std"] = math.sqrt(max(squares["squared_trace"] - (mix.dim * gain) ** 2, 0))
-    return {name: labelled(value, "exact mean", _SOURCE) for name, value in out.items()}
-
-
-def require_mean(mix: Mix) -> None:
-    """Raise where the mean covariance has no limit."""
-    limit = largest_bias(mix)
-    if mix.bias >= limit:
-        raise ValueError(
-            f"bias={mix.bias:g} leaves no stationary mean covariance with n_real={mix.n_real:g} and "
-            f"n_synthetic={mix.n_synthetic:g}: pass a bias below {limit:.6g}."
-        )
+    labels = {name: labelled(value, "exact mean", _SOURCE) for name, value in out.items()}
+    distance = loop_wasserstein2_squared(**design, real_data=real_data)
+    return labels | ({} if np.isnan(distance) else {"wasserstein2_squared": distance})

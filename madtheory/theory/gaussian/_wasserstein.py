@@ -1,30 +1,219 @@
-"""draft"""
+"""Expected squared Wasserstein-2 distances between fitted Gaussians and the truth."""
+
+from __future__ import annotations
+
 import math
+
 import numpy as np
-from madtheory.theory.gaussian._spectral import singular_values
-from madtheory.theory.gaussian._mixing import *
-from madtheory.theory.gaussian import _free
-from madtheory.theory.gaussian._stationary import second_moments, first_moments
+from numpy.typing import ArrayLike
 
-def root_trace(dim, dof):
-    rows, cols = (dim, dof) if dof>=dim else (dof, dim)
-    if rows == int(rows):
-        t,w = singular_values(int(rows), float(cols)); return w@t
-    k=np.arange(max(math.floor(dof)-1,0), max(math.floor(dof)-1,0)+4)
-    vals=np.array([root_trace(dim,int(i)) if i else 0. for i in k])
-    lag=[np.prod([(dof-k[j])/(k[i]-k[j]) for j in range(4) if j!=i]) for i in range(4)]
-    return float(np.dot(lag,vals))
+from madtheory._validation import check_ddof, check_size
+from madtheory.theory._labels import Labelled, labelled
+from madtheory.theory.gaussian import _free, _line
+from madtheory.theory.gaussian._mixing import (
+    Mix,
+    checked_mix,
+    read_out,
+    real_fit,
+    require_mean,
+    second_moments,
+    step,
+)
+from madtheory.theory.gaussian._spectral import singular_values, wishart_root_trace
 
-def stationary_w2(mix):
-    sq,rad=second_moments(mix); d=mix.dim
-    T=sq["total_variance"]; p=sq["squared_norm"]
-    r=p*d/T**2
-    dof=(d+1)/(r-1)
-    base=root_trace(d,dof)/math.sqrt(dof)/d
-    _,mu,var=_free.stationary_mean_root(mix,d)
-    rel=var/mu**2
-    deff=d*(r-1)/rel
-    rt,mu,var=_free.stationary_mean_root(mix,deff)
-    ex2=rt/math.sqrt(mu)-_free.wishart_mean_root(var/mu**2)
-    f=lambda e: sq["mean_error"]+T+d-2*d*math.sqrt(T/d)*e
-    return f(base), f(base+ex2), dict(T=T,m=sq["mean_error"],p=p,dof=dof,ex=ex2,var=var,r=r,deff=deff,mu=mu)
+__all__ = ["loop_wasserstein2_squared", "real_fit_wasserstein2_squared"]
+
+
+_SOURCE = (
+    "derived here (exact moments, and the large-dimension resolvent or a three-moment fit); the loop is "
+    "that of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3"
+)
+
+
+def real_distance(n: float, dim: int, ddof: int, known_mean: bool) -> float:
+    """Mean squared distance of a Gaussian fitted to `n` real points; any real number of points."""
+    dof, divisor = n - (not known_mean), n - ddof
+    mean_error = 0.0 if known_mean else dim / n
+    if dof >= dim:
+        t, weights = singular_values(dim, float(dof))
+        return mean_error + float(weights @ (t / math.sqrt(divisor) - 1) ** 2)
+    root = wishart_root_trace(dim, dof)
+    return mean_error + dim * (dof / divisor + 1) - 2 * math.sqrt(dof / divisor) * root
+
+
+def _covariance_distance(mix: Mix, named: dict[str, float], free: tuple[float, float, float]) -> float:
+    """Mean squared distance between covariances, from exact moments and the shape of the free law.
+
+    The root of a Wishart matrix of the same first two moments is known exactly; what the spectrum of
+    the loop has over it is taken from the limit of large dimension.
+    """
+    d, total = mix.dim, named["total_variance"]
+    root, mean, variance = free
+    spread, free_spread = named["squared_norm"] * d / total**2 - 1, variance / mean**2
+    excess = root / math.sqrt(mean) - _free.wishart_mean_root(free_spread)
+    mean_root = wishart_root_trace(d, (d + 1) / spread) / d + excess * (spread / free_spread) ** 2
+    return total + d - 2 * d * math.sqrt(total / d) * mean_root
+
+
+def _fitted_dim(mix: Mix, named: dict[str, float]) -> float:
+    """The dimension at which the free law has the exact second moment; dim + 1 to leading order."""
+    dim = mix.dim + 1.0
+    wanted = named["squared_norm"] * mix.dim / named["total_variance"] ** 2 - 1
+    for _ in range(20):
+        mean, variance = _free.stationary_moments(mix, dim)
+        dim *= wanted * mean**2 / variance
+    return dim
+
+
+def stationary_distance(mix: Mix) -> float:
+    """Mean squared distance of the stationary loop; nan where second moments do not exist."""
+    named, _ = second_moments(mix)
+    if not named:
+        return math.nan
+    if mix.dim == 1:
+        root = _line.stationary_root_1d(mix)
+        return named["mean_error"] + named["total_variance"] + 1 - 2 * root
+    if mix.n_synthetic == 0:
+        return real_distance(mix.n_real, mix.dim, mix.ddof, mix.known_mean)
+    free = _free.stationary_mean_root(mix, _fitted_dim(mix, named))
+    return named["mean_error"] + _covariance_distance(mix, named, free)
+
+
+def real_fit_wasserstein2_squared(
+    *, n: ArrayLike, dim: int = 1, ddof: int | None = None, known_mean: bool = False
+) -> Labelled:
+    r"""Squared Wasserstein-2 distance to the truth of a Gaussian fitted to real points, on average.
+
+    With true covariance the identity, divisor :math:`n-c` and :math:`W` a Wishart matrix of
+    :math:`\nu=n-1` degrees of freedom,
+
+    .. math:: E\,W_2^2=\frac dn+\frac{d\nu}{n-c}+d-\frac{2\,E\operatorname{tr}W^{1/2}}{\sqrt{n-c}}
+       \simeq\frac{d(d+5)}{4n}
+
+    Kind: exact mean, to rounding, for every integer `n`. It is analytic in `n` from ``dim + 1`` on and
+    in one dimension; between the integers below, the root of W is interpolated.
+
+    Parameters
+    ----------
+    n : array_like
+        Numbers of points, at least 2 (1 with a known mean); any real numbers.
+    dim : int
+        Dimension; the true covariance is the identity.
+    ddof : {0, 1}, optional
+        The covariance divides by the number of points less `ddof`; unbiased by default.
+    known_mean : bool
+        Take the scatter about the true mean, which is then not fitted.
+
+    Returns
+    -------
+    Labelled of the shape of `n`
+        Dimensionless: in units of the true variance.
+
+    Raises
+    ------
+    ValueError
+        For fewer points than a covariance needs.
+
+    Notes
+    -----
+    Source: derived here; the mean root uses the density of the real Laguerre ensemble of Adler,
+    Forrester, Nagao and van Moerbeke 2000. It is the baseline of Alemohammad et al. 2024 (arXiv
+    2307.01850), Eq. 4, who simulate it. Cost: ``min(n, dim)**2``.
+    """
+    c, d = check_ddof(ddof, known_mean), check_size("dim", dim)
+    sizes = np.asarray(n, dtype=float)
+    least = 2 - known_mean
+    if not (np.isfinite(sizes).all() and (sizes >= max(least, c + 1)).all()):
+        raise ValueError(f"n={n!r} is too small for a covariance; pass sizes of at least {max(least, c + 1)}.")
+    values = [real_distance(float(size), d, c, known_mean) for size in sizes.flat]
+    source = "derived here, with the density of Adler, Forrester, Nagao and van Moerbeke 2000"
+    return labelled(np.reshape(values, sizes.shape), "exact mean", source)
+
+
+def loop_wasserstein2_squared(
+    *,
+    n_real: int,
+    n_synthetic: int,
+    n_initial: int | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    real_data: str = "fresh",
+    generations: int | None = None,
+) -> Labelled:
+    r"""Squared Wasserstein-2 distance to the truth of a loop with real data, on average.
+
+    .. math:: E\,W_2^2=E|\mu_g-\mu_0|^2+E\operatorname{tr}\Sigma_g+d-2\,E\operatorname{tr}\Sigma_g^{1/2}
+
+    The first two terms are exact. The mean root is that of a Wishart matrix with the exact first two
+    moments of the loop's spectrum, plus what the loop's spectrum has over it in the limit of large
+    dimension (a deterministic equation for the resolvent). In one dimension it is instead mixed from
+    a Gamma and an inverse-Gamma law with the exact first three moments.
+
+    Kind: "numerical" for `dim` 1 (within 0.5 % from 5 real points on), else "leading order in 1/n"
+    (within 0.5 % for 20 real points or more and any dimension; up to 4 % for 5). Generation 1 is exact.
+
+    Parameters
+    ----------
+    n_real, n_synthetic : int
+        Real (at least 1) and synthetic (at least 0) points in every training set.
+    n_initial : int, optional
+        Real points of generation 1 with fresh real data; `n_real` by default.
+    bias : float
+        Factor of the covariance of synthetic points, dimensionless, at least 0.
+    ddof : {0, 1}, optional
+        The covariance divides by the number of points less `ddof`; unbiased by default.
+    known_mean : bool
+        Take the scatter about the true mean, which is then not fitted.
+    dim : int
+        Dimension; the true covariance is the identity.
+    real_data : {"fresh", "fixed"}
+        New real points in every generation, or one set, over which the mean is taken.
+    generations : int, optional
+        Number of generations; the stationary value if left out.
+
+    Returns
+    -------
+    Labelled of shape () or (generations,)
+        ``nan`` where the variance of the stationary spectrum does not exist.
+
+    Raises
+    ------
+    ValueError
+        When a stationary value is asked for and the mean covariance has no limit.
+
+    Notes
+    -----
+    Source: derived here; the limit is that of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3, who
+    simulate it.
+    """
+    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
+    kind = "numerical" if mix.dim == 1 else "leading order in 1/n"
+    if generations is None:
+        require_mean(mix)
+        return labelled(stationary_distance(mix), kind, _SOURCE)
+    first = mix.n_real if n_initial is None else check_size("n_initial", n_initial)
+    values = _trajectory(mix, float(first), check_size("generations", generations))
+    return labelled(values, kind, _SOURCE)
+
+
+def _trajectory(mix: Mix, n_initial: float, generations: int) -> list[float]:
+    if n_initial <= mix.ddof:
+        raise ValueError(f"{n_initial:g} initial points leave the divisor n - ddof at 0; pass 2 or more.")
+    values = [real_distance(n_initial, mix.dim, mix.ddof, mix.known_mean)]
+    forms = real_fit(mix, n_initial)
+    if mix.dim == 1:
+        roots = _line.mean_roots_1d(mix, n_initial)
+    else:
+        named, _ = second_moments(mix)
+        spectra = _free.mean_roots(mix, _fitted_dim(mix, named) if named else mix.dim + 1.0, n_initial)
+    for _ in range(generations - 1):
+        forms = step(forms, mix)
+        named = read_out(forms, mix)
+        if mix.dim == 1:
+            distance = named["total_variance"] + 1 - 2 * next(roots)
+        else:
+            distance = _covariance_distance(mix, named, next(spectra))
+        values.append(named["mean_error"] + distance)
+    return values

@@ -1,0 +1,66 @@
+# make figures   install the core (no torch) and reproduce every figure in quick mode
+# make test      install everything and run the tests
+# Another interpreter: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out/figures
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := MADTHEORY_REQUIRE=torch $(BIN)/python -m pytest
+
+# One thread per process: the tests and the sweeps run processes side by side, whose threads would fight.
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help figures test test-slow benchmark lint format clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make figures    reproduce every figure in quick mode into $(OUT) (installs what it needs, no torch)'
+	@echo 'make test       run the tests (installs torch and the developer tools)'
+	@echo 'make test-slow  run the statistical verification of minutes'
+	@echo 'make benchmark  time the simulators against plain NumPy'
+	@echo 'make lint       ruff check, ruff format --check, mypy'
+	@echo 'make format     let ruff mend and format'
+	@echo 'make clean      remove $(VENV), out and the caches'
+
+figures: $(VENV)/.core
+	$(BIN)/python -m paper_scripts --all --quick --out $(OUT)
+
+test: $(VENV)/.dev
+	$(PYTEST)
+
+test-slow: $(VENV)/.dev
+	$(PYTEST) -m slow
+
+benchmark: $(VENV)/.dev
+	$(PYTEST) tests/benchmarks -o addopts='--strict-markers -ra' --benchmark-only
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is written when its step is complete, so that an interrupted one is done again.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "madtheory needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e '.[torch,dev]'
+	@touch $@ $(VENV)/.core

@@ -1,0 +1,193 @@
+"""The promises of a generative model, checked one by one for `madtheory.testing.check_generative_model`."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import madtheory as mad
+from madtheory.types import Array
+
+__all__ = ["check_bias", "check_expand", "check_fit", "check_in_loop", "check_sample", "check_statistic"]
+
+_ALPHA = 1e-6
+
+
+def check_fit(model: Any, real: Any, n: int) -> None:
+    """`fit` is a pure function of the data and the generator."""
+    import joblib
+
+    points = real.sample(n, rng=_rng(1))
+    before, kept = joblib.hash(model), np.array(points, copy=True)
+    fitted, again = _within_rng(lambda: (model.fit(points, rng=_rng(2)), model.fit(points, rng=_rng(2))))
+    name = type(model).__name__
+    _promise(fitted is not None, f"{name}.fit returned None; return the fitted model.")
+    _promise(
+        fitted is not model and joblib.hash(model) == before,
+        f"{name}.fit changed the template; return a new model (dataclasses.replace) and leave self as it is.",
+    )
+    _promise(np.array_equal(points, kept), f"{name}.fit changed its data; work on a copy.")
+    _promise(
+        hasattr(fitted, "fit") and hasattr(fitted, "sample"), f"{name}.fit returned {fitted!r}, no model."
+    )
+    _promise(
+        np.array_equal(_points(fitted, n), _points(again, n)),
+        f"{name}.fit gave two models from the same data and rng; take all randomness from rng.",
+    )
+    for what in (model, fitted):
+        try:
+            copy = pickle.loads(pickle.dumps(what))
+        except Exception as error:
+            raise AssertionError(
+                f"{name} cannot be pickled ({error}); runs could not go to other processes."
+            ) from error
+    _promise(np.array_equal(_points(copy, n), _points(fitted, n)), f"a pickled {name} samples differently.")
+    state = joblib.hash(fitted)
+    fitted.fit(real.sample(n, rng=_rng(3)), rng=_rng(4))
+    _promise(
+        joblib.hash(fitted) == state,
+        f"{name}.fit changed the fitted model it was called on; return a new one.",
+    )
+
+
+def check_sample(fitted: Any, real: Any, n: int) -> None:
+    """`sample` gives `n` finite points of the real data's shape, and follows its generator."""
+    name, dim = type(fitted).__name__, real.sample(1, rng=_rng(1)).shape[-1]
+    for size in (1, n):
+        points = np.asarray(_points(fitted, size))
+        _promise(
+            points.shape == (size, dim),
+            f"{name}.sample({size}) has shape {points.shape}; expected {(size, dim)}.",
+        )
+        _promise(bool(np.isfinite(points).all()), f"{name}.sample({size}) holds values that are not finite.")
+    first, second, other = _within_rng(lambda: [_points(fitted, n, seed) for seed in (0, 0, 1)])
+    _promise(
+        np.array_equal(first, second), f"{name}.sample differs for equal rng; take all randomness from rng."
+    )
+    _promise(not np.array_equal(first, other), f"{name}.sample is the same for different rng; draw from rng.")
+
+
+def check_bias(fitted: Any, n: int) -> None:
+    """`bias` is applied, or refused by an error that names it; a negative one is always refused."""
+    name, shape = type(fitted).__name__, np.shape(_points(fitted, n))
+    try:
+        points = fitted.sample(n, rng=_rng(0), bias=0.5)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        _promise(
+            "bias" in str(error), f"{name}.sample refuses bias=0.5 with {error!r}, which does not name bias."
+        )
+        return
+    _promise(
+        np.shape(points) == shape, f"{name}.sample with bias=0.5 has shape {np.shape(points)}, not {shape}."
+    )
+    _promise(
+        bool(np.isfinite(points).all()), f"{name}.sample with bias=0.5 holds values that are not finite."
+    )
+    _promise(
+        not np.array_equal(points, _points(fitted, n)),
+        f"{name}.sample ignores bias=0.5; apply it, or leave the argument out of the signature.",
+    )
+    try:
+        fitted.sample(n, rng=_rng(0), bias=-1.0)
+    except ValueError as error:
+        _promise(
+            "bias" in str(error), f"{name}.sample refuses bias=-1 with {error!r}, which does not name bias."
+        )
+    else:
+        raise AssertionError(
+            f"{name}.sample accepts bias=-1; raise a ValueError that names bias and its range."
+        )
+
+
+def check_expand(fitted: Any, n: int) -> None:
+    """`expand` adds a leading axis of independent replicates of the same law."""
+    name, dim, replicates = type(fitted).__name__, np.shape(_points(fitted, 1))[-1], 400
+    points = np.asarray(_points(fitted.expand(replicates), n))
+    _promise(
+        points.shape == (replicates, n, dim),
+        f"{name}.expand({replicates}).sample({n}) has shape {points.shape}; expected {(replicates, n, dim)}.",
+    )
+    _promise(not np.array_equal(points[0], points[1]), f"{name}.expand repeats one draw in all replicates.")
+    pooled, single = points[:, 0], np.asarray(_points(fitted, replicates, seed=1))
+    _same_law(pooled, single, f"{name}.expand changes the law of sample")
+
+
+def check_statistic(model: Any, fitted: Any, n: int) -> None:
+    """Models fitted to drawn statistics follow the law of models fitted to points, bias included."""
+    name, replicates = type(model).__name__, 2000
+    _promise(
+        hasattr(model, "expand"),
+        f"{name} has sample_statistic but no expand; method='statistics' needs both.",
+    )
+    many = fitted.expand(replicates)
+    for size in (n, max(n // 4, 3)):
+        for bias in (1.0, 0.5):
+            by_points = model.fit(many.sample(size, rng=_rng(5), bias=bias), rng=_rng(6))
+            by_statistic = model.fit(many.sample_statistic(size, rng=_rng(7), bias=bias), rng=_rng(8))
+            what = f"{name}: models fitted to sample_statistic(n={size}, bias={bias}) and to points differ"
+            left, right = (
+                np.asarray(_points(m, 200, seed)) for m, seed in ((by_points, 9), (by_statistic, 10))
+            )
+            _same_law(left.mean(1), right.mean(1), f"{what} in the law of their means")
+            _same_law(left.var(1), right.var(1), f"{what} in the law of their variances")
+            flip = np.where(np.arange(left.shape[-1]) % 2, -1.0, 1.0)
+            left, right = ((p @ flip).var(1)[:, None] for p in (left, right))
+            _same_law(left, right, f"{what} in the law of their correlations")
+
+
+def check_in_loop(model: Any, real: Any, n: int, metric: Callable[[mad.Snapshot], Array] | None) -> None:
+    """Generations run, in every method, and repeat bit for bit."""
+
+    def sampled_mean(snapshot: mad.Snapshot) -> Array:
+        return np.asarray(snapshot.model.sample(20, rng=_rng(snapshot.generation)).mean((-2, -1)))
+
+    measured = (sampled_mean if metric is None else metric,)
+    loops = [
+        mad.Loop(real=real, model=model, regime=regime)
+        for regime in (mad.regimes.replace(n=n), mad.regimes.fresh(n_real=n, n_synthetic=n, memory=2))
+    ]
+    methods = ("samples", "statistics") if hasattr(model, "sample_statistic") else ("samples",)
+    for loop in loops:
+        for method in methods if hasattr(real, "sample_statistic") else ("samples",):
+            one, two = (
+                mad.simulate(loop, 2, replicates=2, metrics=measured, rng=0, method=method, progress=False)  # type: ignore[arg-type]
+                for _ in range(2)
+            )
+            what = f"{type(model).__name__} in regime {loop.regime.name!r} by method={method!r}"
+            _promise(one.identical(two), f"{what} does not repeat; take all randomness from rng.")
+            values = one[measured[0].__name__].values
+            _promise(bool(np.isfinite(values).all()), f"{what} gives values that are not finite.")
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def _points(fitted: Any, n: int, seed: int = 0) -> Any:
+    return fitted.sample(n, rng=_rng(seed))
+
+
+def _within_rng(draw: Callable[[], Any]) -> Any:
+    """Call `draw` and check that it leaves NumPy's global generator alone."""
+    before = np.random.get_state(legacy=False)  # noqa: NPY002
+    drawn = draw()
+    after = np.random.get_state(legacy=False)  # noqa: NPY002
+    same = str(before) == str(after) and np.array_equal(before["state"]["key"], after["state"]["key"])
+    _promise(same, "the model draws from numpy's global generator; draw from the rng it is handed.")
+    return drawn
+
+
+def _same_law(left: Array, right: Array, message: str) -> None:
+    """Two-sample Kolmogorov-Smirnov test of each column."""
+    from scipy.stats import ks_2samp
+
+    p = [ks_2samp(left[:, j], right[:, j], method="asymp").pvalue for j in range(left.shape[-1])]
+    _promise(min(p) > _ALPHA, f"{message} (p={min(p):.2g} < {_ALPHA:g}, Kolmogorov-Smirnov).")
+
+
+def _promise(kept: bool, message: str) -> None:
+    if not kept:
+        raise AssertionError(message)

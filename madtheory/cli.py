@@ -1,0 +1,154 @@
+"""The `madtheory` command: ``demo``, ``simulate`` and ``predict``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import madtheory as mad
+
+if TYPE_CHECKING:
+    from madtheory._arguments import Job
+    from madtheory._loop import Loop
+
+__all__ = ["main"]
+
+_ABOUT = """Theory and simulation of self-consuming generative loops.
+
+A model is trained on real data, sampled, trained on its own samples, and so on. A regime says which data each
+generation is trained on: only the last synthetic batch (replace), that and the first real data (augment), all
+so far (accumulate), a random part of it (accumulate_subsample), or new real data and the last batch (fresh).
+Here the model is a Gaussian, for which there is theory; in Python it can be any generator.
+
+Start with
+  madtheory demo
+  madtheory predict replace --n 100 --dim 2 --generations 200
+  madtheory simulate fresh --n-real 100 --n-synthetic 900 --bias 0.8 --dim 100 --generations 60 --rng 0
+  madtheory simulate fresh --help
+
+madtheory --version prints the version."""
+
+_SIMULATE = """Run a loop many times; print theory beside simulation.
+
+For some of the generations: the closed form and its kind, the mean over the replicates, its standard error, and
+z = (simulation - theory) / standard error where theory is an equality. Example:
+  madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000 --rng 0 --out run.nc
+With --out and --rng, the same command continues a run that was killed."""
+
+_PREDICT = """Print the closed form of a loop, without simulating.
+
+Each variable comes with its kind (exact mean, bound, ...) and its source. Example:
+  madtheory predict augment --n-real 100 --n-synthetic 900 --dim 10 --generations 1000"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or 2 for bad input, which stderr explains in one line."""
+    from madtheory._arguments import command, parsed
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["--version"]:
+        print(f"madtheory {mad.__version__}")
+        return 0
+    try:
+        commands = {
+            "demo": _demo,
+            "simulate": command(_simulate, mad.simulate, _SIMULATE),
+            "predict": command(_predict, mad.predict, _PREDICT),
+        }
+        print(parsed(commands, arguments, _ABOUT)(), flush=True)
+    except SystemExit as stop:  # after --help
+        return int(stop.code or 0)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("madtheory: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, MemoryError, mad.NoClosedForm) as error:
+        print(f"madtheory: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _demo(*, out: Path = Path(), quick: bool = False) -> Job:
+    """Handwritten digits in the three loops: theory beside simulation, and a picture. Half a minute.
+
+    Parameters
+    ----------
+    out
+        Folder that the picture is written into.
+    quick
+        Fewer generations and replicates: a few seconds.
+    """
+    from madtheory._demo import run_demo
+
+    return lambda: run_demo(out, quick)
+
+
+def _simulate(
+    *, regime: Any, loop: dict[str, Any], out: Path | None, generations: int, **keywords: Any
+) -> str:
+    from madtheory._table import comparison
+
+    described = _loop(regime, **loop)
+    if keywords["metrics"] is not None:
+        keywords["metrics"] = [getattr(mad.metrics, name) for name in keywords["metrics"]]
+    if out is None:
+        simulated = mad.simulate(described, generations, **keywords)
+    else:
+        if keywords["rng"] is None:
+            keywords["rng"] = int.from_bytes(os.urandom(8), "little")
+        simulated = mad.storage.resume(out, described, generations, **keywords)
+    about = simulated.attrs
+    lines = [
+        f"{about['regime']}, {about['replicates']} replicates, method {about['method']}, seed {about['seed']}"
+    ]
+    try:
+        predicted = mad.predict(described, generations)
+    except mad.NoClosedForm as obstacle:
+        predicted = None
+        lines.append(str(obstacle))
+    saved = [] if out is None else ["", f"Saved: {out}"]
+    return "\n".join([*lines, "", comparison(simulated, predicted), *saved])
+
+
+def _predict(*, regime: Any, loop: dict[str, Any], out: Path | None, generations: int) -> str:
+    from madtheory._table import predictions
+
+    predicted = mad.predict(_loop(regime, **loop), generations)
+    saved = [] if out is None else ["", f"Saved: {mad.storage.save(predicted, out)}"]
+    return "\n".join([predictions(predicted), *saved])
+
+
+def _loop(
+    regime: Any, *, bias: float | None, real: str | None, dim: int | None, known_mean: bool, ddof: Any
+) -> Loop:
+    """Assemble the loop; its parts check what they are given."""
+    truth: Any
+    if real is None:
+        truth = mad.Gaussian.standard(1 if dim is None else dim)
+    elif dim is not None:
+        raise ValueError(f"dim={dim} cannot go with real={real!r}, which has a dimension; drop one of them.")
+    else:
+        truth = mad.data.Empirical(_points(real))
+    model = mad.Gaussian(ddof=ddof, known_mean=truth.mean if known_mean else None)
+    return mad.Loop(real=truth, model=model, regime=regime, bias=bias)
+
+
+def _points(real: str) -> Any:
+    """Real data by name or from a file, shape (m, d)."""
+    import numpy as np
+
+    if real == "digits":
+        from sklearn.datasets import load_digits
+
+        return load_digits().data
+    try:
+        return np.load(real) if real.endswith(".npy") else np.loadtxt(real, delimiter=",", ndmin=2)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"real={real!r} cannot be read ({error}); pass digits, or a .npy or .csv file of numbers."
+        ) from None

@@ -1,0 +1,101 @@
+"""The figures, one command each: ``python -m paper_scripts`` lists them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from paper_scripts._figure import Figure
+from paper_scripts._gallery import Entry, render, write_readme
+
+__all__ = ["all_figures", "main"]
+
+MODULES = ("mad2024", "own")
+
+
+def all_figures() -> dict[str, Figure]:
+    """Every figure by name, in the order of the gallery."""
+    figures = [figure for name in MODULES for figure in import_module(f"paper_scripts.{name}").FIGURES]
+    return {figure.name: figure for figure in figures}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    figures = all_figures()
+    options = _parser().parse_args(arguments)
+    if options.only and options.all:
+        _parser().error("--only and --all exclude each other.")
+    unknown = [name for name in options.only or () if name not in figures]
+    if unknown:
+        _parser().error(f"no figure is called {', '.join(unknown)}; there are: {', '.join(figures)}.")
+    if not (options.only or options.all):
+        _list(figures)
+        return 0
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys(options.only or figures):
+        print(f"{name}: {figures[name].title}  [{figures[name].source}]", flush=True)
+        entry = render(
+            figures[name], out=options.out, quick=options.quick, rng=options.rng, n_jobs=options.jobs
+        )
+        _report(entry, options.out)
+        # Written after each figure: what is done stays in the gallery if a later one is interrupted.
+        readme = write_readme(options.out, list(figures))
+    print(f"gallery: {readme}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m paper_scripts",
+        description="Make the figures of the papers, and our own: simulate, draw theory on top, and say what "
+        "the paper claims, what we get and whether they agree. Without --only or --all: list the figures.",
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="make these figures")
+    parser.add_argument("--all", action="store_true", help="make all figures")
+    parser.add_argument("--quick", action="store_true", help="fewer replicates and points: seconds a figure")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=-1,
+        metavar="N",
+        help="processes; -1 (default) for all cores. No effect on numbers",
+    )
+    parser.add_argument("--rng", type=_seed, default=0, metavar="SEED", help="seed, default 0")
+    return parser
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is negative; a seed is an integer >= 0")
+    return value
+
+
+def _list(figures: dict[str, Figure]) -> None:
+    rows = [("name", "from", "device", "shows")]
+    rows += [(figure.name, figure.source, figure.device, figure.title) for figure in figures.values()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\nMake one: python -m paper_scripts --only NAME [--quick] [--out DIR]")
+    print("Make all: python -m paper_scripts --all")
+
+
+def _report(entry: Entry, out: Path) -> None:
+    for row in entry.findings:
+        print(f"  claim    {row.claim}")
+        print(f"  ours     {row.ours}")
+        print(f"  verdict  {row.verdict}" + (f"  ({row.note})" if row.note else ""))
+    print(f"  {entry.seconds:.1f} s -> {out / entry.name}.png, .nc\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Ergodic averages of the fresh data loop, with the exact stationary moments as control variates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+import madtheory as mad
+from madtheory import metrics, regimes
+from madtheory.theory import gaussian
+from simulations._grid import simulate_grid
+
+__all__ = ["Setting", "controlled_mean", "effective_ratio", "squared_norm", "stationary_limits"]
+
+_BURN_IN = 5.0  # relaxation times
+_HEAVY = 6.0  # a tail index from which on averages of the squared norm settle
+
+
+class Setting(NamedTuple):
+    """A fresh data loop whose limit is asked for; ``n_synthetic`` may be 0: a fit of real points."""
+
+    n_real: int
+    n_synthetic: int
+    bias: float = 1.0
+
+
+def squared_norm(snapshot: mad.Snapshot) -> np.ndarray:
+    """Trace of the square of the model's covariance."""
+    covariance = snapshot.model.covariance
+    return np.einsum("...ij,...ij->...", covariance, covariance)
+
+
+METRICS = (metrics.wasserstein2_squared, metrics.mean_error, metrics.total_variance, squared_norm)
+
+
+def controlled_mean(
+    measured: xr.Dataset, exact: Mapping[str, float], variable: str = "wasserstein2_squared"
+) -> tuple[float, float]:
+    """Mean of a variable over generations and replicates, and its standard error over replicates.
+
+    Subtracts the part that is linear in variables whose stationary means are known exactly. The
+    coefficients for a replicate come from the other replicates, which leaves the mean unbiased.
+
+    Parameters
+    ----------
+    measured : Dataset (replicate, generation)
+        At least 3 replicates.
+    exact : mapping of name to float
+        Stationary means of the control variates; may be empty.
+    """
+    values = measured[variable].values
+    controls = np.zeros((*values.shape, 0))
+    if exact:
+        controls = np.stack([measured[name].values - mean for name, mean in exact.items()], -1)
+        controls = controls / np.maximum(np.sqrt((controls**2).mean((0, 1))), np.finfo(float).tiny)
+    adjusted = np.empty(len(values))
+    for r in range(len(values)):
+        others = np.arange(len(values)) != r
+        x, y = controls[others].reshape(-1, controls.shape[-1]), values[others].ravel()
+        slope = np.linalg.lstsq(x - x.mean(0), y - y.mean(), rcond=1e-9)[0]
+        adjusted[r] = (values[r] - controls[r] @ slope).mean()
+    return float(adjusted.mean()), float(adjusted.std(ddof=1) / math.sqrt(len(adjusted)))
+
+
+def effective_ratio(distance: Any, error: Any, n_real: Any, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """``n_e / n_real`` of squared distances, and its standard error (MAD, Eq. 4)."""
+
+    def size(value: Any) -> np.ndarray:
+        return np.asarray(gaussian.invert_real_fit(wasserstein2_squared=value, dim=dim)) / n_real
+
+    distance, error = np.asarray(distance), np.asarray(error)
+    return size(distance), (size(distance - error) - size(distance + error)) / 2
+
+
+def stationary_limits(
+    settings: Sequence[Setting],
+    *,
+    dim: int,
+    replicates: int,
+    kept: int,
+    rng: int,
+    n_jobs: int = -1,
+    progress: str | None = None,
+) -> xr.Dataset:
+    """Limits of E W2^2 in the fresh data loop, simulated and predicted (MAD, Eq. 3), and ``n_e / n_real``.
+
+    A chain starts from as many real points as have the predicted distance, runs in for five
+    relaxation times of the exact first moments, and is then measured `kept` times, half a relaxation
+    time apart.
+
+    Returns
+    -------
+    Dataset (setting)
+        ``wasserstein2_squared``, ``effective_ratio``, their ``_standard_error`` and their
+        ``predicted_`` values; ``generations`` run by each chain.
+    """
+    exact = [
+        gaussian.stationary(n_real=s.n_real, n_synthetic=s.n_synthetic, bias=s.bias, dim=dim)
+        for s in settings
+    ]
+    predicted = np.array([float(moments["wasserstein2_squared"]) for moments in exact])
+    records = [_kept(s, moments, kept) for s, moments in zip(settings, exact, strict=True)]
+    starts = np.round(gaussian.invert_real_fit(wasserstein2_squared=predicted, dim=dim)).astype(int)
+    lengths = [record[-1] for record in records]
+    loops = [_loop(s, max(int(start), 2), dim) for s, start in zip(settings, starts, strict=True)]
+    runs = simulate_grid(
+        loops, lengths, rng=rng, n_jobs=n_jobs, records=records, progress=progress,
+        replicates=replicates, metrics=METRICS, method="statistics",
+    )  # fmt: skip
+    means = np.array([
+        controlled_mean(run, _controls(s, moments))
+        for run, s, moments in zip(runs, settings, exact, strict=True)
+    ])  # fmt: skip
+    n_real = np.array([s.n_real for s in settings])
+    ratio, ratio_error = effective_ratio(means[:, 0], means[:, 1], n_real, dim)
+    form = exact[0]["wasserstein2_squared"]
+    label = {"kind": form.kind, "source": form.source}
+    nothing = np.zeros(len(settings))
+    return xr.Dataset(
+        {
+            "wasserstein2_squared": ("setting", means[:, 0]),
+            "wasserstein2_squared_standard_error": ("setting", means[:, 1]),
+            "predicted_wasserstein2_squared": ("setting", predicted, label),
+            "effective_ratio": ("setting", ratio),
+            "effective_ratio_standard_error": ("setting", ratio_error),
+            "predicted_effective_ratio": (
+                "setting", effective_ratio(predicted, nothing, n_real, dim)[0], label
+            ),
+            "generations": ("setting", np.array(lengths)),
+        },
+        attrs=runs[0].attrs | {"rng": rng, "dim": dim, "kept": kept},
+    ).drop_attrs(deep=False).assign_attrs(_provenance(runs[0], rng=rng, dim=dim, replicates=replicates, kept=kept))  # fmt: skip
+
+
+def _provenance(run: xr.Dataset, **more: Any) -> dict[str, Any]:
+    return {name: run.attrs[name] for name in ("method", "model", "real", "versions")} | more
+
+
+def _loop(setting: Setting, n_initial: int, dim: int) -> mad.Loop:
+    if not setting.n_synthetic:
+        # Generation 1 is the fit of real points; nothing is asked of later ones.
+        regime = regimes.fresh(n_real=setting.n_real, n_synthetic=1)
+    else:
+        regime = regimes.fresh(n_real=setting.n_real, n_synthetic=setting.n_synthetic, n_initial=n_initial)
+    return mad.Loop(real=mad.Gaussian.standard(dim), model=mad.Gaussian(), regime=regime, bias=setting.bias)
+
+
+def _kept(setting: Setting, moments: Mapping[str, Any], kept: int) -> range:
+    if not setting.n_synthetic:
+        return range(1, 2)
+    relaxation = float(moments["relaxation_time"])
+    first, apart = 2 + math.ceil(_BURN_IN * relaxation), max(1, math.ceil(relaxation / 2))
+    return range(first, first + kept * apart, apart)
+
+
+def _controls(setting: Setting, moments: Mapping[str, Any]) -> dict[str, float]:
+    """Exact means whose averages settle: the squared norm has a heavy tail where real points are few."""
+    names = ["mean_error", "total_variance"]
+    if setting.n_real > _HEAVY and "squared_norm" in moments:
+        names.append("squared_norm")
+    return {name: float(moments[name]) for name in names}
