@@ -85,7 +85,7 @@ def command(run: Callable[..., str], interpreter: Callable[..., Any], about: str
     Parameters
     ----------
     run : callable
-        Called with ``regime=``, the loop's options as a dict ``loop=``, ``out=``, and the interpreter's keywords.
+        Called with ``regime=``, ``loop=`` (a dict of its other options), ``out=``, and the interpreter's keywords.
     interpreter : `madtheory.simulate` or `madtheory.predict`
         Whose keywords, but for the loop, are options.
     about : str

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from madtheory import data
-from madtheory._validation import check_bias, check_choice, check_size
+from madtheory._validation import check_bias, check_choice, check_points, check_size
 from madtheory.regimes import Regime
 from madtheory.types import RandomState
 
@@ -45,10 +45,10 @@ class Loop:
 
     def __post_init__(self) -> None:
         if not hasattr(self.real, "sample"):
-            object.__setattr__(self, "real", data.Empirical(self.real))
-        if not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
+            object.__setattr__(self, "real", data.Empirical(check_points(self.real, "real")))
+        if isinstance(self.model, type) or not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
             raise TypeError(
-                f"model={self.model!r} has no fit and sample; see madtheory.types.GenerativeModel."
+                f"model={self.model!r} is no instance with fit and sample; see madtheory.types."
             )
         if not isinstance(self.regime, Regime):
             raise TypeError(
@@ -70,7 +70,12 @@ class Streams:
         """Streams from a seed, a `SeedSequence`, a `Generator` (which is advanced) or fresh entropy."""
         if isinstance(rng, np.random.Generator):
             return cls(int.from_bytes(rng.bytes(16), "little"))
-        sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+        try:
+            sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"rng={rng!r} is no seed; pass an int >= 0, a SeedSequence or a Generator."
+            ) from None
         if isinstance(sequence.entropy, int) and not sequence.spawn_key:
             return cls(sequence.entropy)
         return cls(int.from_bytes(sequence.generate_state(4).tobytes(), "little"))

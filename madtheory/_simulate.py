@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory._loop import Loop, Snapshot, Streams, start, step
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_numbers, check_size
 from madtheory.types import Array, Metric, RandomState
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def begin(
     check_size("generations", generations)
     check_size("replicates", replicates)
     if quantiles is not None:
-        q = np.asarray(quantiles, dtype=float)
+        q = check_numbers("quantiles", quantiles)
         if q.ndim != 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
             raise ValueError(
                 f"quantiles={quantiles!r} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
@@ -80,7 +80,7 @@ def begin(
         start(loop, rng=replace(streams, block=i), replicates=size, method=method)
         for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress))
     ]
-    metrics = tuple(DEFAULT if metrics is None else metrics)
+    metrics = DEFAULT if metrics is None else tuple(metrics) if np.iterable(metrics) else (metrics,)
     names = [getattr(metric, "__name__", None) for metric in metrics]
     if not names or None in names or len(set(names)) < len(names):
         raise ValueError(f"metrics={metrics!r} must be functions of different names, at least one of them.")
@@ -212,7 +212,15 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
-    return [np.atleast_1d(metric(snapshot)) for metric in run.metrics]
+    measured = [np.atleast_1d(metric(snapshot)) for metric in run.metrics]
+    expected = snapshot.replicates or (1,)
+    for metric, values in zip(run.metrics, measured, strict=True):
+        if values.shape != expected:
+            raise ValueError(
+                f"metric {metric.__name__} returned shape {values.shape}; expected one number per replicate, "
+                f"{expected}."
+            )
+    return measured
 
 
 def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
@@ -227,7 +235,7 @@ def _to_record(record: Any, generations: int) -> frozenset[int]:
     if isinstance(record, str):
         check_choice("record", record, ("all", "last"))
         return frozenset(range(1, generations + 1) if record == "all" else (generations,))
-    kept = frozenset(check_size("record", t) for t in record)
+    kept = frozenset(check_size("record", t) for t in (record if np.iterable(record) else [record]))
     if not kept or max(kept) > generations:
         raise ValueError(f"record={record!r} must list generations from 1 to {generations}.")
     return kept

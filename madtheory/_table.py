@@ -35,7 +35,10 @@ def predictions(predicted: xr.Dataset) -> str:
     rows = [
         [name, *map(_number, values.sel(generation=shown).values)] for name, values in _variables(predicted)
     ]
-    notes = [f"{name}: {v.attrs['kind']}. {v.attrs['source']}" for name, v in _variables(predicted)]
+    alike: dict[str, list[str]] = {}
+    for name, values in _variables(predicted):
+        alike.setdefault(f"{values.attrs['kind']}. {values.attrs['source']}", []).append(name)
+    notes = [f"{', '.join(names)}: {note}" for note, names in alike.items()]
     return "\n".join([*_aligned([header, *rows]), "", *notes])
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_bias", "check_choice", "check_ddof", "check_points", "check_size", "size_at"]
+__all__ = [
+    "check_bias",
+    "check_choice",
+    "check_ddof",
+    "check_numbers",
+    "check_points",
+    "check_size",
+    "size_at",
+]
 
 
 def check_size(name: str, value: Any, minimum: int = 1) -> int:
@@ -75,11 +83,24 @@ def check_points(data: Any, name: str = "data") -> np.ndarray:
     return points
 
 
+def check_numbers(name: str, value: Any) -> np.ndarray:
+    """Return finite numbers as a float array."""
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        numbers = None
+    if numbers is None or not np.isfinite(numbers).all():
+        raise ValueError(f"{name}={value!r} must hold finite numbers only; remove what is not.")
+    return numbers
+
+
 def size_at(name: str, size: int | Sequence[int] | Callable[[int], int], generation: int) -> int:
     """The size that a constant, a sequence (first entry: generation 1) or a function gives."""
+    if isinstance(size, np.ndarray):
+        size = size.tolist()
     if callable(size):
         return check_size(f"{name}({generation})", size(generation))
-    if isinstance(size, Sequence):
+    if isinstance(size, Sequence) and not isinstance(size, str):
         if generation > len(size):
             raise ValueError(
                 f"{name} lists {len(size)} generations and generation {generation} is asked for; "

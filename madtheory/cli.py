@@ -11,36 +11,43 @@ from typing import TYPE_CHECKING, Any
 import madtheory as mad
 
 if TYPE_CHECKING:
-    from madtheory._arguments import Job
     from madtheory._loop import Loop
 
 __all__ = ["main"]
 
 _ABOUT = """Theory and simulation of self-consuming generative loops.
 
-A model is trained on real data, sampled, trained on its own samples, and so on. A regime says which data each
-generation is trained on: only the last synthetic batch (replace), that and the first real data (augment), all
-so far (accumulate), a random part of it (accumulate_subsample), or new real data and the last batch (fresh).
+A model is trained on real data, sampled, trained on its own samples, and so on.
+
+A regime says which data each generation is trained on; madtheory simulate --help lists them.
+
 Here the model is a Gaussian, for which there is theory; in Python it can be any generator.
 
-Start with
+Start with:
   madtheory demo
   madtheory predict replace --n 100 --dim 2 --generations 200
-  madtheory simulate fresh --n-real 100 --n-synthetic 900 --bias 0.8 --dim 100 --generations 60 --rng 0
+  madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000
   madtheory simulate fresh --help
 
 madtheory --version prints the version."""
 
 _SIMULATE = """Run a loop many times; print theory beside simulation.
 
-For some of the generations: the closed form and its kind, the mean over the replicates, its standard error, and
-z = (simulation - theory) / standard error where theory is an equality. Example:
-  madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000 --rng 0 --out run.nc
+Printed for some of the generations: the closed form, the mean over the replicates, its standard error, and z.
+
+z = (simulation - theory) / standard error, where theory is an equality.
+
+Examples:
+  madtheory simulate fresh --n-real 100 --n-synthetic 900 --bias 0.8 --dim 10 --generations 60
+  madtheory simulate replace --n 300 --real digits --generations 40 --rng 0 --out run.nc
+
 With --out and --rng, the same command continues a run that was killed."""
 
 _PREDICT = """Print the closed form of a loop, without simulating.
 
-Each variable comes with its kind (exact mean, bound, ...) and its source. Example:
+Each variable comes with its kind (exact mean, bound, ...) and its source.
+
+Example:
   madtheory predict augment --n-real 100 --n-synthetic 900 --dim 10 --generations 1000"""
 
 
@@ -73,8 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _demo(*, out: Path = Path(), quick: bool = False) -> Job:
-    """Handwritten digits in the three loops: theory beside simulation, and a picture. Half a minute.
+def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
+    """Handwritten digits in the three loops: theory beside simulation, and a picture.
+
+    It takes less than half a minute.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class Moments:
         points = check_points(points)
         w = np.ones(points.shape[-2]) if weights is None else np.asarray(weights, dtype=float)
         total = w.sum(-1)
-        mean = (w[..., None] * points).sum(-2) / total[..., None]
+        mean = (w[..., None] * points).sum(-2) / np.where(total > 0, total, 1.0)[..., None]
         root = np.swapaxes((points - mean[..., None, :]) * np.sqrt(w)[..., None], -1, -2)
         root = triangular(root) if root.shape[-1] >= root.shape[-2] else root
         return cls(total, (w * w).sum(-1), mean, root)
@@ -78,9 +78,10 @@ class Moments:
         for part in parts[1:]:
             before, weight = total, np.asarray(part.weight, dtype=float)
             total = before + weight
+            share = weight / np.where(total > 0, total, 1.0)
             delta = part.mean - mean
-            columns.append(np.sqrt(before * weight / total)[..., None] * delta)
-            mean = mean + (weight / total)[..., None] * delta
+            columns.append(np.sqrt(before * share)[..., None] * delta)
+            mean = mean + share[..., None] * delta
         roots = [*(part.root for part in parts), *(column[..., None] for column in columns)]
         root, exponent = stacked(roots, [*(part.exponent for part in parts), *[None] * len(columns)])
         squared = sum(np.asarray(part.squared_weight, dtype=float) for part in parts)
@@ -123,7 +124,7 @@ class Empirical:
 
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Moments of `n` drawn rows; exact, at a cost proportional to `n` (one number per replicate)."""
-        most = int(np.max(n))
+        most = max(int(np.max(n)), 1)
         used = None if np.ndim(n) == 0 else (np.arange(most) < np.asarray(n)[..., None]).astype(float)
         return Moments.of(self.sample(most, rng=rng), used)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from madtheory._loop import Snapshot
+from madtheory._validation import check_points, check_size
 from madtheory.types import Array
 
 __all__ = [
@@ -128,10 +129,13 @@ def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     """
     from scipy.spatial.distance import cdist
 
-    real, fake = np.asarray(real, dtype=float), np.asarray(fake, dtype=float)
+    check_size("k", k)
+    real, fake = check_points(real, "real"), check_points(fake, "fake")
     for name, points in (("real", real), ("fake", fake)):
-        if points.ndim != 2 or len(points) <= k:
-            raise ValueError(f"{name} has shape {points.shape}; expected (n, d) with n > k={k}.")
+        if points.ndim != 2 or len(points) <= k or points.shape[1] != real.shape[1]:
+            raise ValueError(
+                f"{name} has shape {points.shape}; expected (n, d) with n > k={k} and d={real.shape[-1]}."
+            )
     across = cdist(fake, real)
 
     def radii(points: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from madtheory._validation import check_choice, check_size, size_at
+from madtheory._validation import check_choice, check_numbers, check_size, size_at
 from madtheory.types import Size
 
 __all__ = ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"]
@@ -61,8 +61,12 @@ class Regime:
         check_size("memory", self.memory)
         if isinstance(self.n_synthetic, np.ndarray):
             object.__setattr__(self, "n_synthetic", self.n_synthetic.tolist())
-        if isinstance(self.n_synthetic, Sequence):
+        if isinstance(self.n_synthetic, Sequence) and not isinstance(self.n_synthetic, str):
             object.__setattr__(self, "n_synthetic", tuple(self.n_synthetic))
+            if not self.n_synthetic:
+                raise ValueError("n_synthetic=() is empty; its first entry is generation 1.")
+            for t in range(2, len(self.n_synthetic) + 1):
+                self.n_synthetic_at(t)
         elif not callable(self.n_synthetic):
             check_size("n_synthetic", self.n_synthetic)
         if self.real_data == "fixed" and self.n_real != self.n_initial:
@@ -73,7 +77,9 @@ class Regime:
         check_size("n_real", self.n_real, minimum=0 if self.real_data == "none" else 1)
         if self.real_data == "none" and self.n_real:
             raise ValueError(f"n_real={self.n_real} needs real_data='fixed' or 'fresh'; now it is 'none'.")
-        if self.retain not in ("last", "all") and check_size("retain", self.retain) == 1:
+        if isinstance(self.retain, str):
+            check_choice("retain", self.retain, ("last", "all"))
+        elif check_size("retain", self.retain) == 1:
             object.__setattr__(self, "retain", "last")
         if self.budget is not None:
             check_size("budget", self.budget)
@@ -82,8 +88,8 @@ class Regime:
                     f"weights={self.weights!r} cannot go with budget={self.budget}; drop one of them."
                 )
         if self.weights is not None:
-            weights = np.asarray(self.weights, dtype=float)
-            if weights.shape != (2,) or not (np.isfinite(weights).all() and (weights > 0).all()):
+            weights = check_numbers("weights", self.weights)
+            if weights.shape != (2,) or not (weights > 0).all():
                 raise ValueError(
                     f"weights={self.weights!r} are not two positive numbers; pass (weight of a real point, "
                     f"weight of a synthetic point)."
@@ -151,6 +157,7 @@ def augment(
     Not what Dey and Donoho call augment: they keep every batch, which is `accumulate` here.
     """
     _no_first(n_synthetic)
+    check_size("n_real", n_real)
     return Regime(
         n_initial=n_real,
         n_synthetic=n_synthetic,
@@ -194,6 +201,7 @@ def fresh(
     `n_initial` defaults to `n_real`.
     """
     _no_first(n_synthetic)
+    check_size("n_real", n_real)
     return Regime(
         n_initial=n_real if n_initial is None else n_initial,
         n_synthetic=n_synthetic,

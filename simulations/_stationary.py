@@ -60,7 +60,8 @@ def controlled_mean(
     adjusted = np.empty(len(values))
     for r in range(len(values)):
         others = np.arange(len(values)) != r
-        x, y = controls[others].reshape(-1, controls.shape[-1]), values[others].ravel()
+        y = values[others].ravel()
+        x = controls[others].reshape(y.size, -1) if exact else np.zeros((y.size, 0))
         slope = np.linalg.lstsq(x - x.mean(0), y - y.mean(), rcond=1e-9)[0]
         adjusted[r] = (values[r] - controls[r] @ slope).mean()
     return float(adjusted.mean()), float(adjusted.std(ddof=1) / math.sqrt(len(adjusted)))

@@ -31,13 +31,14 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         ``log_mean`` (average of the logs) and its standard error; and what theory says of each.
     """
     replicates, generations = (2_000, 100) if quick else (20_000, 200)
-    each = [
-        _one(n, bias, generations, replicates, np.random.SeedSequence(rng, spawn_key=(i, j)))
+    grid = [
+        [
+            _one(n, bias, generations, replicates, np.random.SeedSequence(rng, spawn_key=(i, j)))
+            for j, bias in enumerate(BIASES)
+        ]
         for i, n in enumerate(SIZES)
-        for j, bias in enumerate(BIASES)
     ]
-    data = xr.combine_by_coords(each, combine_attrs="drop_conflicts")
-    assert isinstance(data, xr.Dataset)
+    data = xr.combine_nested(grid, ["n", "bias"], join="exact", combine_attrs="drop_conflicts")
     data.attrs.update({"replicates": replicates, "seed": rng, "quick": int(quick)})
     return data
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._roots import rescale, triangular
-from madtheory._validation import check_bias, check_ddof, check_points, check_size
+from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
 
@@ -98,13 +98,11 @@ class Gaussian:
     ) -> None:
         if (mean is None) != (covariance is None):
             raise ValueError("mean and covariance go together; pass both, or neither for an unfitted model.")
-        known = None if known_mean is None else np.atleast_1d(np.asarray(known_mean, dtype=float))
+        known = None if known_mean is None else np.atleast_1d(check_numbers("known_mean", known_mean))
         mu = factor = None
         if mean is not None and covariance is not None:
-            mu = np.atleast_1d(np.asarray(mean, dtype=float))
-            factor = _factor(np.atleast_2d(np.asarray(covariance, dtype=float)), mu.shape[-1])
-            if not np.isfinite(mu).all():
-                raise ValueError(f"mean={mean!r} holds values that are not finite.")
+            mu = np.atleast_1d(check_numbers("mean", mean))
+            factor = _factor(np.atleast_2d(check_numbers("covariance", covariance)), mu.shape[-1])
         self._set(mu, factor, None, check_ddof(ddof, known is not None), known)
 
     def _set(self, *values: Any) -> Gaussian:
@@ -165,6 +163,11 @@ class Gaussian:
         else:
             moments = data if isinstance(data, Moments) else Moments.of(check_points(data))
         mean, root, exponent = moments.mean, moments.root, moments.exponent
+        if self.known_mean is not None and self.known_mean.shape[-1] != moments.dim:
+            raise ValueError(
+                f"known_mean has {self.known_mean.shape[-1]} entries and the points have {moments.dim} "
+                f"coordinates; make them equal."
+            )
         if self.known_mean is not None and (delta := mean - self.known_mean).any():
             about = Moments.joined([moments, _point(self.known_mean, delta, moments.weight)])
             root, exponent = about.root, about.exponent
@@ -194,6 +197,8 @@ class Gaussian:
         """
         mean = self._fitted()
         assert self.factor is not None
+        if np.ndim(n) == 0:
+            n = check_size("n", n, minimum=0)
         lead, rank, exponent = mean.shape[:-1], self.factor.shape[-1], self.exponent
         dof = n if self.known_mean is not None else np.maximum(np.subtract(n, 1), 0)
         drawn = standard_moments(dof, rank, lead, rng)
@@ -239,8 +244,6 @@ def _factor(covariance: Array, dim: int) -> Array:
         raise ValueError(
             f"covariance has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim})."
         )
-    if not np.isfinite(covariance).all():
-        raise ValueError("covariance holds values that are not finite.")
     if not np.allclose(covariance, np.swapaxes(covariance, -1, -2), rtol=1e-8, atol=0):
         raise ValueError("covariance is not symmetric; pass (covariance + covariance.T) / 2.")
     values, vectors = np.linalg.eigh(covariance)

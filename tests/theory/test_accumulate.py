@@ -15,7 +15,7 @@ from madtheory.theory.gaussian._accumulate import (
 from madtheory.theory.gaussian._first_moments import first_moments
 from madtheory.theory.gaussian._trajectories import accumulate_subsample, augment, fresh
 
-SETTINGS = settings(deadline=None, derandomize=True, max_examples=7)
+SETTINGS = settings(deadline=None, derandomize=True, max_examples=5)
 DDOF = st.sampled_from([0, 1])
 
 

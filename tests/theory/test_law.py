@@ -143,6 +143,8 @@ def test_hundred_thousand_generations_live_on_the_log_scale():
         y, law.log_mean() + special.ndtri([0.05, 0.5, 0.95]) * law.log_var() ** 0.5, atol=1
     )
     assert law.log_mean() == pytest.approx(-5355.39, abs=0.01)
+    assert variance_law(generation=100_000, n=20, bias=0.8).var() == 0
+    assert law.var() == np.inf
 
 
 def test_growing_samples_equal_the_sum_over_all_generations():

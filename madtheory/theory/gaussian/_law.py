@@ -67,9 +67,9 @@ class VarianceLaw:
 
     def var(self) -> float:
         """Variance."""
-        excess = self._cumulants(np.array([1.0, 2.0]), 0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return float(self.mean() ** 2 * np.expm1(excess[1] - 2 * excess[0]))
+        first, second = self._cumulants(np.array([1.0, 2.0]), 0)
+        with np.errstate(over="ignore"):
+            return float(np.exp(2 * self._log_mean + second) * -np.expm1(2 * first - second))
 
     def std(self) -> float:
         """Square root of the variance."""

@@ -103,3 +103,64 @@ def stationary(
     labels = {name: labelled(value, "exact mean", _SOURCE) for name, value in out.items()}
     distance = loop_wasserstein2_squared(**design, real_data=real_data)
     return labels | ({} if np.isnan(distance) else {"wasserstein2_squared": distance})
+
+
+def tail_index(
+    *,
+    n_real: int,
+    n_synthetic: int,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+) -> Labelled:
+    r"""Exponent of the Pareto tail of the stationary variance: moments of this order and above are infinite.
+
+    With a known mean :math:`\kappa` solves
+
+    .. math:: \Big(\frac{2\lambda}{N-c}\Big)^\kappa\frac{\Gamma(n_s/2+\kappa)}{\Gamma(n_s/2)}=1
+
+    and tends to :math:`n_r+1-c` for :math:`\lambda=1` and many synthetic points. With a fitted mean it
+    is the order at which the homogeneous moments of mean error and variance neither grow nor decay,
+    about half less. It is the same in every direction of any dimension, for fresh and fixed real data.
+
+    Kind: "exact law" with a known mean, else "numerical".
+
+    Parameters
+    ----------
+    n_real : int
+        Real points in every training set, at least 1.
+    n_synthetic : int
+        Synthetic points in every training set, at least 2.
+    bias : float
+        Factor of the covariance of synthetic points, dimensionless, positive.
+    ddof : {0, 1}, optional
+        The covariance divides by the number of points less `ddof`; unbiased by default.
+    known_mean : bool
+        Take the scatter about the true mean, which is then not fitted.
+
+    Returns
+    -------
+    scalar Labelled
+        Above 1 where the mean of the variance exists, above 2 where its square has a mean.
+
+    Raises
+    ------
+    ValueError
+        When the mean of the variance has no limit.
+
+    Notes
+    -----
+    Source: derived here (Kesten 1973 for random recursions; Mellin transform of the chi-square).
+    """
+    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, 1, "fresh")
+    require_mean(mix)
+    if mix.n_synthetic < 2 or mix.bias == 0:
+        raise ValueError(
+            f"n_synthetic={n_synthetic!r} and bias={bias!r} leave no feedback and hence no Pareto tail; "
+            f"pass n_synthetic of at least 2 and a positive bias."
+        )
+    source = "derived here (Kesten 1973; Mellin transform of the chi-square)"
+    known = _moment_root(lambda order: chi_square_growth(mix, order))
+    if known_mean:
+        return labelled(known, "exact law", source)
+    return labelled(fitted_mean_tail(mix, known), "numerical", source)

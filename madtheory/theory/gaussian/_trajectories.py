@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._validation import check_size, size_at
-from madtheory.theory._labels import Labelled
+from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._accumulated_moments import accumulate, with_deviation
 from madtheory.theory.gaussian._first_moments import first_moments
-from madtheory.theory.gaussian._steps import Sizes
+from madtheory.theory.gaussian._steps import Sizes, check_spectrum
 
 __all__ = ["accumulate", "accumulate_subsample", "augment", "fresh"]
+
+
+def _distance(
+    *, n_synthetic: Sizes, dim: int, spectrum: ArrayLike | None, **loop: Any
+) -> dict[str, Labelled]:
+    """Squared Wasserstein distance, if batches are of one size and the truth is isotropic."""
+    truth = check_spectrum(dim, spectrum)
+    if callable(n_synthetic) or isinstance(n_synthetic, Sequence) or np.ptp(truth) > 0:
+        return {}
+    from madtheory.theory.gaussian._wasserstein import loop_wasserstein2_squared
+
+    distance = loop_wasserstein2_squared(n_synthetic=n_synthetic, dim=truth.size, **loop)
+    return {"wasserstein2_squared": labelled(truth[0] * distance, distance.kind, distance.source)}
 
 
 def accumulate_subsample(
@@ -122,7 +136,8 @@ def augment(
     -------
     dict of Labelled, shape (generations,)
         ``total_variance``, ``mean_error``; for ``memory=1`` without weights also ``total_variance_std`` and
-        ``squared_norm``.
+        ``squared_norm`` and, for a constant `n_synthetic` and a true covariance that is a multiple of the
+        identity, ``wasserstein2_squared`` (the estimate of `loop_wasserstein2_squared`, not exact).
 
     Raises
     ------
@@ -146,7 +161,8 @@ def augment(
         return moments
     from madtheory.theory.gaussian._closures import fixed_second_moments
 
-    return with_deviation(moments, fixed_second_moments(n_real=n_real, **shared))
+    moments = with_deviation(moments, fixed_second_moments(n_real=n_real, **shared))
+    return moments | _distance(real_data="fixed", n_real=n_real, **shared)
 
 
 def fresh(
@@ -189,7 +205,8 @@ def fresh(
     -------
     dict of Labelled, shape (generations,)
         ``total_variance``, ``mean_error``; for ``memory=1`` without weights also ``total_variance_std`` and
-        ``squared_norm``.
+        ``squared_norm`` and, for a constant `n_synthetic` and a true covariance that is a multiple of the
+        identity, ``wasserstein2_squared`` (the estimate of `loop_wasserstein2_squared`, not exact).
 
     Raises
     ------
@@ -216,4 +233,5 @@ def fresh(
         return moments
     from madtheory.theory.gaussian._closures import fresh_second_moments
 
-    return with_deviation(moments, fresh_second_moments(**shared))
+    moments = with_deviation(moments, fresh_second_moments(**shared))
+    return moments | _distance(real_data="fresh", **shared)

@@ -1,0 +1,78 @@
+"""The fresh data loop forgets where it started (MAD, arXiv 2307.01850, Fig. 10 left).
+
+Gaussians in 100 dimensions, 100 new real and 900 synthetic points per generation, bias 1 and 0.8,
+generation 1 fitted to 100 or 1000 real points. MAD gives neither the number of runs nor the values of
+the limits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+import madtheory as mad
+from madtheory import metrics, regimes
+from simulations._grid import simulate_grid
+from simulations._stationary import Setting, stationary_limits
+
+__all__ = ["run"]
+
+DIM, N_REAL, N_SYNTHETIC = 100, 100, 900
+BIASES = (1.0, 0.8)
+N_INITIAL = (100, 1000)
+VARIABLE = "wasserstein2_squared"
+
+
+def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
+    """Mean trajectories, and the limits of longer runs.
+
+    Returns
+    -------
+    Dataset
+        ``wasserstein2_squared`` (bias, n_initial, generation), and ``limit_...`` (bias) with the
+        effective sample ratio; each with its standard error and its prediction.
+    """
+    generations, replicates = (40, 12) if quick else (60, 48)
+    cases = [(bias, n_initial) for bias in BIASES for n_initial in N_INITIAL]
+    loops = [_loop(bias, n_initial) for bias, n_initial in cases]
+    runs = simulate_grid(
+        loops, generations, rng=rng, n_jobs=n_jobs, progress="trajectories",
+        replicates=replicates, metrics=(metrics.wasserstein2_squared,), method="statistics",
+    )  # fmt: skip
+    values = np.stack([measured[VARIABLE].values for measured in runs])  # case, replicate, generation
+    predictions = [mad.predict(loop, generations)[VARIABLE] for loop in loops]
+
+    def table(rows: np.ndarray) -> np.ndarray:
+        return np.reshape(rows, (len(BIASES), len(N_INITIAL), generations))
+
+    # Late generations of one chain agree with each other: one number per replicate.
+    late = values[..., generations // 2 :].mean(-1)
+    dims = ("bias", "n_initial", "generation")
+    trajectories = xr.Dataset(
+        {
+            VARIABLE: (dims, table(values.mean(1))),
+            f"{VARIABLE}_standard_error": (dims, table(_standard_error(values))),
+            f"predicted_{VARIABLE}": (
+                dims, table(np.stack([p.values for p in predictions])), predictions[0].attrs
+            ),
+            "late": (dims[:2], late.mean(1).reshape(len(BIASES), -1)),
+            "late_standard_error": (dims[:2], _standard_error(late).reshape(len(BIASES), -1)),
+        },
+        {"bias": list(BIASES), "n_initial": list(N_INITIAL), "generation": np.arange(1, generations + 1)},
+    )  # fmt: skip
+    limits = stationary_limits(
+        [Setting(N_REAL, N_SYNTHETIC, bias) for bias in BIASES],
+        dim=DIM, replicates=12 if quick else 36, kept=12 if quick else 40, rng=rng + 1, n_jobs=n_jobs,
+    )  # fmt: skip
+    limits = limits.rename({name: f"limit_{name}" for name in limits.data_vars}).rename(setting="bias")
+    attrs = limits.attrs | {"n_real": N_REAL, "n_synthetic": N_SYNTHETIC, "replicates": replicates, "rng": rng}
+    return xr.merge([trajectories, limits], combine_attrs="drop").assign_attrs(attrs)
+
+
+def _loop(bias: float, n_initial: int) -> mad.Loop:
+    regime = regimes.fresh(n_real=N_REAL, n_synthetic=N_SYNTHETIC, n_initial=n_initial)
+    return mad.Loop(real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regime, bias=bias)
+
+
+def _standard_error(values: np.ndarray) -> np.ndarray:
+    return values.std(1, ddof=1) / np.sqrt(values.shape[1])
