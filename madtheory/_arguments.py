@@ -85,7 +85,7 @@ def command(run: Callable[..., str], interpreter: Callable[..., Any], about: str
     Parameters
     ----------
     run : callable
-        Called with ``regime=``, ``loop=`` (a dict of its other options), ``out=``, and the interpreter's keywords.
+        Called with ``regime=``, ``loop=`` (a dict of its options), ``out=`` and the interpreter's keywords.
     interpreter : `madtheory.simulate` or `madtheory.predict`
         Whose keywords, but for the loop, are options.
     about : str
@@ -177,7 +177,8 @@ def _size(value: Any) -> Any:
 
 def _one_line(boxed: str) -> str:
     """The parser's message, without its box, its help texts and its advice."""
-    sections = re.split(r"│ ─+ │\n", re.sub(r"\[/?bold\]", "", boxed))
+    sections = re.split(r"│ ─+ │\n", re.sub(r"\[/?bold\]| \(applied to [^)]*\)", "", boxed))
     joined = [" ".join(re.findall(r"^│ {1,5}(\S.*?) *│$", section, re.MULTILINE)) for section in sections]
-    told = [section for section in joined if section and not section.startswith(("For full", "Argument"))]
+    told = [re.sub(r" Arguments are applied to .*", "", text).rstrip(".") for text in joined]
+    told = [text for text in told if text and not text.startswith(("For full", "Argument"))]
     return "; ".join(told[:2]) + ". See --help." if told else " ".join(boxed.split())

@@ -16,7 +16,7 @@ __all__ = ["digit_loops", "draw_digits", "run_demo"]
 
 _N = 300
 _BIAS = 0.9
-_SIDE = 3  # a cell of the picture shows 3 x 3 digits
+_SIDE = 2  # a cell of the picture shows 2 x 2 digits
 _TITLES = {"replace": "fully synthetic", "augment": "synthetic augmentation", "fresh": "fresh data"}
 
 
@@ -41,8 +41,7 @@ def run_demo(out: Path, quick: bool = False) -> str:
     from madtheory._table import comparison
 
     generations, replicates = (10, 20) if quick else (40, 100)
-    out.mkdir(parents=True, exist_ok=True)
-    loops = digit_loops()
+    loops, path = digit_loops(), out / "madtheory_demo.png"
     lines = [
         f"A Gaussian is fitted to {_N} handwritten digits of 64 pixels, sampled, fitted to the samples, ...",
         f"Bias {_BIAS}: samples have {_BIAS} of the model's covariance; {replicates} replicates.",
@@ -52,8 +51,11 @@ def run_demo(out: Path, quick: bool = False) -> str:
         simulated = mad.simulate(loop, generations, replicates=replicates, metrics=metrics, rng=seed)
         table = comparison(simulated, mad.predict(loop, generations))
         lines += ["", f"== {name}: the {_TITLES[name]} loop", table]
-    path = out / "madtheory_demo.png"
-    draw_digits(loops, generations).savefig(path, dpi=150)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        draw_digits(loops, generations).savefig(path, dpi=150)
+    except OSError as error:
+        raise ValueError(f"out={str(out)!r} is not a folder to write into ({error.strerror}).") from None
     return "\n".join([*lines, "", f"Digits sampled from the model of each generation: {path}"])
 
 
@@ -66,14 +68,14 @@ def draw_digits(loops: dict[str, Loop], generations: int) -> Figure:
     from madtheory.plotting import sample_grid
 
     shown = spread_out(range(1, generations + 1), most=6)
-    cells = np.zeros((len(loops), len(shown), 8 * _SIDE, 8 * _SIDE))
+    cells = np.zeros((len(loops), len(shown), 9 * _SIDE, 9 * _SIDE))
     for row, loop in enumerate(loops.values()):
         for snapshot in mad.iterate(loop, rng=row):
             if snapshot.generation in shown:
                 # The same draws from every model: what changes along a row is the model.
                 digits = snapshot.model.sample(_SIDE**2, rng=np.random.default_rng(0))
-                mosaic = digits.reshape(_SIDE, _SIDE, 8, 8).swapaxes(1, 2)
-                cells[row, shown.index(snapshot.generation)] = mosaic.reshape(cells.shape[2:])
+                framed = np.pad(digits.reshape(_SIDE, _SIDE, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)))
+                cells[row, shown.index(snapshot.generation)] = framed.swapaxes(1, 2).reshape(cells.shape[2:])
             if snapshot.generation == generations:
                 break
     figure = Figure(figsize=(1.3 * len(shown) + 1.6, 1.3 * len(loops) + 0.5), layout="constrained")

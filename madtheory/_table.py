@@ -56,7 +56,9 @@ def comparison(simulated: xr.Dataset, predicted: xr.Dataset | None) -> str:
         blocks.append(block)
         unresolved |= large
         if f"{name}_std" in theory and draws.shape[1] > 1:
-            blocks.append(_block(f"{name}_std", shown, *_deviation(draws), theory)[0])
+            block, large = _block(f"{name}_std", shown, *_deviation(draws), theory)
+            blocks.append(block)
+            unresolved |= large
     return "\n\n".join([*blocks, *([_HEAVY] if unresolved else [])])
 
 
@@ -76,7 +78,7 @@ def _block(
         with np.errstate(invalid="ignore", divide="ignore"):
             z = (value - theory[name].values) / error
         header.append("z")
-        columns.append([f"{each:+.1f}" if np.isfinite(each) else "" for each in z])
+        columns.append([_z(each) for each in z])
     rows = zip(map(str, generations), *columns, strict=True)
     large = bool((np.abs(z[np.isfinite(z)]) > 5).any())
     return "\n".join([title, *_aligned([header, *rows], indent="  ")]), large
@@ -112,6 +114,12 @@ def _variables(dataset: xr.Dataset) -> list[tuple[str, xr.DataArray]]:
 
 def _number(value: Any) -> str:
     return f"{value:.5g}"
+
+
+def _z(value: float) -> str:
+    if not np.isfinite(value):
+        return ""
+    return f"{value:+.1f}" if abs(value) < 1000 else f"{value:+.0e}"
 
 
 def _aligned(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:

@@ -74,7 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("madtheory: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, MemoryError, mad.NoClosedForm) as error:
+    except MemoryError as error:
+        print(f"madtheory: error: {error}; lower dim, replicates or generations.", file=sys.stderr)
+        return 2
+    except (ValueError, OSError, mad.NoClosedForm) as error:
         print(f"madtheory: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
@@ -102,7 +105,11 @@ def _simulate(
 ) -> str:
     from madtheory._table import comparison
 
-    described = _loop(regime, **loop)
+    described, note = _loop(regime, **loop), []
+    try:
+        predicted = mad.predict(described, generations)
+    except mad.NoClosedForm as obstacle:
+        predicted, note = None, [str(obstacle)]
     if keywords["metrics"] is not None:
         keywords["metrics"] = [getattr(mad.metrics, name) for name in keywords["metrics"]]
     if out is None:
@@ -112,16 +119,11 @@ def _simulate(
             keywords["rng"] = int.from_bytes(os.urandom(8), "little")
         simulated = mad.storage.resume(out, described, generations, **keywords)
     about = simulated.attrs
-    lines = [
+    title = (
         f"{about['regime']}, {about['replicates']} replicates, method {about['method']}, seed {about['seed']}"
-    ]
-    try:
-        predicted = mad.predict(described, generations)
-    except mad.NoClosedForm as obstacle:
-        predicted = None
-        lines.append(str(obstacle))
+    )
     saved = [] if out is None else ["", f"Saved: {out}"]
-    return "\n".join([*lines, "", comparison(simulated, predicted), *saved])
+    return "\n".join([title, *note, "", comparison(simulated, predicted), *saved])
 
 
 def _predict(*, regime: Any, loop: dict[str, Any], out: Path | None, generations: int) -> str:

@@ -129,16 +129,18 @@ def stationary_limits(
             "effective_ratio": ("setting", ratio),
             "effective_ratio_standard_error": ("setting", ratio_error),
             "predicted_effective_ratio": (
-                "setting", effective_ratio(predicted, nothing, n_real, dim)[0], label
+                "setting",
+                effective_ratio(predicted, nothing, n_real, dim)[0],
+                label,
             ),
             "generations": ("setting", np.array(lengths)),
         },
-        attrs=runs[0].attrs | {"rng": rng, "dim": dim, "kept": kept},
-    ).drop_attrs(deep=False).assign_attrs(_provenance(runs[0], rng=rng, dim=dim, replicates=replicates, kept=kept))  # fmt: skip
+        attrs=_provenance(runs[0]) | {"rng": rng, "dim": dim, "replicates": replicates, "kept": kept},
+    )
 
 
-def _provenance(run: xr.Dataset, **more: Any) -> dict[str, Any]:
-    return {name: run.attrs[name] for name in ("method", "model", "real", "versions")} | more
+def _provenance(run: xr.Dataset) -> dict[str, Any]:
+    return {name: run.attrs[name] for name in ("method", "model", "real", "versions")}
 
 
 def _loop(setting: Setting, n_initial: int, dim: int) -> mad.Loop:

@@ -39,6 +39,14 @@ PER_CLASS = 90  # synthetic images per class for precision and recall: as many a
 
 
 @dataclass(frozen=True)
+class _Sizes:
+    generations: int
+    replicates: int
+    judged: int  # replicates whose samples are drawn, for precision and recall
+    shown: tuple[int, ...]  # at these generations
+
+
+@dataclass(frozen=True)
 class _Digit:
     """One class: its images as coordinates in the directions in which they vary."""
 
@@ -74,14 +82,11 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         and ``recall`` of all classes together. Predictions, with what they assume in their attributes.
         ``image``: one sample per class, 255 times its pixels, clipped to 0 to 255.
     """
-    generations, replicates, shown = (20, 4, (1, 2, 5, 10, 20)) if quick else (50, 20, (1, 2, 5, 10, 20, 50))
+    sizes = _Sizes(20, 4, 2, (1, 2, 5, 10, 20)) if quick else _Sizes(50, 20, 8, (1, 2, 5, 10, 20, 50))
     pixels, labels = _load()
     digits = [_Digit.of(pixels[labels == c]) for c in range(10)]
     grid = [(name, bias) for name in LOOPS for bias in BIASES]
-    tasks = (
-        delayed(_one)(name, bias, digits, pixels[::2], generations, replicates, shown, rng)
-        for name, bias in grid
-    )
+    tasks = (delayed(_one)(name, bias, digits, pixels[::2], sizes, rng) for name, bias in grid)
     with parallel_config(backend="loky", inner_max_num_threads=1):
         done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
         each = list(tqdm(done, desc="digits", total=len(grid), delay=1.0, leave=False, disable=None))
@@ -95,7 +100,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
             "real": "scikit-learn load_digits, 1797 images",
             "n": N,
             "k": NEIGHBOURS,
-            "replicates": replicates,
+            "replicates": sizes.replicates,
             "seed": rng,
             "quick": int(quick),
         }
@@ -115,9 +120,7 @@ def _one(
     bias: float,
     digits: list[_Digit],
     reference: np.ndarray,
-    generations: int,
-    replicates: int,
-    shown: tuple[int, ...],
+    sizes: _Sizes,
     rng: int,
 ) -> xr.Dataset:
     """One regime and bias: ten loops side by side."""
@@ -126,36 +129,45 @@ def _one(
     quality, images = [], []
     # One thread, also where there is one process: sums of matrix products depend on their number.
     with threadpool_limits(1):
-        for generation, snapshots in enumerate(_together(loops, generations, replicates, rng), start=1):
+        for generation, snapshots in enumerate(_together(loops, sizes, rng), start=1):
             for metric in METRICS:
-                measured[metric.__name__].append(np.mean([metric(s) for s in snapshots], axis=0))
-            if generation in shown:
-                fake = _sample(snapshots, digits, rng)
+                measured[metric.__name__].append(np.array([metric(s) for s in snapshots]))
+            if generation in sizes.shown:
+                fake = _sample(snapshots, digits, rng)[: sizes.judged]
                 quality.append([metrics.precision_recall(real=reference, fake=f, k=NEIGHBOURS) for f in fake])
                 images.append(fake[0].reshape(len(digits), PER_CLASS, -1)[:, 0])
-        predicted = _predict(name, bias, digits, loops, generations)
+        predicted = _predict(name, bias, digits, loops, sizes.generations)
     variables = {}
-    arrays = {key: (np.array(values).T, "generation") for key, values in measured.items()}
-    for i, key in enumerate(("precision", "recall")):
-        arrays[key] = (np.array(quality)[..., i].T, "shown")
-    for key, (values, dim) in arrays.items():
-        variables[key] = (dim, values.mean(0))
-        variables[f"{key}_error"] = (dim, values.std(0, ddof=1) / np.sqrt(replicates))
+    for key, values in measured.items():
+        each = np.array(values)  # (generation, class, replicate)
+        # The classes are independent: their variances add, which uses all of them to tell the error.
+        spread = each.var(-1, ddof=1).sum(-1) / each.shape[-2] ** 2
+        variables[key] = ("generation", each.mean((-2, -1)))
+        variables[f"{key}_error"] = ("generation", np.sqrt(spread / sizes.replicates))
+    for key, values in zip(("precision", "recall"), np.moveaxis(np.array(quality), -1, 0), strict=True):
+        variables[key] = ("shown", values.mean(1))
+        variables[f"{key}_error"] = ("shown", values.std(1, ddof=1) / np.sqrt(sizes.judged))
     bytes_ = np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
     variables["image"] = (("shown", "digit", "pixel"), bytes_)
-    coordinates = {"generation": np.arange(1, generations + 1), "shown": list(shown), "digit": np.arange(10)}
+    coordinates = {
+        "generation": np.arange(1, sizes.generations + 1),
+        "shown": list(sizes.shown),
+        "digit": np.arange(10),
+    }
     data = xr.Dataset({**variables, **predicted}, coordinates, attrs={"model": "Gaussian per class"})
     return data.expand_dims({"loop": [name], "bias": [bias]})
 
 
-def _together(loops: list[mad.Loop], generations: int, replicates: int, rng: int) -> Iterator[tuple]:
+def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]:
     """The snapshots of all classes, one generation after another.
 
     The seed depends on the class alone: all regimes start from the same first fits.
     """
     seeds = [np.random.SeedSequence(rng, spawn_key=(0, c)) for c in range(len(loops))]
-    runs = [mad.iterate(loop, rng=s, replicates=replicates) for loop, s in zip(loops, seeds, strict=True)]
-    for _ in range(generations):
+    runs = [
+        mad.iterate(loop, rng=s, replicates=sizes.replicates) for loop, s in zip(loops, seeds, strict=True)
+    ]
+    for _ in range(sizes.generations):
         yield tuple(next(run) for run in runs)
 
 

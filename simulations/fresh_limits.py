@@ -65,7 +65,12 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         dim=DIM, replicates=12 if quick else 36, kept=12 if quick else 40, rng=rng + 1, n_jobs=n_jobs,
     )  # fmt: skip
     limits = limits.rename({name: f"limit_{name}" for name in limits.data_vars}).rename(setting="bias")
-    attrs = limits.attrs | {"n_real": N_REAL, "n_synthetic": N_SYNTHETIC, "replicates": replicates, "rng": rng}
+    attrs = limits.attrs | {
+        "n_real": N_REAL,
+        "n_synthetic": N_SYNTHETIC,
+        "replicates": replicates,
+        "rng": rng,
+    }
     return xr.merge([trajectories, limits], combine_attrs="drop").assign_attrs(attrs)
 
 

@@ -19,6 +19,9 @@ __all__ = ["DIM", "SIZES", "run"]
 
 DIM = 10
 SIZES = (15, 20, 50)
+QUANTILES = (0.05, 0.5, 0.95)
+TIMES = np.concatenate([np.arange(1, 25) / 5, np.arange(5, 51)])
+"""Generations over n: the eigenvalues forget their start in a few n generations."""
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
@@ -27,57 +30,47 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     Returns
     -------
     Dataset
-        ``log_eigenvalue`` (n, direction, generation): natural logs of the covariance's eigenvalues, largest
-        first, averaged over loops, with standard error; ``rate`` (n, direction): slope between the middle and
-        the last generation, with standard error; ``effective_directions`` (n, quantile, generation): squared
-        trace over the trace of the square; and theory.
+        ``log_eigenvalue`` (n, direction, time): natural logs of the covariance's eigenvalues, largest first,
+        averaged over loops; ``rate`` (n, direction): their slope per generation between the middle and the
+        last generation, with standard error; ``effective_directions`` (n, quantile, time): squared trace over
+        the trace of the square; and theory. Time is generation over n.
     """
-    replicates, generations = (40, 400) if quick else (400, 1000)
-    each = [
-        _one(n, generations, replicates, np.random.SeedSequence(rng, spawn_key=(i,)))
-        for i, n in enumerate(SIZES)
-    ]
-    data = xr.concat(each, "n", combine_attrs="drop_conflicts", join="exact")
+    replicates = 40 if quick else 400
+    each = [_one(n, replicates, np.random.SeedSequence(rng, spawn_key=(i,))) for i, n in enumerate(SIZES)]
+    data = xr.concat(each, "n", join="exact", combine_attrs="drop_conflicts")
     data.attrs.update({"replicates": replicates, "seed": rng, "quick": int(quick)})
     return data
 
 
-def _one(n: int, generations: int, replicates: int, seed: np.random.SeedSequence) -> xr.Dataset:
+def _one(n: int, replicates: int, seed: np.random.SeedSequence) -> xr.Dataset:
     loop = mad.Loop(real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regimes.replace(n=n))
-    kept = np.unique(np.append(np.geomspace(1, generations, 60).astype(int), [generations // 2, generations]))
-    snapshots = islice(mad.iterate(loop, rng=seed, replicates=replicates), generations)
+    kept = np.rint(TIMES * n).astype(int)
+    snapshots = islice(mad.iterate(loop, rng=seed, replicates=replicates), kept[-1])
     logs = np.array([_log_eigenvalues(s.model.scaled_factor) for s in snapshots if s.generation in kept])
-    logs = np.moveaxis(logs, 0, -1)  # (replicate, direction, generation)
+    logs = np.moveaxis(logs, 0, -1)  # (replicate, direction, time)
 
     # From the middle on: by then the eigenvalues have forgotten that they began equal.
-    half = generations // 2
-    slopes = (logs[..., -1] - logs[..., list(kept).index(half)]) / (generations - half)
+    half = int(np.searchsorted(TIMES, TIMES[-1] / 2))
+    slopes = (logs[..., -1] - logs[..., half]) / (kept[-1] - kept[half])
     log_condition = logs[:, 0] - logs[:, -1]
     weights = np.exp(logs - logs[:, :1])
     directions = weights.sum(1) ** 2 / (weights**2).sum(1)
     spectrum = mad.theory.gaussian.lyapunov_spectrum(n=n, dim=DIM)
-    quantiles = (0.05, 0.5, 0.95)
+    label = {"kind": spectrum.kind, "source": spectrum.source}
     variables = {
-        "log_eigenvalue": (("direction", "generation"), logs.mean(0)),
-        "log_eigenvalue_error": (("direction", "generation"), _error(logs)),
+        "generation": ("time", kept),
+        "log_eigenvalue": (("direction", "time"), logs.mean(0)),
         "rate": ("direction", slopes.mean(0)),
         "rate_error": ("direction", _error(slopes)),
-        "predicted_rate": (
-            "direction",
-            np.asarray(spectrum),
-            {"kind": spectrum.kind, "source": spectrum.source},
-        ),
-        "log_condition": (("quantile", "generation"), np.quantile(log_condition, quantiles, axis=0)),
+        "predicted_rate": ("direction", np.asarray(spectrum), label),
+        "log_condition": (("quantile", "time"), np.quantile(log_condition, QUANTILES, axis=0)),
         "condition_rate": ((), (slopes[:, 0] - slopes[:, -1]).mean()),
         "condition_rate_error": ((), _error(slopes[:, 0] - slopes[:, -1])),
-        "effective_directions": (("quantile", "generation"), np.quantile(directions, quantiles, axis=0)),
+        "predicted_condition_rate": ((), float(spectrum[0] - spectrum[-1]), label),
+        "effective_directions": (("quantile", "time"), np.quantile(directions, QUANTILES, axis=0)),
+        "median_error": ("time", _median_error(directions)),
     }
-    coordinates = {
-        "direction": np.arange(1, DIM + 1),
-        "generation": kept,
-        "quantile": list(quantiles),
-        "n": n,
-    }
+    coordinates = {"direction": np.arange(1, DIM + 1), "time": TIMES, "quantile": list(QUANTILES), "n": n}
     attributes = {"regime": loop.regime.name, "bias": 1.0, "dim": DIM, "method": "statistics"}
     return xr.Dataset(variables, coordinates, attrs=attributes)
 
@@ -101,3 +94,10 @@ def _log_eigenvalues(factors: np.ndarray) -> np.ndarray:
 
 def _error(values: np.ndarray) -> np.ndarray:
     return values.std(0, ddof=1) / np.sqrt(len(values))
+
+
+def _median_error(values: np.ndarray) -> np.ndarray:
+    """Standard error of the median, from the order statistics one standard deviation of rank away."""
+    step = 0.5 / np.sqrt(len(values))
+    low, high = np.quantile(values, (0.5 - step, 0.5 + step), axis=0)
+    return (high - low) / 2

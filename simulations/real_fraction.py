@@ -68,7 +68,9 @@ def _setting(n: int, real_fraction: float, bias: float) -> Setting:
     return Setting(n_real, n - n_real, bias)
 
 
-def _table(limits: xr.Dataset, prefix: str, dims: tuple[str, str], shape: tuple[int, int]) -> dict[str, tuple]:
+def _table(
+    limits: xr.Dataset, prefix: str, dims: tuple[str, str], shape: tuple[int, int]
+) -> dict[str, tuple]:
     return {
         f"{prefix}_{name}": (dims, values.values.reshape(shape), values.attrs)
         for name, values in limits.data_vars.items()

@@ -35,7 +35,7 @@ def assert_not_law(values, law):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("bias", [1.0, 0.5])
 def test_variance_is_chi_square_and_mean_is_normal(method, bias):
-    """40,000 fits to 9 points, along an oblique direction; 2 % of the variance is seen, and a shifted dof."""
+    """40,000 fits to 9 points, along an oblique direction; 3 % of the variance is seen, and a wrong dof."""
     model, u = fits(method, 9, 40_000, bias=bias), np.array([1.0, -1.0, 2.0])
     true = bias * u @ COVARIANCE @ u
     variance = np.einsum("i,rij,j->r", u, model.covariance, u)
@@ -44,7 +44,7 @@ def test_variance_is_chi_square_and_mean_is_normal(method, bias):
     assert_not_law(9 * variance / true, stats.chi2(9))
     means = (model.mean - MEAN) @ u
     assert_law(means, stats.norm(0, np.sqrt(true / 9)))
-    assert_not_law(means, stats.norm(0, np.sqrt(1.05 * true / 9)))
+    assert_not_law(means, stats.norm(0, np.sqrt(1.2 * true / 9)))
     # Mean and variance are independent.
     assert abs(np.corrcoef(means, variance)[0, 1]) < 5 / np.sqrt(40_000)
     assert abs(np.corrcoef(means**2, variance)[0, 1]) < 5 / np.sqrt(40_000)
@@ -93,11 +93,7 @@ def test_known_mean_has_one_degree_of_freedom_more(method):
     assert_law(5 * variance, stats.chi2(5))
     assert_not_law(4 * variance, stats.chi2(4))
     # Drawn from a fitted model with known mean, the statistic is about that mean too.
-    second = model.fit(
-        getattr(model, method)(
-            5, rng=np.random.default_rng(1), **({"bias": 0.7} if method == "sample" else {"bias": 0.7})
-        )
-    )
+    second = model.fit(getattr(model, method)(5, rng=np.random.default_rng(1), bias=0.7))
     ratio = second.covariance[:, 0, 0] / (0.7 * model.covariance[:, 0, 0])
     assert_law(5 * ratio, stats.chi2(5))
 

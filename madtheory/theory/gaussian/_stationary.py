@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from madtheory._validation import check_bias, check_ddof, check_size
+from madtheory._validation import check_ddof, check_size
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._mixing import (
     affine_map,
@@ -15,6 +15,7 @@ from madtheory.theory.gaussian._mixing import (
     require_mean,
     second_moments,
 )
+from madtheory.theory.gaussian._tails import fitted_mean_tail, known_mean_tail
 from madtheory.theory.gaussian._wasserstein import loop_wasserstein2_squared
 
 __all__ = ["diffusion_limit", "stationary", "tail_index"]
@@ -160,7 +161,74 @@ def tail_index(
             f"pass n_synthetic of at least 2 and a positive bias."
         )
     source = "derived here (Kesten 1973; Mellin transform of the chi-square)"
-    known = _moment_root(lambda order: chi_square_growth(mix, order))
     if known_mean:
-        return labelled(known, "exact law", source)
-    return labelled(fitted_mean_tail(mix, known), "numerical", source)
+        return labelled(known_mean_tail(mix), "exact law", source)
+    return labelled(fitted_mean_tail(mix), "numerical", source)
+
+
+def diffusion_limit(
+    *, n_real: int, ddof: int | None = None, known_mean: bool = False
+) -> dict[str, Labelled]:
+    r"""The stationary fresh-data loop in one dimension with unbiased sampling and synthetic data without end.
+
+    In time counted in generations over :math:`N\to\infty`,
+
+    .. math:: d\delta=-n_r\delta\,ds+\sqrt X\,dW_1, \qquad
+       dX=\big[n_r(1-X+\delta^2)-(1-c)X\big]ds+\sqrt2\,X\,dW_2
+
+    for mean error and variance. With a known mean, :math:`dX=[n_r(1-X)+cX]ds+\sqrt2\,X\,dW`, and X is
+    inverse-Gamma with shape :math:`n_r-c+1` and scale :math:`n_r`. Kind: exact mean, of the limit.
+
+    Parameters
+    ----------
+    n_real : int
+        New real points in every generation, at least 2 (3 with a known mean and ``ddof=1``).
+    ddof : {0, 1}, optional
+        The covariance divides by the number of points less `ddof`; unbiased by default.
+    known_mean : bool
+        Take the scatter about the true mean, which is then not fitted.
+
+    Returns
+    -------
+    dict of scalar Labelled
+        ``total_variance``, ``mean_error``, ``squared_norm``, ``mean_error_squared`` and
+        ``mean_in_covariance``; with a known mean also ``wasserstein2_squared`` and ``tail_index``.
+
+    Raises
+    ------
+    ValueError
+        For too few real points, where the square of the variance has no mean.
+
+    Notes
+    -----
+    Source: derived here (Ito calculus).
+    """
+    c = check_ddof(ddof, known_mean)
+    least = 2 + (known_mean and c == 1)
+    n = check_size("n_real", n_real, least)
+    if known_mean:
+        shape = n - c + 1.0
+        mean = n / (shape - 1)
+        root = math.sqrt(n) * math.exp(math.lgamma(shape - 0.5) - math.lgamma(shape))
+        out = {
+            "total_variance": mean,
+            "mean_error": 0.0,
+            "squared_norm": mean * n / (shape - 2),
+            "mean_error_squared": 0.0,
+            "mean_in_covariance": 0.0,
+            "wasserstein2_squared": mean + 1 - 2 * root,
+            "tail_index": shape,
+        }
+    else:
+        e = 1 - c
+        mean = n / (n + e - 0.5)
+        error = mean / (2 * n)
+        mixed = (n * mean / (n + e - 1) + n * error) / (3 * n + e - 1.5 - n / (n + e - 1))
+        out = {
+            "total_variance": mean,
+            "mean_error": error,
+            "squared_norm": n * (mean + mixed) / (n + e - 1),
+            "mean_error_squared": 1.5 * mixed / n,
+            "mean_in_covariance": mixed,
+        }
+    return {name: labelled(value, "exact mean", "derived here (Ito calculus)") for name, value in out.items()}

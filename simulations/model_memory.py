@@ -1,0 +1,99 @@
+"""Synthetic points drawn from several previous models (MAD, arXiv 2307.01850, Fig. 30).
+
+Fresh data loop of Gaussians in 100 dimensions, 1,000 new real and 10,000 synthetic points per generation, no
+bias; each synthetic point comes from one of the last K models, chosen uniformly at random.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+
+import madtheory as mad
+from madtheory import metrics, regimes
+from simulations._grid import simulate_grid
+from simulations._stationary import controlled_mean, effective_ratio
+
+__all__ = ["run"]
+
+DIM, N_REAL, N_SYNTHETIC = 100, 1000, 10_000
+MEMORIES = (100, 75, 50, 35, 20, 10, 5, 3, 2, 1)  # the slow ones first: workers end together
+_COPY = 10**9  # so many points that a fit repeats what was sampled
+METRICS = (metrics.wasserstein2_squared, metrics.mean_error, metrics.total_variance)
+
+
+def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
+    """Effective sample ratio ``n_e / n_real`` over the number K of remembered models.
+
+    The loop forgets in (K + 1) / 2 * n / n_real generations, 550 for K = 100. It need not run that long: the
+    first K models are copies of generation 1, whose size is chosen such that the exact mean error, averaged
+    over the generations that are measured, is that of the limit.
+
+    Returns
+    -------
+    Dataset (memory)
+        ``wasserstein2_squared``, ``effective_ratio``, standard errors; ``predicted_effective_ratio``, to
+        leading order in 1/n the same for means and covariances: ``dim / (n_real * mean_error)``.
+    """
+    memories = (30, 10, 3, 1) if quick else MEMORIES
+    replicates, kept = (3, 20) if quick else (8, 60)
+    plans = [_plan(memory, kept) for memory in memories]
+    runs = simulate_grid(
+        [loop for loop, _, _, _ in plans], [record[-1] for _, record, _, _ in plans], rng=rng, n_jobs=n_jobs,
+        records=[record for _, record, _, _ in plans], progress="model memory",
+        replicates=replicates, metrics=METRICS, method="statistics",
+    )  # fmt: skip
+    means = np.array([
+        controlled_mean(measured, exact) for measured, (_, _, exact, _) in zip(runs, plans, strict=True)
+    ])  # fmt: skip
+    limit = np.array([mean_error for _, _, _, mean_error in plans])
+    ratio, error = effective_ratio(means[:, 0], means[:, 1], N_REAL, DIM)
+    source = "derived here: exact stationary mean error, and n_e = dim / mean_error"
+    out = xr.Dataset(
+        {
+            "wasserstein2_squared": ("memory", means[:, 0]),
+            "wasserstein2_squared_standard_error": ("memory", means[:, 1]),
+            "effective_ratio": ("memory", ratio),
+            "effective_ratio_standard_error": ("memory", error),
+            "predicted_mean_error": ("memory", limit, {"kind": "exact mean", "source": source}),
+            "predicted_effective_ratio": (
+                "memory", DIM / (N_REAL * limit), {"kind": "leading order in 1/n", "source": source}
+            ),
+            "n_initial": ("memory", [loop.regime.n_initial for loop, _, _, _ in plans]),
+            "generations": ("memory", [record[-1] for _, record, _, _ in plans]),
+        },
+        {"memory": list(memories)},
+        {"n_real": N_REAL, "n_synthetic": N_SYNTHETIC, "bias": 1.0, "dim": DIM, "rng": rng}
+        | {"replicates": replicates, "kept": kept, "versions": runs[0].attrs["versions"]},
+    )  # fmt: skip
+    return out.sortby("memory")
+
+
+def _plan(memory: int, kept: int) -> tuple[mad.Loop, range, dict[str, float], float]:
+    """Loop, generations to measure, exact means over these, and the exact limit of the mean error."""
+    # A lineage goes back by (memory + 1) / 2 generations on average, and ends at a real point each time
+    # with chance N_REAL / (N_REAL + N_SYNTHETIC).
+    relaxation = (memory + 1) / 2 * (1 + N_SYNTHETIC / N_REAL)
+    forever = regimes.fresh(n_real=N_REAL, n_synthetic=N_SYNTHETIC, memory=memory)
+    limit = float(mad.predict(_loop(forever), math.ceil(6 * relaxation)).mean_error[-1])
+    first, apart = memory + memory // 2 + 30, 1 + memory // 50
+    record = range(first, first + kept * apart, apart)
+
+    def settled(n_initial: int) -> tuple[mad.Loop, dict[str, float]]:
+        # The first models copy generation 1; what they would otherwise add takes a relaxation time to fade.
+        sizes = (0, *[_COPY] * (memory - 1), *[N_SYNTHETIC] * (record[-1] - memory))
+        loop = _loop(regimes.fresh(n_real=N_REAL, n_synthetic=sizes, n_initial=n_initial, memory=memory))
+        predicted = mad.predict(loop, record[-1]).sel(generation=list(record))
+        return loop, {name: float(predicted[name].mean()) for name in ("mean_error", "total_variance")}
+
+    # The mean error is linear in 1 / n_initial.
+    low, high = settled(_COPY)[1]["mean_error"], settled(N_REAL)[1]["mean_error"]
+    n_initial = round(N_REAL * (high - low) / (limit - low))
+    loop, exact = settled(n_initial)
+    return loop, record, exact, limit
+
+
+def _loop(regime: regimes.Regime) -> mad.Loop:
+    return mad.Loop(real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regime)

@@ -1,0 +1,273 @@
+"""One question, three answers: closed forms, drawn statistics and drawn points must agree.
+
+Every variable that `predict` returns is held against both simulators, over the whole range of the public
+strategies: means at |z| < 5, with the theoretical standard error where theory gives one; bounds as bounds.
+"""
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import madtheory as mad
+from madtheory import metrics, regimes, testing
+from madtheory._loop import statistics_obstacle
+from madtheory.theory import gaussian
+from madtheory.theory._labels import KINDS
+
+GENERATIONS = 4
+NUMERICAL = 2e-3  # relative accuracy asked of quadratures
+
+
+def squared_norm(snapshot):
+    """Tr of the squared covariance: a second moment that theory predicts and no public metric measures."""
+    factor = snapshot.model.scaled_factor
+    gram = np.swapaxes(factor, -1, -2) @ factor
+    return np.einsum("...ij,...ij->...", gram, gram)
+
+
+MEASURES = {name: getattr(metrics, name) for name in metrics.__all__} | {"squared_norm": squared_norm}
+
+
+def smallest(loop, generations=GENERATIONS):
+    """Size of the smallest sample that any fit sees."""
+    regime = loop.regime
+    sizes = [regime.n_initial, *(regime.n_synthetic_at(t) for t in range(2, generations + 1))]
+    return min(sizes) if regime.budget is None else min(*sizes, regime.budget)
+
+
+def measured(name, loop):
+    """The metric behind a variable, and whether its tails are light enough for a mean of replicates."""
+    dof = smallest(loop) - 1
+    base = name.removesuffix("_std").removesuffix("_lower").removesuffix("_upper")
+    if base == "reverse_kl_divergence":
+        return base, dof > loop.real.dim + 8  # the fourth moment of an inverse Wishart
+    if name.endswith("_std") or base == "squared_norm":
+        return base, 2 * GENERATIONS / dof < 0.6  # log-variance of the variance: fourth moments in reach
+    return base, True
+
+
+def disagreements(loop, method, replicates, seed, *, predicted=None, generations=GENERATIONS):
+    """Every comparison of the three answers that fails, as text; and how many were made."""
+    predicted = mad.predict(loop, generations) if predicted is None else predicted
+    wanted = {measured(name, loop)[0] for name in predicted}
+    result = mad.simulate(
+        loop, generations, replicates=replicates, metrics=[MEASURES[name] for name in sorted(wanted)],
+        rng=seed, method=method, progress=False,
+    )  # fmt: skip
+    failed, made = [], 0
+    for name, variable in predicted.items():
+        base, light = measured(name, loop)
+        kind = variable.attrs["kind"]
+        if not light or kind == "leading order in 1/n":
+            continue
+        samples, expected, options = result[base], variable.values, {"name": f"{name} by {method}"}
+        if kind == "bound":
+            options["bound"] = name.rpartition("_")[2]
+        elif name.endswith("_std"):
+            samples, expected = (samples - predicted[base].values) ** 2, expected**2
+        elif f"{name}_std" in predicted and np.isfinite(predicted[f"{name}_std"]).all():
+            options["std"] = predicted[f"{name}_std"].values
+        options["rtol"] = NUMERICAL if kind == "numerical" else 1e-9
+        made += 1
+        try:
+            testing.assert_mean_matches(samples, expected, **options)
+        except AssertionError as error:
+            failed.append(str(error))
+    return failed, made
+
+
+def assert_three_answers_agree(loop, seed, *, statistics, samples):
+    methods = {"samples": samples}
+    if statistics_obstacle(loop) is None:
+        methods["statistics"] = statistics
+    for method, replicates in methods.items():
+        failed, made = disagreements(loop, method, replicates, seed)
+        assert made >= 2
+        assert not failed, "\n".join([str(loop), *failed])
+
+
+@pytest.mark.parametrize("name", testing.REGIMES)
+@settings(max_examples=12)
+@given(data=st.data(), seed=st.integers(0, 2**16))
+def test_predict_statistics_and_samples_agree(name, data, seed):
+    """At 12 loops a regime; errors of 1 % are seen by the negative controls below."""
+    assert_three_answers_agree(data.draw(testing.loops([name])), seed, statistics=4_000, samples=1_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", testing.REGIMES)
+@settings(max_examples=60)
+@given(data=st.data(), seed=st.integers(0, 2**16))
+def test_predict_statistics_and_samples_agree_at_depth(name, data, seed):
+    """Five times as many loops, and standard errors 5 times smaller by statistics, 3 times by samples."""
+    assert_three_answers_agree(data.draw(testing.loops([name])), seed, statistics=100_000, samples=10_000)
+
+
+@pytest.mark.parametrize("method", ["statistics", "samples"])
+@pytest.mark.parametrize("name", testing.REGIMES)
+@settings(max_examples=4)
+@given(data=st.data(), seed=st.integers(0, 2**16))
+def test_real_data_of_any_law(name, method, data, seed):
+    """First moments are free of the law: five skewed rows stand for the truth, drawn with replacement."""
+    rows = np.random.default_rng(seed).exponential(size=(5, 2)) ** 2
+    loop = dataclasses.replace(data.draw(testing.loops([name], min_size=8, max_dim=1)), real=rows)
+    ddof = loop.model.ddof
+    loop = dataclasses.replace(loop, model=mad.Gaussian(ddof=ddof))
+    if method == "statistics" and statistics_obstacle(loop):
+        return
+    predicted = mad.predict(loop, GENERATIONS)
+    assert set(predicted) == {"total_variance", "mean_error"}
+    failed, made = disagreements(loop, method, 2_000, seed, predicted=predicted)
+    assert made == 2
+    assert not failed, "\n".join(failed)
+
+
+# Negative controls: what the test above must reject, with the power to do so ---------------------------
+
+DIM = 40  # many coordinates average: a run of hundreds of replicates sees 1 %
+CONTROLS = {
+    "replace": regimes.replace(n=15),
+    "augment": regimes.augment(n_real=6, n_synthetic=24),
+    "accumulate": regimes.accumulate(n=15, n_initial=6),
+    "accumulate_subsample": regimes.accumulate_subsample(n=12),
+    "fresh": regimes.fresh(n_real=4, n_synthetic=24, n_initial=8, memory=2),
+    "custom": regimes.Regime(n_initial=8, n_synthetic=15, retain=2),
+}
+ERRORS = ("formula", "bias")
+
+
+def wrong(loop, error, factor):
+    """The prediction with a formula, or the bias, wrong by a factor."""
+    if error == "bias":
+        return mad.predict(dataclasses.replace(loop, bias=loop.bias * factor), GENERATIONS)
+    right = mad.predict(loop, GENERATIONS)
+    return right.assign(total_variance=right["total_variance"].copy(data=factor * right["total_variance"]))
+
+
+@pytest.mark.parametrize("method", ["statistics", "samples"])
+@pytest.mark.parametrize("name", CONTROLS)
+def test_one_percent_is_rejected(name, method):
+    """1 % in a formula or in the bias, up or down, is rejected with probability 0.99, right is accepted."""
+    assert set(CONTROLS) == set(testing.REGIMES)
+    loop = mad.Loop(real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=CONTROLS[name], bias=0.9)
+    if method == "statistics" and statistics_obstacle(loop):
+        return
+    keywords = {"metrics": [metrics.total_variance], "rng": 0, "method": method, "record": "last"}
+    right = float(mad.predict(loop, GENERATIONS)["total_variance"][-1])
+    pilot = mad.simulate(loop, GENERATIONS, replicates=400, **keywords)["total_variance"].values
+    std = float(pilot.std(ddof=1))
+    expectations = [
+        float(wrong(loop, error, factor)["total_variance"][-1]) for error in ERRORS for factor in (0.99, 1.01)
+    ]
+    smallest_error = min(abs(value - right) for value in expectations)
+    replicates = int(np.ceil(((5 + 2.6) * std / smallest_error) ** 2))
+    assert testing.power(smallest_error, std=std, n=replicates) > 0.99
+    keywords["rng"] = 1
+    samples = mad.simulate(loop, GENERATIONS, replicates=replicates, **keywords)["total_variance"]
+    testing.assert_mean_matches(samples, right, std=std)
+    for value in expectations:
+        with pytest.raises(AssertionError, match="z="):
+            testing.assert_mean_matches(samples, value, std=std)
+
+
+def test_the_shared_comparison_can_fail():
+    """The very function of the property test reports a wrong formula, a wrong bias and a wrong bound."""
+    loop = mad.Loop(
+        real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=CONTROLS["replace"], bias=0.9
+    )
+    assert disagreements(loop, "statistics", 4_000, 0) == ([], len(mad.predict(loop, 1)) - 2)
+    for error in ERRORS:
+        failed, _ = disagreements(loop, "statistics", 4_000, 0, predicted=wrong(loop, error, 1.02))
+        assert any("total_variance by statistics" in line for line in failed)
+    right = mad.predict(loop, GENERATIONS)
+    swapped = right.rename(
+        wasserstein2_squared_lower="wasserstein2_squared_upper",
+        wasserstein2_squared_upper="wasserstein2_squared_lower",
+    )
+    failed, _ = disagreements(loop, "statistics", 4_000, 0, predicted=swapped)
+    assert len(failed) == 2
+
+
+# The table ---------------------------------------------------------------------------------------------
+
+
+@given(loop=testing.loops())
+def test_predictions_are_labelled_and_have_the_prefix_property(loop):
+    long, short = mad.predict(loop, 5), mad.predict(loop, 3)
+    assert {"total_variance", "mean_error"} <= set(long)
+    for name, variable in long.items():
+        assert variable.dims == ("generation",)
+        assert variable.attrs["kind"] in KINDS
+        assert variable.attrs["source"]
+        assert measured(name, loop)[0] in MEASURES
+        assert (variable.attrs["kind"] == "bound") == name.endswith(("_lower", "_upper"))
+        np.testing.assert_allclose(variable[:3], short[name], rtol=1e-9, err_msg=name)
+        assert not np.isnan(variable).any(), name
+    assert long.generation.values.tolist() == [1, 2, 3, 4, 5]
+    assert long.attrs["regime"] == loop.regime.name
+
+
+@given(loop=testing.loops(), scale=st.floats(0.1, 10))
+def test_predictions_scale_with_the_truth(loop, scale):
+    """Squares of lengths scale; divergences do not; the mean of the truth does not matter."""
+    moved = mad.Gaussian(loop.real.mean + 5, scale * loop.real.covariance)
+    known = None if loop.model.known_mean is None else moved.mean
+    other = dataclasses.replace(loop, real=moved, model=mad.Gaussian(ddof=loop.model.ddof, known_mean=known))
+    before, after = mad.predict(loop, 3), mad.predict(other, 3)
+    for name in before:
+        factor = scale**2 if name == "squared_norm" else scale
+        expected = before[name] * (1 if "kl_" in name else factor)
+        if name == "log_volume":
+            expected = before[name] + loop.real.dim * np.log(scale)
+        np.testing.assert_allclose(after[name], expected, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_no_bias_is_bias_1():
+    regime = regimes.fresh(n_real=5, n_synthetic=9)
+    plain, one = (
+        mad.Loop(real=mad.Gaussian.standard(2), model=mad.Gaussian(), regime=regime, bias=b)
+        for b in (None, 1.0)
+    )
+    assert mad.predict(plain, 4).identical(mad.predict(one, 4))
+
+
+@pytest.mark.parametrize("name", testing.REGIMES)
+def test_theory_keywords_repeat_the_regimes(name):
+    """Same words, same defaults, all keyword-only; theory adds only what is not of the regime."""
+    constructor = regimes.Regime if name == "custom" else getattr(regimes, name)
+    theory = inspect.signature(
+        gaussian.first_moments if name == "custom" else getattr(gaussian, name)
+    ).parameters
+    words = inspect.signature(constructor).parameters
+    assert set(words) <= set(theory)
+    for word, parameter in words.items():
+        assert theory[word].default == parameter.default, word
+    assert all(p.kind is p.KEYWORD_ONLY for p in theory.values())
+    added = {"bias", "ddof", "known_mean", "dim", "spectrum", "generations"}
+    assert added <= set(theory)
+    assert set(theory) - set(words) - added <= {"n_initial"}
+
+
+def test_missing_forms_say_what_is_missing():
+    class Other:
+        def fit(self, data, *, rng):
+            return self
+
+        def sample(self, n, *, rng):
+            return np.zeros((n, 2))
+
+    standard, regime = mad.Gaussian.standard(2), regimes.replace(n=9)
+    with pytest.raises(
+        mad.NoClosedForm, match=r"model Other in regime 'replace'; there are: .*Gaussian fresh.*simulate"
+    ):
+        mad.predict(mad.Loop(real=standard, model=Other(), regime=regime), 3)
+    with pytest.raises(mad.NoClosedForm, match=r"real Other has no mean and covariance.*simulate"):
+        mad.predict(mad.Loop(real=Other(), model=mad.Gaussian(), regime=regime), 3)
+    with pytest.raises(mad.NoClosedForm, match="known_mean differs from the mean of real"):
+        mad.predict(mad.Loop(real=standard, model=mad.Gaussian(known_mean=[1.0, 0.0]), regime=regime), 3)
+    with pytest.raises(ValueError, match="generations=0"):
+        mad.predict(mad.Loop(real=standard, model=mad.Gaussian(), regime=regime), 0)

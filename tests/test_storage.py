@@ -1,0 +1,201 @@
+"""Results on disk, and runs that survive a kill."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import madtheory as mad
+from madtheory import metrics, regimes, storage
+
+LOOP = mad.Loop(
+    real=mad.Gaussian.standard(3),
+    model=mad.Gaussian(),
+    regime=regimes.fresh(n_real=5, n_synthetic=9),
+    bias=0.9,
+)
+RUN = {"replicates": 7, "rng": 4, "metrics": [metrics.total_variance, metrics.mean_error]}
+
+CHILD = """
+import sys
+import madtheory as mad
+from madtheory import regimes, storage
+loop = mad.Loop(
+    real=mad.Gaussian.standard({dim}), model=mad.Gaussian(), regime=regimes.{regime}, bias=0.9
+)
+storage.resume(sys.argv[1], loop, {generations}, replicates={replicates}, rng=3, every_seconds=float(sys.argv[2]))
+"""
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_round_trip_keeps_values_coordinates_and_provenance(tmp_path):
+    dataset = mad.simulate(LOOP, 5, **RUN)
+    storage.save(dataset, tmp_path / "run.nc")
+    assert storage.load(tmp_path / "run.nc").identical(dataset)
+    assert sorted(os.listdir(tmp_path)) == ["run.nc"]
+
+
+def test_saving_again_gives_the_same_bytes(tmp_path):
+    dataset = mad.simulate(LOOP, 5, **RUN)
+    assert digest(storage.save(dataset, tmp_path / "a.nc")) == digest(
+        storage.save(dataset, tmp_path / "b.nc")
+    )
+
+
+def test_predictions_keep_kind_and_source(tmp_path):
+    prediction = mad.predict(LOOP, 4)
+    storage.save(prediction, tmp_path / "theory.nc")
+    again = storage.load(tmp_path / "theory.nc")
+    assert again["total_variance"].attrs == prediction["total_variance"].attrs
+    assert again["total_variance"].attrs["kind"] == "exact mean"
+
+
+def test_resume_equals_simulate_and_is_read_back(tmp_path):
+    path = tmp_path / "run.nc"
+    dataset = storage.resume(path, LOOP, 6, **RUN)
+    xr.testing.assert_equal(dataset, mad.simulate(LOOP, 6, **RUN))
+    before = path.stat().st_mtime_ns
+    assert storage.resume(path, LOOP, 6, **RUN).identical(dataset)
+    assert path.stat().st_mtime_ns == before
+    assert os.listdir(tmp_path) == ["run.nc"]
+
+
+@pytest.mark.parametrize("options", [{"method": "samples"}, {"quantiles": (0.1, 0.5)}, {"record": "last"}])
+@pytest.mark.parametrize(
+    "regime",
+    [
+        regimes.replace(n=range(6, 46)),
+        regimes.accumulate(n=6),
+        regimes.augment(n_real=6, n_synthetic=9, memory=3),
+    ],
+)
+def test_continuing_a_checkpoint_changes_no_bit(tmp_path, monkeypatch, regime, options):
+    loop = mad.Loop(real=mad.Gaussian.standard(2), model=mad.Gaussian(), regime=regime)
+    keywords = RUN | options
+    unbroken = storage.resume(tmp_path / "unbroken.nc", loop, 40, **keywords)
+
+    class Killed(BaseException):
+        pass
+
+    written = []
+
+    def die_after_three(*arguments):
+        original(*arguments)
+        written.append(arguments[-1].generation)
+        if len(written) == 3:
+            raise Killed
+
+    original = storage._write_checkpoint
+    monkeypatch.setattr(storage, "_write_checkpoint", die_after_three)
+    with pytest.raises(Killed):
+        storage.resume(tmp_path / "broken.nc", loop, 40, every_seconds=0, **keywords)
+    monkeypatch.undo()
+    assert not (tmp_path / "broken.nc").exists()
+    assert storage.resume(tmp_path / "broken.nc", loop, 40, **keywords).identical(unbroken)
+    assert digest(tmp_path / "broken.nc") == digest(tmp_path / "unbroken.nc")
+
+
+def kill_until_done(tmp_path, *, kills, child, seed):
+    """Start `child` again and again, killing it at random moments; return the number of kills."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", child]
+    began = time.perf_counter()
+    subprocess.run([*command, tmp_path / "unbroken.nc", "1000"], check=True, env=environment)
+    whole = time.perf_counter() - began
+    rng, killed = np.random.default_rng(seed), 0
+    path = tmp_path / "killed.nc"
+    while not path.exists():
+        process = subprocess.Popen([*command, path, "0.05"], env=environment)
+        if killed < kills:
+            try:
+                process.wait(timeout=float(rng.uniform(0.05, 1.0)) * whole)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+        process.wait()
+    return killed
+
+
+def test_a_killed_run_gives_the_file_of_an_unbroken_one(tmp_path):
+    child = CHILD.format(dim=4, regime="accumulate(n=20)", generations=1500, replicates=50)
+    assert kill_until_done(tmp_path, kills=2, child=child, seed=0) >= 1
+    assert digest(tmp_path / "killed.nc") == digest(tmp_path / "unbroken.nc")
+
+
+@pytest.mark.slow
+def test_twenty_kills(tmp_path):
+    child = CHILD.format(
+        dim=20, regime="fresh(n_real=30, n_synthetic=60, memory=2)", generations=1500, replicates=200
+    )
+    assert kill_until_done(tmp_path, kills=20, child=child, seed=1) >= 10
+    assert digest(tmp_path / "killed.nc") == digest(tmp_path / "unbroken.nc")
+
+
+def test_damaged_and_foreign_files(tmp_path):
+    path = storage.save(mad.simulate(LOOP, 3, **RUN), tmp_path / "run.nc")
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"nothing of the kind"):
+        (tmp_path / "damaged.nc").write_bytes(damaged)
+        with pytest.raises(storage.StorageError, match=r"damaged\.nc.*damaged or something else"):
+            storage.load(tmp_path / "damaged.nc")
+    xr.Dataset({"a": 1}).to_netcdf(tmp_path / "foreign.nc", engine="netcdf4")
+    with pytest.raises(storage.StorageError, match="not written by this version of madtheory"):
+        storage.load(tmp_path / "foreign.nc")
+    with pytest.raises(FileNotFoundError, match="is not a file"):
+        storage.load(tmp_path / "absent.nc")
+
+
+def test_resume_refuses_what_belongs_to_another_run(tmp_path, monkeypatch):
+    path = tmp_path / "run.nc"
+    storage.resume(path, LOOP, 3, **RUN)
+    with pytest.raises(storage.StorageError, match="another run"):
+        storage.resume(path, LOOP, 4, **RUN)
+    with pytest.raises(storage.StorageError, match="another run"):
+        storage.resume(path, LOOP, 3, **(RUN | {"rng": 5}))
+
+    other = tmp_path / "other.nc"
+    identity = storage._identity(LOOP, 9, RUN)
+    storage._write_checkpoint(Path(f"{other}.checkpoint"), identity, None)
+    with pytest.raises(storage.StorageError, match="checkpoint of another run"):
+        storage.resume(other, LOOP, 10, **RUN)
+    Path(f"{other}.checkpoint").write_bytes(b"madtheory checkpoint 1\n" + bytes(64))
+    with pytest.raises(storage.StorageError, match="damaged"):
+        storage.resume(other, LOOP, 9, **RUN)
+
+
+def test_errors_name_the_way_out(tmp_path):
+    with pytest.raises(ValueError, match="rng=None.*pass an int"):
+        storage.resume(tmp_path / "run.nc", LOOP, 3, replicates=2)
+    with pytest.raises(ValueError, match="every_seconds=-1"):
+        storage.resume(tmp_path / "run.nc", LOOP, 3, rng=0, every_seconds=-1)
+    with pytest.raises(storage.StorageError, match="there is no folder"):
+        storage.save(mad.simulate(LOOP, 2, **RUN), tmp_path / "no" / "run.nc")
+    growing = mad.Loop(
+        real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.replace(n=lambda t: 10 * t)
+    )
+    with pytest.raises(ValueError, match="not lambdas"):
+        storage.resume(tmp_path / "run.nc", growing, 3, rng=0)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = storage.save(mad.simulate(LOOP, 3, **RUN), tmp_path / "run.nc")
+    before = digest(path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(storage.StorageError, match="No space left"):
+        storage.save(mad.simulate(LOOP, 4, **RUN), path)
+    assert digest(path) == before
+    assert os.listdir(tmp_path) == ["run.nc"]
