@@ -6,7 +6,7 @@ import numpy as np
 
 from madtheory.types import Array
 
-__all__ = ["rescale", "stacked", "triangular"]
+__all__ = ["rescale", "stacked", "triangular", "without_direction"]
 
 _SMALL, _LARGE = 2.0**-256, 2.0**256
 
@@ -39,6 +39,15 @@ def _gram_schmidt(root: Array) -> Array:
             factor[i, j] = (rows[i] * row).sum(0)
             rows[i] -= factor[i, j] * row
     return np.ascontiguousarray(np.moveaxis(factor, (0, 1), (-2, -1)))
+
+
+def without_direction(root: Array, direction: Array) -> Array:
+    """Return a root with one column less, for R v = 0 with v of shape (*replicate, k): rank in columns."""
+    v = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    v[..., 0] += np.where(v[..., 0] < 0, -1.0, 1.0)
+    v /= np.linalg.norm(v, axis=-1, keepdims=True)
+    reflected = root - 2 * (root @ v[..., None]) * v[..., None, :]
+    return np.asarray(reflected[..., 1:])
 
 
 def rescale(root: Array, exponent: Array | None) -> tuple[Array, Array | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from madtheory._roots import stacked, triangular
+from madtheory._roots import stacked, triangular, without_direction
 from madtheory._validation import check_points, check_size
 from madtheory.types import Array
 
@@ -48,7 +48,10 @@ class Moments:
         total = w.sum(-1)
         mean = (w[..., None] * points).sum(-2) / np.where(total > 0, total, 1.0)[..., None]
         root = np.swapaxes((points - mean[..., None, :]) * np.sqrt(w)[..., None], -1, -2)
-        root = triangular(root) if root.shape[-1] >= root.shape[-2] else root
+        if root.shape[-1] <= root.shape[-2]:
+            root = without_direction(root, np.sqrt(w))  # n points have a scatter of rank n - 1
+        else:
+            root = triangular(root)
         return cls(total, (w * w).sum(-1), mean, root)
 
     @property

@@ -87,10 +87,12 @@ def draw_lyapunov(data: xr.Dataset) -> Figure:
     rates.set_title("(b) rates: measured, and theory (dashed)")
     rates.set_xticks(data["direction"].values)
     condition.set(xlabel="generation", ylabel="log10 of the condition number", ylim=(0, None))
-    condition.set_title("(c) condition number, with the slope of theory")
-    left.set(xlabel="generation / n", ylabel="effective number of directions", ylim=(0.9, None), xscale="log")
+    condition.set_title("(c) condition number: median, 5-95 %")
+    left.set(
+        xlabel="generation / n", ylabel="(trace Σ)² / trace Σ²  [directions]", ylim=(0.9, None), xscale="log"
+    )
     left.axhline(1, **THEORY)
-    left.set_title("(d) one direction is left")
+    left.set_title("(d) directions left: median, 5-95 %")
     for ax in (rates, condition, left):
         ax.legend()
     return figure
@@ -110,13 +112,13 @@ def _eigenvalues(data: xr.Dataset, ax: Axes, n: int = 20) -> None:
             str(direction), (x[-1], y[-1]), (3, -3), textcoords="offset points", color=colour, fontsize=8
         )
     ax.set(xlabel="generation", ylabel="log10 of the eigenvalue (mean over loops)")
-    ax.set_title(f"(a) eigenvalues of the covariance, n = {n}, with the slopes of theory")
+    ax.set_title(f"(a) eigenvalues, n = {n}, with the slopes of theory")
 
 
 def draw_digits(data: xr.Dataset) -> Figure:
     """Sampled digits by loop, bias and generation; below them four measures with theory."""
-    figure = plt.figure(figsize=(11, 8.2))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.42, 1))
+    figure = plt.figure(figsize=(11, 8))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1))
     _pictures(data, top)
     axes = dict(
         zip(
@@ -131,7 +133,7 @@ def draw_digits(data: xr.Dataset) -> Figure:
         "precision": f"precision (k = {data.attrs['k']})",
         "recall": f"recall (k = {data.attrs['k']})",
     }
-    styles = dict(zip(data["bias"].values, ("-", (0, (1, 0.8))), strict=True))
+    styles = dict(zip(data["bias"].values, ("-", "-."), strict=True))
     for variable, ax in axes.items():
         for loop in data["loop"].values:
             for bias, dash in styles.items():
@@ -161,11 +163,14 @@ def _pictures(data: xr.Dataset, figure: plt.SubFigure) -> None:
     grid = figure.subplots(data.sizes["bias"], data.sizes["loop"])
     for row, bias in zip(grid, data["bias"].values, strict=True):
         for ax, loop in zip(row, data["loop"].values, strict=True):
-            images = data["image"].sel(loop=loop, bias=bias).transpose("shown", "digit", "pixel").values
-            labels = [str(t) for t in data["shown"].values]
-            plotting.sample_grid(images.reshape(*images.shape[:2], 8, 8), rows=labels, limits=(0, 255), ax=ax)
+            synthetic = (
+                data["image"].sel(loop=loop, bias=bias).transpose("shown", "digit", "sample", "pixel").values
+            )
+            images = np.concatenate([data["real_image"].values[None], synthetic])
+            labels = ["real", *(f"generation {t}" if t == 1 else str(t) for t in data["shown"].values)]
+            table = images.reshape(len(images), -1, 8, 8)
+            plotting.sample_grid(table, rows=labels, limits=(0, 255), ax=ax)
             ax.set_title(f"{LOOPS[loop]}, bias {bias:g}", color=COLOURS[loop])
-            ax.set_ylabel("generation" if loop == data["loop"].values[0] else "")
 
 
 def _measure(one: xr.Dataset, variable: str, ax: Axes, colour: str, dash: object) -> None:
@@ -176,5 +181,6 @@ def _measure(one: xr.Dataset, variable: str, ax: Axes, colour: str, dash: object
     ax.fill_between(x, y - error, y + error, color=colour, alpha=0.22, linewidth=0)
     for name in (f"predicted_{variable}", f"predicted_{variable}_lower", f"predicted_{variable}_upper"):
         if name in one:
-            how = plotting.BOUND if one[name].attrs["kind"] == "bound" else THEORY
+            bound = one[name].attrs["kind"] == "bound"
+            how = plotting.BOUND | {"color": colour} if bound else THEORY
             ax.plot(one["generation"], one[name], **how)

@@ -35,6 +35,8 @@ LOOPS = {
 BIASES = (1.0, 0.9)
 METRICS = (metrics.total_variance, metrics.mean_error, metrics.wasserstein2_squared)
 NEIGHBOURS = 5
+PICTURED = (2, 4, 8)  # classes of which samples are kept as pictures,
+SAMPLES = 4  # so many of each
 PER_CLASS = 90  # synthetic images per class for precision and recall: as many as real ones
 
 
@@ -80,7 +82,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         ``_error``: ``total_variance``, ``mean_error``, ``wasserstein2_squared`` (between Gaussians of the
         model's and the real moments, which is the Frechet distance), and at some generations ``precision``
         and ``recall`` of all classes together. Predictions, with what they assume in their attributes.
-        ``image``: one sample per class, 255 times its pixels, clipped to 0 to 255.
+        ``image``: samples of some classes, 255 times their pixels, clipped to 0 to 255.
     """
     sizes = _Sizes(20, 4, 2, (1, 2, 5, 10, 20)) if quick else _Sizes(50, 20, 8, (1, 2, 5, 10, 20, 50))
     pixels, labels = _load()
@@ -94,6 +96,8 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     data = xr.combine_nested(rows, ["loop", "bias"], join="exact", combine_attrs="drop_conflicts")
     precision, recall = metrics.precision_recall(real=pixels[::2], fake=pixels[1::2], k=NEIGHBOURS)
     data["real_precision"], data["real_recall"] = precision, recall
+    real = np.array([pixels[labels == c][:SAMPLES] for c in PICTURED])
+    data["real_image"] = (("digit", "sample", "pixel"), _grey(real))
     data["real_total_variance"] = np.mean([np.trace(digit.gaussian().covariance) for digit in digits])
     data.attrs.update(
         {
@@ -135,7 +139,7 @@ def _one(
             if generation in sizes.shown:
                 fake = _sample(snapshots, digits, rng)[: sizes.judged]
                 quality.append([metrics.precision_recall(real=reference, fake=f, k=NEIGHBOURS) for f in fake])
-                images.append(fake[0].reshape(len(digits), PER_CLASS, -1)[:, 0])
+                images.append(fake[0].reshape(len(digits), PER_CLASS, -1)[PICTURED, :SAMPLES])
         predicted = _predict(name, bias, digits, loops, sizes.generations)
     variables = {}
     for key, values in measured.items():
@@ -147,15 +151,18 @@ def _one(
     for key, values in zip(("precision", "recall"), np.moveaxis(np.array(quality), -1, 0), strict=True):
         variables[key] = ("shown", values.mean(1))
         variables[f"{key}_error"] = ("shown", values.std(1, ddof=1) / np.sqrt(sizes.judged))
-    bytes_ = np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
-    variables["image"] = (("shown", "digit", "pixel"), bytes_)
+    variables["image"] = (("shown", "digit", "sample", "pixel"), _grey(np.array(images)))
     coordinates = {
         "generation": np.arange(1, sizes.generations + 1),
         "shown": list(sizes.shown),
-        "digit": np.arange(10),
+        "digit": list(PICTURED),
     }
     data = xr.Dataset({**variables, **predicted}, coordinates, attrs={"model": "Gaussian per class"})
     return data.expand_dims({"loop": [name], "bias": [bias]})
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    return np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
 
 
 def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]:
@@ -172,13 +179,10 @@ def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]
 
 
 def _sample(snapshots: tuple, digits: list[_Digit], rng: int) -> np.ndarray:
-    """Unbiased samples of all classes in pixels, shape (replicate, 10 * PER_CLASS, 64).
-
-    From the same normal numbers in every generation and loop: what changes in the picture is the model.
-    """
+    """Unbiased samples of all classes in pixels, shape (replicate, 10 * PER_CLASS, 64)."""
     parts = []
     for c, (snapshot, digit) in enumerate(zip(snapshots, digits, strict=True)):
-        stream = np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(1, c)))
+        stream = np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(1, c, snapshot.generation)))
         parts.append(digit.images(snapshot.model.sample(PER_CLASS, rng=stream)))
     return np.concatenate(parts, axis=1)
 

@@ -100,11 +100,11 @@ def test_predict_statistics_and_samples_agree(name, data, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", testing.REGIMES)
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data(), seed=st.integers(0, 2**16))
 def test_predict_statistics_and_samples_agree_at_depth(name, data, seed):
-    """Five times as many loops, and standard errors 5 times smaller by statistics, 3 times by samples."""
-    assert_three_answers_agree(data.draw(testing.loops([name])), seed, statistics=100_000, samples=10_000)
+    """Twice as many loops; standard errors 2.7 times smaller by statistics, 2.4 times by samples."""
+    assert_three_answers_agree(data.draw(testing.loops([name])), seed, statistics=30_000, samples=6_000)
 
 
 @pytest.mark.parametrize("method", ["statistics", "samples"])
@@ -179,7 +179,7 @@ def test_the_shared_comparison_can_fail():
     loop = mad.Loop(
         real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=CONTROLS["replace"], bias=0.9
     )
-    assert disagreements(loop, "statistics", 4_000, 0) == ([], len(mad.predict(loop, 1)) - 2)
+    assert disagreements(loop, "statistics", 4_000, 0) == ([], len(mad.predict(loop, 1)))
     for error in ERRORS:
         failed, _ = disagreements(loop, "statistics", 4_000, 0, predicted=wrong(loop, error, 1.02))
         assert any("total_variance by statistics" in line for line in failed)

@@ -112,13 +112,14 @@ def kill_until_done(tmp_path, *, kills, child, seed):
     began = time.perf_counter()
     subprocess.run([*command, tmp_path / "unbroken.nc", "1000"], check=True, env=environment)
     whole = time.perf_counter() - began
+    start = 1.0  # about the time to import
     rng, killed = np.random.default_rng(seed), 0
     path = tmp_path / "killed.nc"
     while not path.exists():
         process = subprocess.Popen([*command, path, "0.05"], env=environment)
         if killed < kills:
             try:
-                process.wait(timeout=float(rng.uniform(0.05, 1.0)) * whole)
+                process.wait(timeout=float(rng.uniform(0.0, 0.15)) * whole + start)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 killed += 1
