@@ -177,8 +177,9 @@ def _size(value: Any) -> Any:
 
 def _one_line(boxed: str) -> str:
     """The parser's message, without its box, its help texts and its advice."""
-    sections = re.split(r"│ ─+ │\n", re.sub(r"\[/?bold\]| \(applied to [^)]*\)", "", boxed))
-    joined = [" ".join(re.findall(r"^│ {1,5}(\S.*?) *│$", section, re.MULTILINE)) for section in sections]
+    bare = re.sub(r"\[/?bold\]| \(applied to [^)]*\)", "", boxed.replace("│", " "))
+    sections = re.split(r"^ *[─-]{5,} *$", bare, flags=re.MULTILINE)
+    joined = [" ".join(re.findall(r"^ {2,6}(\S.*?) *$", section, re.MULTILINE)) for section in sections]
     told = [re.sub(r" Arguments are applied to .*", "", text).rstrip(".") for text in joined]
     told = [text for text in told if text and not text.startswith(("For full", "Argument"))]
     return "; ".join(told[:2]) + ". See --help." if told else " ".join(boxed.split())

@@ -42,6 +42,11 @@ def run_demo(out: Path, quick: bool = False) -> str:
 
     generations, replicates = (10, 20) if quick else (40, 100)
     loops, path = digit_loops(), out / "madtheory_demo.png"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        draw_digits(loops, generations).savefig(path, dpi=150)
+    except OSError as error:
+        raise ValueError(f"out={str(out)!r} is not a folder to write into ({error.strerror}).") from None
     lines = [
         f"A Gaussian is fitted to {_N} handwritten digits of 64 pixels, sampled, fitted to the samples, ...",
         f"Bias {_BIAS}: samples have {_BIAS} of the model's covariance; {replicates} replicates.",
@@ -51,11 +56,6 @@ def run_demo(out: Path, quick: bool = False) -> str:
         simulated = mad.simulate(loop, generations, replicates=replicates, metrics=metrics, rng=seed)
         table = comparison(simulated, mad.predict(loop, generations))
         lines += ["", f"== {name}: the {_TITLES[name]} loop", table]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        draw_digits(loops, generations).savefig(path, dpi=150)
-    except OSError as error:
-        raise ValueError(f"out={str(out)!r} is not a folder to write into ({error.strerror}).") from None
     return "\n".join([*lines, "", f"Digits sampled from the model of each generation: {path}"])
 
 

@@ -33,6 +33,7 @@ CLOSED_FORMS: dict[tuple[type, str], Callable[..., dict[str, Any]]] = {
 """One row per closed form; it takes the regime's keywords, and what `_gaussian_keywords` adds."""
 
 _DISTRIBUTION_FREE = ("total_variance", "mean_error")
+_OF_FULL_RANK = ("log_volume", "kl_divergence", "reverse_kl_divergence")
 
 
 def predict(loop: Loop, generations: int) -> xr.Dataset:
@@ -67,9 +68,12 @@ def predict(loop: Loop, generations: int) -> xr.Dataset:
             f"no closed form for model {type(loop.model).__name__} in regime {name!r}; there are: {known}. "
             f"Use simulate, or add a row to madtheory._predict.CLOSED_FORMS."
         )
-    trajectory = form(**loop.regime.keywords, **_gaussian_keywords(loop), generations=generations)
+    keywords = _gaussian_keywords(loop)
+    trajectory = form(**loop.regime.keywords, **keywords, generations=generations)
     if not isinstance(loop.real, Gaussian):
         trajectory = {key: trajectory[key] for key in _DISTRIBUTION_FREE}
+    elif len(keywords["spectrum"]) < loop.real.dim:
+        trajectory = {key: values for key, values in trajectory.items() if key not in _OF_FULL_RANK}
     variables = {
         key: ("generation", np.asarray(values), {"kind": values.kind, "source": values.source})
         for key, values in trajectory.items()
@@ -89,11 +93,15 @@ def _gaussian_keywords(loop: Loop) -> dict[str, Any]:
             f"real {type(loop.real).__name__} has no mean and covariance, which the closed forms need; "
             f"give it both, or use simulate."
         )
+    eigenvalues = np.linalg.eigvalsh(loop.real.covariance)[::-1]
+    spectrum = eigenvalues[eigenvalues > 1e-12 * eigenvalues.max()]
+    if not spectrum.size:
+        raise NoClosedForm("real has no variance: all its points are the same; give it at least two.")
     known = loop.model.known_mean
     if known is not None and not np.allclose(known, loop.real.mean):
         raise NoClosedForm("known_mean differs from the mean of real; the closed forms need the true one.")
     return {
-        "spectrum": np.maximum(np.linalg.eigvalsh(loop.real.covariance), 0.0)[::-1],
+        "spectrum": spectrum,
         "bias": 1.0 if loop.bias is None else loop.bias,
         "ddof": loop.model.ddof,
         "known_mean": known is not None,

@@ -146,9 +146,7 @@ def phase_diagram(
             f"values has shape {grid.shape}; expected (rows, columns) = {(np.size(y), np.size(x))}."
         )
     if logarithmic and grid.count() and grid.min() <= 0:
-        raise ValueError(
-            f"values has the entry {grid.min():.3g}; a logarithmic colour scale needs values > 0."
-        )
+        raise ValueError(f"values has the entry {grid.min():.3g}; pass logarithmic=False, or values > 0.")
     ax = _axes(ax)
     low, high = (float(grid.min()), float(grid.max())) if grid.count() else (0.5, 2.0)
     if contour is not None:

@@ -43,7 +43,7 @@ REGIMES = ("replace", "augment", "accumulate", "accumulate_subsample", "fresh", 
 def power(error: float, *, std: float, n: int, limit: float = 5.0) -> float:
     r"""Probability that `assert_mean_matches` rejects an expectation that is wrong by `error`.
 
-    .. math:: \Phi(\delta - \ell) + \Phi(-\delta - \ell), \quad \delta = \sqrt n |\mathrm{error}| / \mathrm{std}
+    .. math:: \Phi(\delta - \ell) + \Phi(-\delta - \ell), \quad \delta = |\mathrm{error}| \sqrt n/\mathrm{std}
 
     Parameters
     ----------
@@ -107,10 +107,9 @@ def assert_mean_matches(
     unlike = np.isinf(want) & ~(x == want).all(0) if bound is None else np.zeros(len(want), bool)
     finite = np.isfinite(want)
     safe = np.where(finite, x, 0.0)
-    mean = safe.mean(0)
-    deviation = (
-        safe.std(0, ddof=1) if std is None else np.broadcast_to(np.asarray(std, dtype=float), mean.shape)
-    )
+    with np.errstate(invalid="ignore"):
+        mean, spread = safe.mean(0), safe.std(0, ddof=1) if std is None else np.asarray(std, dtype=float)
+    deviation = np.broadcast_to(spread, mean.shape)
     error = deviation / math.sqrt(n)
     gap = mean - np.where(finite, want, 0.0)
     gap = {"lower": np.minimum(gap, 0.0), "upper": np.maximum(gap, 0.0), None: gap}[bound]
@@ -290,6 +289,7 @@ def check_generative_model(
     _conformance.check_fit(model, real, n)
     fitted = model.fit(real.sample(n, rng=np.random.default_rng(1)), rng=np.random.default_rng(2))
     _conformance.check_sample(fitted, real, n)
+    _conformance.check_repeats(model, real, n)
     _conformance.check_bias(fitted, n)
     if hasattr(model, "expand"):
         _conformance.check_expand(fitted, n)

@@ -10,9 +10,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from madtheory import plotting, storage
 from paper_scripts._figure import Figure, Finding
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 __all__ = ["Entry", "read_entries", "render", "write_readme"]
 
@@ -58,8 +64,7 @@ def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> 
     dataset = figure.simulation(quick=quick, rng=rng, n_jobs=n_jobs)
     with plotting.style():
         drawn = figure.draw(dataset)
-        # Without the name of the software in it, the same picture is the same file.
-        drawn.savefig(out / f"{figure.name}.png", metadata={"Software": None})
+        _save_picture(drawn, out / f"{figure.name}.png")
         plt.close(drawn)
     entry = Entry(
         name=figure.name,
@@ -74,6 +79,16 @@ def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> 
     )
     storage.save(dataset.assign_attrs({_ATTRIBUTE: entry.to_json()}), out / f"{figure.name}.nc")
     return entry
+
+
+def _save_picture(drawn: matplotlib.figure.Figure, path: Path) -> None:
+    """Write a PNG of 256 colours: a third of the size, and no difference to the eye."""
+    from PIL import Image
+
+    drawn.canvas.draw()
+    # Neither time nor software is written into it: the same picture is the same file.
+    picture = Image.fromarray(np.asarray(drawn.canvas.buffer_rgba())[..., :3])
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def read_entries(out: Path) -> dict[str, Entry]:
@@ -136,7 +151,7 @@ def _verdicts(entry: Entry) -> str:
     counts: dict[str, int] = {}
     for row in entry.findings:
         counts[row.verdict] = counts.get(row.verdict, 0) + 1
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return ", ".join(f"{verdict}: {count}" for verdict, count in counts.items())
 
 
 def _run_time(entry: Entry) -> str:

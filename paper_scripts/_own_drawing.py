@@ -40,6 +40,7 @@ def draw_variance_collapse(data: xr.Dataset) -> Figure:
             mean["generation"], np.exp(mean["log_average"]), color=colours[mean["n"].item()], linewidth=0.7
         )
         ax.set_yscale("log")
+        _ticks_from_one(ax)
         ax.set_title(f"bias {bias:g}")
         ax.set_ylabel("variance / true variance  [dimensionless]" if ax is axes[0] else "")
     loops = f"{data.attrs['replicates']:,} loops"
@@ -58,6 +59,14 @@ def draw_variance_collapse(data: xr.Dataset) -> Figure:
     ]
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def _ticks_from_one(ax: Axes) -> None:
+    """At most nine powers of ten, with 1 among them."""
+    low, high = np.log10(ax.get_ylim())
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if s >= (high - low) / 8)
+    ax.set_yticks(10.0 ** np.arange(0, low, -step))
+    ax.minorticks_off()
 
 
 def draw_lyapunov(data: xr.Dataset) -> Figure:
@@ -87,10 +96,11 @@ def draw_lyapunov(data: xr.Dataset) -> Figure:
     rates.set_title("(b) rates: measured, and theory (dashed)")
     rates.set_xticks(data["direction"].values)
     condition.set(xlabel="generation", ylabel="log10 of the condition number", ylim=(0, None))
-    condition.set_title("(c) condition number: median, 5-95 %")
+    condition.set_title("(c) condition number: median, 5-95 %; theory: slope")
     left.set(
         xlabel="generation / n", ylabel="(trace Σ)² / trace Σ²  [directions]", ylim=(0.9, None), xscale="log"
     )
+    left.set_xlim(0.2, 20)
     left.axhline(1, **THEORY)
     left.set_title("(d) directions left: median, 5-95 %")
     for ax in (rates, condition, left):
@@ -117,8 +127,10 @@ def _eigenvalues(data: xr.Dataset, ax: Axes, n: int = 20) -> None:
 
 def draw_digits(data: xr.Dataset) -> Figure:
     """Sampled digits by loop, bias and generation; below them four measures with theory."""
-    figure = plt.figure(figsize=(11, 8))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1))
+    rows, columns = 1 + data.sizes["shown"], data.sizes["digit"] * data.sizes["sample"]
+    pictures = data.sizes["bias"] * (3.4 * rows / columns + 0.4)
+    figure = plt.figure(figsize=(11, pictures + 3.2))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(pictures, 3.2))
     _pictures(data, top)
     axes = dict(
         zip(
@@ -142,7 +154,7 @@ def draw_digits(data: xr.Dataset) -> Figure:
         ax.set_xlabel("generation")
     axes["total_variance"].set_ylabel("squared intensity, per image")
     axes["total_variance"].axhline(data["real_total_variance"].item(), color="0.6", linewidth=0.8)
-    axes["wasserstein2_squared"].set_yscale("log")
+    axes["wasserstein2_squared"].set(yscale="log", ylabel="squared intensity")
     for variable in ("precision", "recall"):
         axes[variable].axhline(data[f"real_{variable}"].item(), color="0.6", linewidth=0.8)
         axes[variable].set_ylim(0, 1.03)
@@ -167,9 +179,10 @@ def _pictures(data: xr.Dataset, figure: plt.SubFigure) -> None:
                 data["image"].sel(loop=loop, bias=bias).transpose("shown", "digit", "sample", "pixel").values
             )
             images = np.concatenate([data["real_image"].values[None], synthetic])
-            labels = ["real", *(f"generation {t}" if t == 1 else str(t) for t in data["shown"].values)]
+            labels = ["real", *(f"gen. {t}" for t in data["shown"].values)]
+            first = loop == data["loop"].values[0]
             table = images.reshape(len(images), -1, 8, 8)
-            plotting.sample_grid(table, rows=labels, limits=(0, 255), ax=ax)
+            plotting.sample_grid(table, rows=labels if first else None, limits=(0, 255), ax=ax)
             ax.set_title(f"{LOOPS[loop]}, bias {bias:g}", color=COLOURS[loop])
 
 

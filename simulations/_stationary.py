@@ -16,7 +16,8 @@ from simulations._grid import simulate_grid
 
 __all__ = ["Setting", "controlled_mean", "effective_ratio", "squared_norm", "stationary_limits"]
 
-_BURN_IN = 5.0  # relaxation times
+_SETTLED = 0.005  # relative distance of the exact moments to their limits at the end of the burn-in
+_LONGEST = 5.0  # relaxation times
 _HEAVY = 6.0  # a tail index from which on averages of the squared norm settle
 
 
@@ -89,8 +90,9 @@ def stationary_limits(
 ) -> xr.Dataset:
     """Limits of E W2^2 in the fresh data loop, simulated and predicted (MAD, Eq. 3), and ``n_e / n_real``.
 
-    A chain starts from as many real points as have the predicted distance, runs in for five
-    relaxation times of the exact first moments, and is then measured `kept` times, half a relaxation
+    A chain starts from as many real points as have the predicted distance, and runs until the exact
+    moments have come within half a percent of their limits, or for five of their relaxation times; what is
+    left of the way is linear in the control variates. It is then measured `kept` times, half a relaxation
     time apart.
 
     Returns
@@ -104,10 +106,11 @@ def stationary_limits(
         for s in settings
     ]
     predicted = np.array([float(moments["wasserstein2_squared"]) for moments in exact])
-    records = [_kept(s, moments, kept) for s, moments in zip(settings, exact, strict=True)]
-    starts = np.round(gaussian.invert_real_fit(wasserstein2_squared=predicted, dim=dim)).astype(int)
+    fits = np.round(gaussian.invert_real_fit(wasserstein2_squared=predicted, dim=dim)).astype(int)
+    starts = [max(int(n), 2) for n in fits]
+    records = [_kept(s, moments, n, dim, kept) for s, moments, n in zip(settings, exact, starts, strict=True)]
     lengths = [record[-1] for record in records]
-    loops = [_loop(s, max(int(start), 2), dim) for s, start in zip(settings, starts, strict=True)]
+    loops = [_loop(s, n, dim) for s, n in zip(settings, starts, strict=True)]
     runs = simulate_grid(
         loops, lengths, rng=rng, n_jobs=n_jobs, records=records, progress=progress,
         replicates=replicates, metrics=METRICS, method="statistics",
@@ -152,12 +155,17 @@ def _loop(setting: Setting, n_initial: int, dim: int) -> mad.Loop:
     return mad.Loop(real=mad.Gaussian.standard(dim), model=mad.Gaussian(), regime=regime, bias=setting.bias)
 
 
-def _kept(setting: Setting, moments: Mapping[str, Any], kept: int) -> range:
+def _kept(setting: Setting, moments: Mapping[str, Any], n_initial: int, dim: int, kept: int) -> range:
+    """The generations that are measured."""
     if not setting.n_synthetic:
         return range(1, 2)
+    # Moments of a fit of real points, which is what the chain starts from.
+    first = {"total_variance": dim, "squared_norm": dim * (1 + (dim + 1) / (n_initial - 1))}
+    gap = max(abs(start / float(moments.get(name, np.inf)) - 1) for name, start in first.items())
+    times = float(np.clip(np.log(max(gap, _SETTLED) / _SETTLED), 1.0, _LONGEST))
     relaxation = float(moments["relaxation_time"])
-    first, apart = 2 + math.ceil(_BURN_IN * relaxation), max(1, math.ceil(relaxation / 2))
-    return range(first, first + kept * apart, apart)
+    burn_in, apart = 2 + math.ceil(times * relaxation), max(1, math.ceil(relaxation / 2))
+    return range(burn_in, burn_in + kept * apart, apart)
 
 
 def _controls(setting: Setting, moments: Mapping[str, Any]) -> dict[str, float]:

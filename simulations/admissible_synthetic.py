@@ -7,6 +7,8 @@ neither grid nor repetitions. Beyond MAD: the largest admissible number for up t
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import xarray as xr
 from scipy.interpolate import PchipInterpolator
@@ -15,13 +17,15 @@ from scipy.optimize import brentq
 from madtheory.theory import gaussian
 from simulations._stationary import Setting, stationary_limits
 
-__all__ = ["largest_admissible", "over_bias", "over_real"]
+__all__ = ["crossing", "over_bias", "over_real"]
 
 DIM = 100
 BIASES_OVER_REAL = (0.7, 0.85, 1.0)
 BIASES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 N_REAL_OVER_BIAS = (100, 250, 1000)
 N_REAL_FAR = (3000, 10_000, 100_000)
+
+_WINDOW = np.array([0.8, 1.0, 1.25])  # where a crossing is looked up, about a first guess
 
 
 def over_real(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
@@ -35,131 +39,136 @@ def over_real(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Data
         admissible; ``far_...`` (far_bias, far_n_real) for more real points than MAD shows;
         ``line_...`` (line_bias, line_n_real) what theory predicts in between.
     """
-    n_real = _log_grid(100, 1000, 5 if quick else 11)
-    n_synthetic = _log_grid(100, 10_000, 7 if quick else 13)
-    out = _map(BIASES_OVER_REAL, n_real, n_synthetic, ("bias", "n_real", "n_synthetic"), quick, rng, n_jobs)
-    return out.merge(_far(quick, rng + 1, n_jobs)).merge(_line()).assign_attrs(out.attrs)
+    coords = {
+        "bias": BIASES_OVER_REAL,
+        "n_real": _log_grid(100, 1000, 4 if quick else 11),
+        "n_synthetic": _log_grid(100, 10_000, 6 if quick else 13),
+    }
+    out = _map(coords, quick, rng, n_jobs)
+    far = {"bias": BIASES_OVER_REAL[:-1], "n_real": N_REAL_FAR[1:2] if quick else N_REAL_FAR}
+    beyond = _edges(far, _predicted_edges(far), quick, rng + 2, n_jobs)
+    beyond = beyond.rename({name: f"far_{name}" for name in (*beyond.data_vars, *beyond.dims)})
+    return out.merge(beyond).merge(_line(9 if quick else 25)).assign_attrs(out.attrs)
 
 
 def over_bias(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     """Fig. 12: ``n_e / n_real`` over (n_real, bias, n_synthetic), and where it falls through 1."""
-    biases = BIASES[::2] if quick else BIASES
-    n_synthetic = _log_grid(10, 10_000, 7 if quick else 13)
-    return _map(biases, N_REAL_OVER_BIAS, n_synthetic, ("n_real", "bias", "n_synthetic"), quick, rng, n_jobs)
+    coords = {
+        "n_real": N_REAL_OVER_BIAS,
+        "bias": BIASES[::2] if quick else BIASES,
+        "n_synthetic": _log_grid(10, 10_000, 7 if quick else 13),
+    }
+    return _map(coords, quick, rng, n_jobs)
 
 
-def largest_admissible(n_synthetic: np.ndarray, ratio: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """Where ``n_e / n_real`` falls through 1 for the last time, and its standard error; nan if nowhere.
+def crossing(n_synthetic: np.ndarray, ratio: np.ndarray) -> float:
+    """Where ``n_e / n_real`` falls through 1 for the last time on a grid; nan if nowhere.
 
-    Monotone cubic interpolation of the logarithms; the error of the ratio is divided by the slope.
+    Interpolates logarithms by a monotone cubic.
     """
     x, y = np.log(n_synthetic), np.log(ratio)
     falls = np.flatnonzero((y[:-1] >= 0) & (y[1:] < 0))
     if not falls.size:
-        return np.nan, np.nan
+        return np.nan
     i = falls[-1]
-    curve = PchipInterpolator(x, y)
-    root = brentq(curve, x[i], x[i + 1])
-    at_root = np.exp(root)
-    relative = np.interp(root, x, error / ratio)
-    return float(at_root), float(at_root * relative / abs(curve.derivative()(root)))
+    return float(np.exp(brentq(PchipInterpolator(x, y), x[i], x[i + 1])))
 
 
 def _log_grid(low: int, high: int, count: int) -> tuple[int, ...]:
     return tuple(int(n) for n in np.round(np.geomspace(low, high, count)))
 
 
-def _map(
-    biases: tuple[float, ...],
-    n_real: tuple[int, ...],
-    n_synthetic: tuple[int, ...],
-    dims: tuple[str, str, str],
-    quick: bool,
-    rng: int,
-    n_jobs: int,
-) -> xr.Dataset:
-    coords = {"bias": biases, "n_real": n_real, "n_synthetic": n_synthetic}
-    coords = {name: list(coords[name]) for name in dims}
-    cells = [
-        Setting(**dict(zip(dims, cell, strict=True)))
-        for cell in ((a, b, c) for a in coords[dims[0]] for b in coords[dims[1]] for c in coords[dims[2]])
-    ]
-    limits = stationary_limits(
-        cells, dim=DIM, replicates=4 if quick else 12, kept=4 if quick else 8, rng=rng, n_jobs=n_jobs,
-        progress="admissible synthetic data",
-    )  # fmt: skip
+def _map(coords: dict[str, tuple], quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
+    """Ratio on a grid whose last dimension is n_synthetic, and its crossings."""
+    cells = [Setting(**dict(zip(coords, cell, strict=True))) for cell in product(*coords.values())]
+    limits = _limits(cells, quick, rng, n_jobs)
     shape = tuple(len(values) for values in coords.values())
     variables = {
-        name: (dims, values.values.reshape(shape), values.attrs) for name, values in limits.data_vars.items()
+        name: (tuple(coords), values.values.reshape(shape), values.attrs)
+        for name, values in limits.data_vars.items()
     }
-    out = xr.Dataset(variables, coords, limits.attrs)
-    edges = np.array([
-        largest_admissible(np.array(n_synthetic), *rows)
-        for rows in zip(
-            out["effective_ratio"].values.reshape(-1, shape[-1]),
-            out["effective_ratio_standard_error"].values.reshape(-1, shape[-1]),
-            strict=True,
-        )
-    ]).reshape(*shape[:-1], 2)  # fmt: skip
-    predicted = xr.DataArray(
-        [[_predicted_edge(**{dims[0]: a, dims[1]: b}) for b in coords[dims[1]]] for a in coords[dims[0]]],
-        dims=dims[:2],
-        attrs=limits["predicted_effective_ratio"].attrs,
-    )
-    return out.assign(
-        admissible_n_synthetic=(dims[:2], edges[..., 0]),
-        admissible_n_synthetic_standard_error=(dims[:2], edges[..., 1]),
-        predicted_admissible_n_synthetic=predicted,
-    )
+    out = xr.Dataset(variables, {name: list(values) for name, values in coords.items()}, limits.attrs)
+    sizes = np.array(coords["n_synthetic"])
+    rows = {name: values for name, values in coords.items() if name != "n_synthetic"}
+    guesses = np.apply_along_axis(lambda ratio: crossing(sizes, ratio), -1, out["effective_ratio"].values)
+    return out.merge(_edges(rows, guesses, quick, rng + 1, n_jobs)).assign_attrs(out.attrs)
 
 
-def _far(quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
-    """Crossings for more real points than MAD shows, where they settle to a constant."""
-    biases, n_real = BIASES_OVER_REAL[:-1], N_REAL_FAR[:2] if quick else N_REAL_FAR
-    centres = np.array([[_predicted_edge(bias=bias, n_real=n) for n in n_real] for bias in biases])
-    windows = np.round(centres[..., None] * np.array([0.5, 0.8, 1.25, 2.0])).astype(int)
+def _edges(rows: dict[str, tuple], guesses: np.ndarray, quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
+    """Largest admissible number of synthetic points, from three more cells around each first guess.
+
+    A parabola through the logarithms: straight lines between the cells of the map are off by up to 7 %.
+    """
+    found = np.argwhere(np.isfinite(guesses))
+    names, grids = list(rows), list(rows.values())
     cells = [
-        Setting(n, int(n_synthetic), bias)
-        for i, bias in enumerate(biases)
-        for j, n in enumerate(n_real)
-        for n_synthetic in windows[i, j]
+        Setting(
+            **{name: grid[k] for name, grid, k in zip(names, grids, at, strict=True)}, n_synthetic=round(n)
+        )
+        for at in found
+        for n in guesses[tuple(at)] * _WINDOW
     ]
-    limits = stationary_limits(
-        cells, dim=DIM, replicates=12, kept=4 if quick else 12, rng=rng, n_jobs=n_jobs, progress="far"
-    )
-    ratio = limits["effective_ratio"].values.reshape(windows.shape)
-    error = limits["effective_ratio_standard_error"].values.reshape(windows.shape)
-    edges = np.array([
-        [largest_admissible(windows[i, j], ratio[i, j], error[i, j]) for j in range(len(n_real))]
-        for i in range(len(biases))
-    ])  # fmt: skip
-    dims = ("far_bias", "far_n_real")
+    limits = _limits(cells, quick, rng, n_jobs)
+    ratio = limits["effective_ratio"].values
+    x = np.log([cell.n_synthetic for cell in cells]).reshape(-1, 3)
+    y = np.log(ratio).reshape(-1, 3)
+    noise = (limits["effective_ratio_standard_error"].values / ratio).reshape(-1, 3)
+    roots = [_root(*cell) for cell in zip(x, y, noise, strict=True)]
+    edge, edge_error = np.full(guesses.shape, np.nan), np.full(guesses.shape, np.nan)
+    edge[tuple(found.T)] = [value for value, _ in roots]
+    edge_error[tuple(found.T)] = [error for _, error in roots]
+    attrs = limits["predicted_effective_ratio"].attrs
     return xr.Dataset(
         {
-            "far_admissible_n_synthetic": (dims, edges[..., 0]),
-            "far_admissible_n_synthetic_standard_error": (dims, edges[..., 1]),
-            "far_predicted_admissible_n_synthetic": (dims, centres),
+            "admissible_n_synthetic": (names, edge),
+            "admissible_n_synthetic_standard_error": (names, edge_error),
+            "predicted_admissible_n_synthetic": (names, _predicted_edges(rows), attrs),
         },
-        {"far_bias": list(biases), "far_n_real": list(n_real)},
+        {name: list(grid) for name, grid in rows.items()},
     )
 
 
-def _line() -> xr.Dataset:
+def _root(x: np.ndarray, y: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
+    """Exponential of the root of a falling parabola, and its standard error."""
+    parabola = np.polynomial.Polynomial.fit(x, y, 2)
+    roots = parabola.roots().real
+    root = roots[np.abs(roots - x[1]).argmin()]
+    lines = [np.polynomial.Polynomial.fit(x, unit, 2)(root) for unit in np.eye(3)]
+    error = np.hypot.reduce(lines * noise) / abs(parabola.deriv()(root))
+    return float(np.exp(root)), float(np.exp(root) * error)
+
+
+def _limits(cells: list[Setting], quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
+    return stationary_limits(
+        cells,
+        dim=DIM,
+        replicates=6 if quick else 12,
+        kept=3 if quick else 8,
+        rng=rng,
+        n_jobs=n_jobs,
+        progress="admissible synthetic data",
+    )
+
+
+def _predicted_edges(rows: dict[str, tuple]) -> np.ndarray:
+    """Largest admissible number of synthetic points by theory; nan where all are."""
+    edges = [
+        float(gaussian.admissible_n_synthetic(**dict(zip(rows, row, strict=True)), dim=DIM))
+        for row in product(*rows.values())
+    ]
+    table = np.reshape(edges, [len(values) for values in rows.values()])
+    return np.where(np.isfinite(table), table, np.nan)
+
+
+def _line(count: int) -> xr.Dataset:
     """What theory says of the largest admissible number, and where it ends for many real points."""
-    biases, n_real = BIASES_OVER_REAL[:-1], _log_grid(50, 1_000_000, 25)
-    edge = [[_predicted_edge(bias=bias, n_real=n) for n in n_real] for bias in biases]
-    end = [((DIM + 1) * (2 - bias**2) + 4 * (2 - bias)) / (1 - bias) ** 2 for bias in biases]
+    rows = {"bias": BIASES_OVER_REAL[:-1], "n_real": _log_grid(50, 1_000_000, count)}
+    end = [((DIM + 1) * (2 - bias**2) + 4 * (2 - bias)) / (1 - bias) ** 2 for bias in rows["bias"]]
     source = "derived here: gain in variance against squared bias, n_real to infinity"
     return xr.Dataset(
         {
-            "line_predicted_admissible_n_synthetic": (("line_bias", "line_n_real"), edge),
+            "line_predicted_admissible_n_synthetic": (("line_bias", "line_n_real"), _predicted_edges(rows)),
             "line_asymptote": ("line_bias", end, {"kind": "leading order in 1/n", "source": source}),
         },
-        {"line_bias": list(biases), "line_n_real": list(n_real)},
+        {"line_bias": list(rows["bias"]), "line_n_real": list(rows["n_real"])},
     )
-
-
-def _predicted_edge(*, n_real: int, bias: float) -> float:
-    """Largest admissible number of synthetic points by theory; nan if all are."""
-    edge = float(gaussian.admissible_n_synthetic(n_real=n_real, bias=bias, dim=DIM))
-    return edge if np.isfinite(edge) else np.nan

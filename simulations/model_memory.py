@@ -38,7 +38,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         leading order in 1/n the same for means and covariances: ``dim / (n_real * mean_error)``.
     """
     memories = (30, 10, 3, 1) if quick else MEMORIES
-    replicates, kept = (3, 20) if quick else (8, 60)
+    replicates, kept = (3, 20) if quick else (6, 60)
     plans = [_plan(memory, kept) for memory in memories]
     runs = simulate_grid(
         [loop for loop, _, _, _ in plans], [record[-1] for _, record, _, _ in plans], rng=rng, n_jobs=n_jobs,

@@ -241,10 +241,12 @@ def test_bias_is_passed_only_when_asked_for():
     ],
     ids=["memory", "budget"],
 )
+@pytest.mark.parametrize("dim", [1, 5])
 @pytest.mark.parametrize("empirical", [False, True])
-def test_a_source_that_happens_to_give_no_point(method, regime, empirical):
+def test_a_source_that_happens_to_give_no_point(method, regime, empirical, dim):
     """With few points some model, or the real data, is not drawn from at all in some replicates."""
-    real = np.random.default_rng(0).normal(size=(9, 1)) if empirical else mad.Gaussian.standard(1)
+    rows = np.random.default_rng(0).normal(size=(9, dim))
+    real = rows if empirical else mad.Gaussian.standard(dim)
     loop = mad.Loop(real=real, model=mad.Gaussian(), regime=regime)
     for snapshot in run(loop, 4, rng=0, replicates=400, method=method):
         assert np.isfinite(snapshot.model.mean).all()

@@ -221,8 +221,8 @@ def assert_rate(result, n, dim, bias, *, accuracy):
 @pytest.mark.slow
 @pytest.mark.parametrize(("dim", "bias"), [(1, 1.0), (3, 1.0), (3, 0.9)])
 def test_the_rate_of_collapse_to_one_percent(dim, bias):
-    """1,000 replicates of 15,000 generations detect 1 % of the rate."""
-    keywords = {"replicates": 1_000, "metrics": [metrics.log_volume], "record": [1, 15_001]}
+    """1,500 replicates of 15,000 generations detect 1 % of the rate."""
+    keywords = {"replicates": 1_500, "metrics": [metrics.log_volume], "record": [1, 15_001]}
     result = mad.simulate(gaussian_loop(dim=dim, bias=bias), 15_001, rng=2, **keywords)
     assert_rate(result, 20, dim, bias, accuracy=0.01)
 
@@ -248,3 +248,25 @@ def test_log_volume_is_the_determinant_just_above_singular():
     snapshot = mad.start(loop, replicates=50, rng=0)
     direct = np.linalg.slogdet(snapshot.model.covariance)[1]
     np.testing.assert_allclose(metrics.log_volume(snapshot), direct, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["statistics", "samples"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_rank_with_a_known_mean(n, method):
+    """Scatter about a known mean has rank n: -inf below d = 3, finite from there on."""
+    loop = gaussian_loop(regimes.replace(n=n), dim=3, model=mad.Gaussian(known_mean=np.zeros(3)))
+    log_volume = mad.simulate(loop, 3, replicates=500, rng=0, method=method)["log_volume"]
+    assert (np.isneginf(log_volume) if n < 3 else np.isfinite(log_volume)).all()
+
+
+@pytest.mark.parametrize("method", ["statistics", "samples"])
+@pytest.mark.parametrize(("n_real", "n_synthetic"), [(1, 2), (2, 2), (2, 3), (1, 4)])
+def test_rank_of_a_pool(n_real, n_synthetic, method):
+    """A pool of N points has rank N - 1 at most: four or fewer points are singular in four dimensions."""
+    regime = regimes.fresh(n_real=n_real, n_synthetic=n_synthetic, n_initial=9)
+    log_volume = mad.simulate(gaussian_loop(regime, dim=4), 2, replicates=500, rng=0, method=method)[
+        "log_volume"
+    ]
+    assert np.isfinite(log_volume[:, 0]).all()
+    singular = n_real + n_synthetic <= 4
+    assert (np.isneginf(log_volume[:, 1]) if singular else np.isfinite(log_volume[:, 1])).all()

@@ -30,7 +30,8 @@ from madtheory import regimes, storage
 loop = mad.Loop(
     real=mad.Gaussian.standard({dim}), model=mad.Gaussian(), regime=regimes.{regime}, bias=0.9
 )
-storage.resume(sys.argv[1], loop, {generations}, replicates={replicates}, rng=3, every_seconds=float(sys.argv[2]))
+seconds = float(sys.argv[2])
+storage.resume(sys.argv[1], loop, {generations}, replicates={replicates}, rng=3, every_seconds=seconds)
 """
 
 
@@ -175,7 +176,7 @@ def test_resume_refuses_what_belongs_to_another_run(tmp_path, monkeypatch):
 
 
 def test_errors_name_the_way_out(tmp_path):
-    with pytest.raises(ValueError, match="rng=None.*pass an int"):
+    with pytest.raises(ValueError, match=r"rng=None.*pass an int"):
         storage.resume(tmp_path / "run.nc", LOOP, 3, replicates=2)
     with pytest.raises(ValueError, match="every_seconds=-1"):
         storage.resume(tmp_path / "run.nc", LOOP, 3, rng=0, every_seconds=-1)

@@ -40,7 +40,14 @@ def regime(name, n):
 def test_madtheory(cost, d, n, chains, name):
     generations = GENERATIONS if d < 100 else 10
     run = simulated(regime(name, n), d, chains, generations)
-    cost(case(d, n), f"madtheory {name}", run, chains=chains, generations=generations, rounds=3 if d < 100 else 1)
+    cost(
+        case(d, n),
+        f"madtheory {name}",
+        run,
+        chains=chains,
+        generations=generations,
+        rounds=3 if d < 100 else 1,
+    )
 
 
 @cases

@@ -171,9 +171,7 @@ def second_moment_map(
     -----
     Source: derived here (pairings of Gaussian vectors, Wishart second moments).
     """
-    matrix, offset = affine_map(
-        checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
-    )
+    matrix, offset = affine_map(checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data))
     return matrix, offset, float(np.abs(np.linalg.eigvals(matrix)).max())
 
 

@@ -11,7 +11,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from madtheory._validation import check_bias, check_choice, check_ddof, check_size
 
@@ -64,7 +64,9 @@ def checked_mix(
         check_choice("real_data", real_data, ("fresh", "fixed")),
     )
     if mix.n_real + mix.n_synthetic <= c:
-        raise ValueError(f"n_real={n_real} leaves the divisor n - ddof at 0; pass n_real of at least {c + 1}.")
+        raise ValueError(
+            f"n_real={n_real} leaves the divisor n - ddof at 0; pass n_real of at least {c + 1}."
+        )
     return mix
 
 
@@ -96,7 +98,7 @@ def step(forms: Array, mix: Mix) -> Array:
     w, fresh = n_s / total, real_data == "fresh"
     eye, scatter, square, cov = np.eye(4)  # a matrix is its coordinates on I, S, D, V
     if known_mean:
-        k, x, y, xy = 0.0, 0 * eye, 0 * eye, 0 * eye
+        w, k, x, y, xy = 0.0, 0.0, 0 * eye, 0 * eye, 0 * eye
     else:
         k = n_r * w
         x = w**2 * square + (w * bias / total) * cov + fresh * (n_r / total**2) * eye  # E xx'
@@ -167,7 +169,7 @@ def real_fit(mix: Mix, n_initial: float) -> Array:
 
 def _recolour(forms: Array, spectrum: Array) -> Array:
     """From the identity to a true covariance with these eigenvalues, by rotation invariance."""
-    d, s1, s2 = len(spectrum), spectrum.sum(), (spectrum**2).sum()
+    d, s1, s2 = len(spectrum), float(spectrum.sum()), float((spectrum**2).sum())
     if d == 1:
         return forms * s2
     # E X_ij Y_kl = alpha d_ij d_kl + beta (d_ik d_jl + d_il d_jk)
@@ -177,7 +179,7 @@ def _recolour(forms: Array, spectrum: Array) -> Array:
     return np.array([alpha * s2 + beta * (s1**2 + s2), alpha * s1**2 + 2 * beta * s2])
 
 
-def read_out(forms: Array, mix: Mix, spectrum: ArrayLike | None = None) -> dict[str, float]:
+def read_out(forms: Array, mix: Mix, spectrum: Array | None = None) -> dict[str, float]:
     """The named moments about the true mean, in the units of the true covariance."""
     one, two = forms
     if mix.real_data == "fixed" and not mix.known_mean:
@@ -193,7 +195,7 @@ def read_out(forms: Array, mix: Mix, spectrum: ArrayLike | None = None) -> dict[
     mean_error, total_variance = one[_I, _D], one[_I, _V]
     if spectrum is not None:
         scale = float(np.mean(spectrum))
-        one, two = _recolour(np.array([one, two]), np.asarray(spectrum, dtype=float))
+        one, two = _recolour(np.array([one, two]), spectrum)
     return {
         "mean_error": scale * mean_error,
         "total_variance": scale * total_variance,
@@ -230,7 +232,7 @@ def second_moments(mix: Mix) -> tuple[dict[str, float], float]:
     if radius >= 1:
         return {}, radius
     state = np.linalg.solve(np.eye(len(offset)) - matrix, offset)
-    return read_out(from_state(state, mix), mix), radius
+    return read_out(from_state(state.astype(np.float64), mix), mix), radius
 
 
 def require_mean(mix: Mix) -> None:

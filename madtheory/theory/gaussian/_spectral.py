@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc, xlogy
 
-__all__ = ["singular_values", "wishart_root_trace"]
+__all__ = ["singular_values", "wishart_root_deficit"]
 
 Array = NDArray[np.float64]
 
@@ -84,17 +84,20 @@ def _exp(values: Array) -> Array:
     return np.where(values > -700, np.exp(np.maximum(values, -700)), 0)
 
 
-def wishart_root_trace(dim: int, dof: float) -> float:
-    """Mean trace of the root of a real Wishart matrix over ``sqrt(dof)``; `dof` interpolated below `dim`."""
+def wishart_root_deficit(dim: int, dof: float) -> float:
+    """One less the mean root of an eigenvalue of a real Wishart matrix over `dof`.
+
+    Exact from `dof` of `dim` on and for integers; in between the mean trace is interpolated.
+    """
     if dof >= dim:
         t, weights = singular_values(dim, float(dof))
-        return dim - float(weights @ (t / math.sqrt(dof) - 1) ** 2) / 2
+        return float(weights @ (t / math.sqrt(dof) - 1) ** 2) / (2 * dim)
     low = max(math.ceil(dof) - 2, 0)
     nodes = np.arange(low, low + 4)
     values = [_root_trace(dim, int(k)) for k in nodes]
     gaps = dof - nodes
     lagrange = [np.prod(np.delete(gaps, i) / np.delete(k - nodes, i)) for i, k in enumerate(nodes)]
-    return float(np.dot(lagrange, values)) / math.sqrt(dof)
+    return 1 - float(np.dot(lagrange, values)) / (dim * math.sqrt(dof))
 
 
 def _root_trace(dim: int, dof: int) -> float:

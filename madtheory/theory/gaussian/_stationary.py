@@ -16,7 +16,7 @@ from madtheory.theory.gaussian._mixing import (
     second_moments,
 )
 from madtheory.theory.gaussian._tails import fitted_mean_tail, known_mean_tail
-from madtheory.theory.gaussian._wasserstein import loop_wasserstein2_squared
+from madtheory.theory.gaussian._wasserstein import distance_kind, stationary_distance
 
 __all__ = ["diffusion_limit", "stationary", "tail_index"]
 
@@ -83,9 +83,7 @@ def stationary(
     The stationary covariance has a Pareto tail (`tail_index`): means over simulated paths settle slowly.
     Source: derived here; Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3 states the limit without a value.
     """
-    design = {"n_real": n_real, "n_synthetic": n_synthetic, "bias": bias, "ddof": ddof}
-    design |= {"known_mean": known_mean, "dim": dim}
-    mix = checked_mix(**design, real_data=real_data)
+    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
     require_mean(mix)
     gain, error = first_moments(mix)
     matrix, _ = affine_map(mix)
@@ -102,8 +100,9 @@ def stationary(
         out |= {name: squares[name] for name in ("squared_norm", "squared_trace")}
         out["total_variance_std"] = math.sqrt(max(squares["squared_trace"] - (mix.dim * gain) ** 2, 0))
     labels = {name: labelled(value, "exact mean", _SOURCE) for name, value in out.items()}
-    distance = loop_wasserstein2_squared(**design, real_data=real_data)
-    return labels | ({} if np.isnan(distance) else {"wasserstein2_squared": distance})
+    if squares:
+        labels["wasserstein2_squared"] = labelled(stationary_distance(mix), distance_kind(mix), _SOURCE)
+    return labels
 
 
 def tail_index(
@@ -122,7 +121,7 @@ def tail_index(
 
     and tends to :math:`n_r+1-c` for :math:`\lambda=1` and many synthetic points. With a fitted mean it
     is the order at which the homogeneous moments of mean error and variance neither grow nor decay,
-    about half less. It is the same in every direction of any dimension, for fresh and fixed real data.
+    about a half away. It is the same in every direction of any dimension, for fresh and fixed real data.
 
     Kind: "exact law" with a known mean, else "numerical".
 
@@ -166,9 +165,7 @@ def tail_index(
     return labelled(fitted_mean_tail(mix), "numerical", source)
 
 
-def diffusion_limit(
-    *, n_real: int, ddof: int | None = None, known_mean: bool = False
-) -> dict[str, Labelled]:
+def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = False) -> dict[str, Labelled]:
     r"""The stationary fresh-data loop in one dimension with unbiased sampling and synthetic data without end.
 
     In time counted in generations over :math:`N\to\infty`,

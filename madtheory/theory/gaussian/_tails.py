@@ -34,9 +34,13 @@ def known_mean_tail(mix: Mix) -> float:
 def fitted_mean_tail(mix: Mix) -> float:
     """The order at which the moments of squared mean error and variance, without real data, stay put.
 
-    At integer orders they obey a finite linear map; its growth is interpolated in between.
+    At integer orders they obey a finite linear map; its growth is interpolated in between. From an
+    order of 300 on the value for a known mean is within 1 part in 300.
     """
-    start = max(round(known_mean_tail(mix)), 2)
+    guess = known_mean_tail(mix)
+    if guess > 300:
+        return guess
+    start = max(round(guess), 2)
     while start > 2 and _log_growth(mix, start - 1) > 0:
         start -= 1
     while _log_growth(mix, start) < 0:

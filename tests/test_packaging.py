@@ -1,0 +1,133 @@
+"""What is shipped: metadata that agree, typed package data, and a README whose code runs as it says."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import os
+import re
+import shlex
+import sys
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+import madtheory as mad
+from madtheory import _arguments, cli
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(mad.__file__).parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page, language):
+    """The fenced blocks of a page in one language, each with the block of text right below it, if any."""
+    text = (ROOT / page).read_text()
+    fences = list(FENCE.finditer(text))
+    for fence, below in zip(fences, [*fences[1:], None], strict=True):
+        if fence[1] == language:
+            shown = (
+                below
+                and below[1] in ("", "text")
+                and not re.search(r"^#|\n\n.*\n\n", text[fence.end() : below.start()])
+            )
+            yield fence[2], below[2] if shown else None
+
+
+# Metadata -------------------------------------------------------------------------------------------
+
+
+def test_one_version_everywhere():
+    assert PYPROJECT["project"]["version"] == mad.__version__
+    assert f"\nversion: {mad.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## [{mad.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_typed_and_with_its_style():
+    assert (PACKAGE / "py.typed").is_file()
+    assert (PACKAGE / "madtheory.mplstyle").is_file()
+    assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["madtheory"]
+
+
+def test_the_command_is_installed_from_here():
+    module, function = PYPROJECT["project"]["scripts"]["madtheory"].split(":")
+    assert getattr(importlib.import_module(module), function) is cli.main
+
+
+def test_bounds_are_lower_bounds_and_the_core_needs_no_torch():
+    project = PYPROJECT["project"]
+    assert not [name for name in project["dependencies"] if "torch" in name]
+    extras = project["optional-dependencies"].values()
+    everything = [*project["dependencies"], *(name for extra in extras for name in extra)]
+    assert not [name for name in everything if "<" in name]
+    assert re.search(r"^torch==[\d.]+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+
+
+def test_nothing_ties_the_project_to_one_machine():
+    files = [
+        "Makefile",
+        "constraints.txt",
+        "pyproject.toml",
+        ".ci/run",
+        ".pre-commit-config.yaml",
+        "README.md",
+    ]
+    for name in files:
+        text = (ROOT / name).read_text()
+        assert not re.search(r"find-links|index-url|/(work|home|root|opt)/", text), name
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+# Pages ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("page", "outputs"), [("README.md", 1), ("CONTRIBUTING.md", 0)])
+def test_code_runs_and_prints_what_the_page_shows(page, outputs, tmp_path, monkeypatch):
+    """All Python blocks run in order, as one session; a block of text right below one is its output.
+
+    ``...`` in the output stands for anything, and runs of blanks are one.
+    """
+    monkeypatch.chdir(tmp_path)
+    session = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", session)  # where pickle and dataclasses look classes up
+    compared = 0
+    for code, expected in blocks(page, "python"):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, page, "exec"), session.__dict__)
+        if expected is not None:
+            compared += 1
+            flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+            same = doctest.OutputChecker().check_output(expected, printed.getvalue(), flags)
+            assert same, f"{page} shows\n{expected}\nand the code prints\n{printed.getvalue()}"
+    assert compared >= outputs
+
+
+def shell_lines():
+    bodies = [body for language in ("sh", "bash", "console") for body, _ in blocks("README.md", language)]
+    text = "\n".join(bodies)
+    return [line.split("#")[0].removeprefix("$ ").strip() for line in text.splitlines()]
+
+
+def test_the_commands_of_the_readme_exist():
+    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
+    made = [line.split()[-1] for line in shell_lines() if line.startswith("make ")]
+    assert {"figures", "test"} <= set(made) <= targets
+    commands = {
+        "demo": cli._demo,
+        "simulate": _arguments.command(cli._simulate, mad.simulate, ""),
+        "predict": _arguments.command(cli._predict, mad.predict, ""),
+    }
+    for line in shell_lines():
+        if line.startswith("madtheory ") and not line.endswith(("--help", "--version")):
+            assert callable(_arguments.parsed(commands, shlex.split(line)[1:], "")), line
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text()):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target

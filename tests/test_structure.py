@@ -1,0 +1,263 @@
+"""The shape of the package: layers, light import, frozen public names, small and documented modules."""
+
+import ast
+import doctest
+import importlib
+import io
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import madtheory as mad
+from madtheory import testing
+
+ROOT = Path(mad.__file__).parents[1]
+PACKAGE = ROOT / "madtheory"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted(
+    path for folder in ("simulations", "paper_scripts") for path in (ROOT / folder).rglob("*.py")
+)
+API = "public API"
+
+
+def relative(path):
+    return str(path.relative_to(ROOT))
+
+
+def imported(path):
+    """Names of imported modules; those under TYPE_CHECKING do not count, those inside functions do."""
+    tree, names = ast.parse(path.read_text()), set()
+    unused = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    package = list(path.relative_to(ROOT).with_suffix("").parts)[:-1]
+    for node in ast.walk(tree):
+        if id(node) in unused:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            inside = module in ("madtheory", "madtheory.theory", "simulations")
+            names |= {f"{module}.{alias.name}" for alias in node.names} if inside else {module}
+    return names
+
+
+def component(name):
+    """The part of the package a dotted name belongs to."""
+    parts = name.split(".")
+    return API if len(parts) == 1 else parts[1]
+
+
+BASE = {"_validation", "types"}
+ALLOWED = {
+    "types": set(),
+    "_validation": set(),
+    "_roots": {"types"},
+    "regimes": BASE,
+    "treatments": BASE | {"data"},
+    "data": BASE | {"_roots"},
+    "theory": {"_validation", "theory"},
+    "models": BASE | {"data", "_roots", "models"},
+    "networks": BASE | {"data", "networks"},
+    "images": BASE | {"data", "images"},
+    "_loop": BASE | {"data", "regimes", "treatments"},
+    "metrics": BASE | {"_loop", "theory"},
+    "_simulate": BASE | {"_loop", "metrics", API},
+    "_predict": BASE | {"_loop", "models", "theory", "regimes"},
+}
+"""Who may import whom; what is not listed stands above, and imports the public API."""
+
+PUBLIC = {API, *mad.__all__, "testing", "plotting", "cli"}
+ABOVE = {
+    "storage": {"_loop", "_simulate"},
+    "testing": {"_conformance"},
+    "cli": {"_arguments", "_demo", "_table"},
+    "_demo": {"_table"},
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_layers(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    mine = parts[0]
+    if mine == "__init__":
+        return
+    ours = {component(name) for name in imported(path) if name.split(".")[0] == "madtheory"}
+    allowed = ALLOWED.get(mine, PUBLIC | ABOVE.get(mine, set()) | {"types"})
+    assert ours <= allowed, f"{relative(path)} imports {sorted(ours - allowed)}"
+
+
+def test_the_layer_check_sees_a_wrong_import(tmp_path, monkeypatch):
+    """Negative control: an upward import inside a function, and a relative one."""
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    bad = tmp_path / "madtheory" / "models" / "bad.py"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
+        "def f():\n    from madtheory import simulate\n    from .._loop import step\n    import madtheory\n"
+    )
+    assert {component(name) for name in imported(bad)} == {"simulate", "_loop", API}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "theory").rglob("*.py")), ids=relative)
+def test_theory_is_numpy_and_scipy_only(path):
+    foreign = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
+    assert foreign <= {"numpy", "scipy", "madtheory"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=relative)
+def test_scripts_use_the_public_api(path):
+    names = imported(path)
+    ours = {component(name) for name in names if name.split(".")[0] == "madtheory"}
+    assert ours <= PUBLIC | {"models"}, f"{relative(path)} imports {sorted(ours)}"
+    if path.is_relative_to(ROOT / "simulations"):
+        tops = {name.split(".")[0] for name in names}
+        assert not tops & {"matplotlib", "paper_scripts"}
+        assert "plotting" not in ours
+
+
+HEAVY = [
+    "torch", "matplotlib", "xarray", "pandas", "sklearn", "scipy.stats", "netCDF4", "hypothesis",
+    "joblib", "tyro",
+]  # fmt: skip
+
+
+def test_import_is_light():
+    code = f"import sys, madtheory; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+    control = "import sys, madtheory, xarray; print('xarray' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", control], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "True"
+
+
+FROZEN = {
+    "madtheory": [
+        "Gaussian", "Loop", "NoClosedForm", "Snapshot", "data", "iterate", "metrics", "predict", "regimes",
+        "simulate", "start", "step", "storage", "theory", "types",
+    ],
+    "madtheory.regimes": ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"],
+    "madtheory.data": ["Empirical", "Moments", "Weighted", "join", "size", "subsample", "weighted"],
+    "madtheory.metrics": [
+        "DEFAULT", "effective_sample_size", "kl_divergence", "log_total_variance", "log_volume", "mean_error",
+        "precision_recall", "reverse_kl_divergence", "total_variance", "wasserstein2_squared",
+    ],
+    "madtheory.types": [
+        "Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source",
+    ],
+    "madtheory.testing": [
+        "REGIMES", "Growing", "assert_mean_matches", "assert_rate_matches", "check_generative_model",
+        "gaussians", "loops", "power", "regimes", "sizes", "smallest_detectable",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_public_names_are_frozen(name):
+    """Adding a name is a decision: add it here and to the changelog too."""
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == sorted(FROZEN[name])
+    assert all(hasattr(module, public) for public in module.__all__)
+
+
+def test_promised_theory_exists():
+    promised = {
+        "replace", "augment", "accumulate", "accumulate_subsample", "fresh", "variance_law",
+        "lyapunov_spectrum", "half_life", "hitting_time", "stationary", "effective_sample_size",
+        "admissible_n_synthetic",
+    }  # fmt: skip
+    assert promised <= set(mad.theory.gaussian.__all__)
+    assert len(set(mad.theory.gaussian.__all__)) == len(mad.theory.gaussian.__all__)
+
+
+def test_protocols_describe_the_gaussian():
+    from madtheory.types import ExactlySampled, GenerativeModel, Source
+
+    for protocol in (Source, GenerativeModel, ExactlySampled):
+        assert isinstance(mad.Gaussian(), protocol)
+    assert isinstance(mad.data.Empirical([[1.0]]), Source)
+    assert not isinstance(object(), Source)
+
+
+@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=relative)
+def test_modules_are_small_and_say_what_they_export(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "a module says in its first line what it is"
+    assigned = {
+        t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")
+    }
+    if path.is_relative_to(PACKAGE):
+        assert "__all__" in assigned
+
+
+def code_lines(path):
+    """Lines that hold code: no blank lines, comments or docstrings."""
+    text = path.read_text()
+    documented = set()
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            documented |= set(range(node.lineno, node.end_lineno + 1))
+    skipped = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    held = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in skipped:
+            held |= set(range(token.start[0], token.end[0] + 1))
+    return len(held - documented)
+
+
+def test_the_core_stays_small():
+    core = {
+        name: code_lines(PACKAGE / f"{name}.py")
+        for name in ("data", "regimes", "_loop", "_simulate", "_predict")
+    }
+    assert sum(core.values()) <= 620, core
+
+
+def public_definitions(path):
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name, node
+            for inner in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                    yield f"{node.name}.{inner.name}", inner
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_public_functions_are_documented(path):
+    assert not [name for name, node in public_definitions(path) if not ast.get_docstring(node)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_doctests(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    module = importlib.import_module(".".join(p for p in parts if p != "__init__"))
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_strategies_cover_every_row_of_the_table():
+    from madtheory._predict import CLOSED_FORMS
+
+    assert {regime for _, regime in CLOSED_FORMS} == set(testing.REGIMES)
+    assert (PACKAGE / "py.typed").exists()
