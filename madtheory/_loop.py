@@ -47,9 +47,7 @@ class Loop:
         if not hasattr(self.real, "sample"):
             object.__setattr__(self, "real", data.Empirical(check_points(self.real, "real")))
         if isinstance(self.model, type) or not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
-            raise TypeError(
-                f"model={self.model!r} is no instance with fit and sample; see madtheory.types."
-            )
+            raise TypeError(f"model={self.model!r} is no instance with fit and sample; see madtheory.types.")
         if not isinstance(self.regime, Regime):
             raise TypeError(
                 f"regime={self.regime!r} is not a Regime; use for example regimes.replace(n=100)."

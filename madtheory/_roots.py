@@ -43,7 +43,8 @@ def _gram_schmidt(root: Array) -> Array:
 
 def without_direction(root: Array, direction: Array) -> Array:
     """Return a root with one column less, for R v = 0 with v of shape (*replicate, k): rank in columns."""
-    v = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    norm = np.linalg.norm(direction, axis=-1, keepdims=True)
+    v = direction / np.where(norm > 0, norm, 1.0)
     v[..., 0] += np.where(v[..., 0] < 0, -1.0, 1.0)
     v /= np.linalg.norm(v, axis=-1, keepdims=True)
     reflected = root - 2 * (root @ v[..., None]) * v[..., None, :]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory._loop import Loop, Snapshot, Streams, start, step
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._provenance import provenance
+from madtheory._validation import check_metrics, check_quantiles, check_record, check_size
 from madtheory.types import Array, Metric, RandomState
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Run", "advance", "begin", "describe", "simulate", "to_dataset"]
+__all__ = ["Run", "advance", "begin", "simulate", "to_dataset"]
 
 _BLOCK_NUMBERS = 2**17  # doubles of one block's training sets: they stay in a second-level cache
 _BLOCK_REPLICATES = 2**13
@@ -62,13 +62,8 @@ def begin(
 
     check_size("generations", generations)
     check_size("replicates", replicates)
-    if quantiles is not None:
-        q = check_numbers("quantiles", quantiles)
-        if q.ndim != 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
-            raise ValueError(
-                f"quantiles={quantiles!r} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
-            )
-        quantiles = tuple(q.tolist())
+    chosen = check_metrics(DEFAULT if metrics is None else metrics)
+    kept, levels = check_record(record, generations), check_quantiles(quantiles)
     streams = Streams.of(rng)
     if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
@@ -80,11 +75,7 @@ def begin(
         start(loop, rng=replace(streams, block=i), replicates=size, method=method)
         for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress))
     ]
-    metrics = DEFAULT if metrics is None else tuple(metrics) if np.iterable(metrics) else (metrics,)
-    names = [getattr(metric, "__name__", None) for metric in metrics]
-    if not names or None in names or len(set(names)) < len(names):
-        raise ValueError(f"metrics={metrics!r} must be functions of different names, at least one of them.")
-    run = Run(loop, generations, metrics, _to_record(record, generations), quantiles, snapshots)
+    run = Run(loop, generations, chosen, kept, levels, snapshots)
     if 1 in run.record:
         _record(run, [_measure(run, snapshot) for snapshot in snapshots])
     return run
@@ -186,29 +177,7 @@ def to_dataset(run: Run) -> xr.Dataset:
     coords: dict[str, Any] = {"generation": reached}
     if run.quantiles is not None:
         coords["quantile"] = list(run.quantiles)
-    return xr.Dataset(variables, coords, attrs=describe(run))
-
-
-def describe(run: Run) -> dict[str, Any]:
-    """Provenance: what was run, how, from which seed, with which versions."""
-    import scipy
-
-    import madtheory
-
-    loop, first = run.loop, run.snapshots[0]
-    return {
-        "method": first.method,
-        "regime": loop.regime.name,
-        "regime_keywords": json.dumps(loop.regime.keywords, default=repr),
-        "bias": "model's default" if loop.bias is None else loop.bias,
-        "model": type(loop.model).__name__,
-        "real": type(loop.real).__name__,
-        "replicates": sum(int(np.prod(s.replicates)) for s in run.snapshots),
-        "seed": str(first.streams.entropy),
-        "versions": json.dumps(
-            {"madtheory": madtheory.__version__, "numpy": np.__version__, "scipy": scipy.__version__}
-        ),
-    }
+    return xr.Dataset(variables, coords, attrs=provenance(run.loop, run.snapshots))
 
 
 def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
@@ -229,16 +198,6 @@ def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
         joined = np.concatenate(values)
         kept = joined if run.quantiles is None else np.quantile(joined, run.quantiles)
         run.recorded.setdefault(metric.__name__, []).append(kept)
-
-
-def _to_record(record: Any, generations: int) -> frozenset[int]:
-    if isinstance(record, str):
-        check_choice("record", record, ("all", "last"))
-        return frozenset(range(1, generations + 1) if record == "all" else (generations,))
-    kept = frozenset(check_size("record", t) for t in (record if np.iterable(record) else [record]))
-    if not kept or max(kept) > generations:
-        raise ValueError(f"record={record!r} must list generations from 1 to {generations}.")
-    return kept
 
 
 def _numbers(training_set: Any) -> int:

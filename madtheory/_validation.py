@@ -12,9 +12,14 @@ __all__ = [
     "check_bias",
     "check_choice",
     "check_ddof",
+    "check_metrics",
     "check_numbers",
     "check_points",
+    "check_quantiles",
+    "check_record",
     "check_size",
+    "check_sizes",
+    "check_weights",
     "size_at",
 ]
 
@@ -92,6 +97,63 @@ def check_numbers(name: str, value: Any) -> np.ndarray:
     if numbers is None or not np.isfinite(numbers).all():
         raise ValueError(f"{name}={value!r} must hold finite numbers only; remove what is not.")
     return numbers
+
+
+def check_metrics(metrics: Any) -> tuple[Any, ...]:
+    """Return functions whose names can tell them apart."""
+    chosen = tuple(metrics) if np.iterable(metrics) else (metrics,)
+    names = [getattr(metric, "__name__", None) for metric in chosen]
+    if not names or None in names or len(set(names)) < len(names):
+        raise ValueError(f"metrics={metrics!r} must be functions of different names, at least one of them.")
+    return chosen
+
+
+def check_quantiles(quantiles: Any) -> tuple[float, ...] | None:
+    """Return levels from 0 to 1, or ``None``."""
+    if quantiles is None:
+        return None
+    levels = check_numbers("quantiles", quantiles)
+    if levels.ndim != 1 or not levels.size or not ((levels >= 0) & (levels <= 1)).all():
+        raise ValueError(
+            f"quantiles={quantiles!r} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
+        )
+    return tuple(levels.tolist())
+
+
+def check_record(record: Any, generations: int) -> frozenset[int]:
+    """Return the generations to record, from ``"all"``, ``"last"`` or a list."""
+    if isinstance(record, str):
+        check_choice("record", record, ("all", "last"))
+        return frozenset(range(1, generations + 1) if record == "all" else (generations,))
+    kept = frozenset(check_size("record", t) for t in (record if np.iterable(record) else [record]))
+    if not kept or max(kept) > generations:
+        raise ValueError(f"record={record!r} must list generations from 1 to {generations}.")
+    return kept
+
+
+def check_sizes(name: str, sizes: Any) -> Any:
+    """Return a size that may change: an int, a function, or the tuple of a sequence."""
+    if callable(sizes):
+        return sizes
+    if isinstance(sizes, str) or not np.iterable(sizes):
+        return check_size(name, sizes)
+    listed = tuple(sizes.tolist() if isinstance(sizes, np.ndarray) else sizes)
+    if not listed:
+        raise ValueError(f"{name}=() is empty; its first entry is generation 1.")
+    for i, size in enumerate(listed[1:], start=1):
+        check_size(f"{name}[{i}]", size)
+    return listed
+
+
+def check_weights(weights: Any) -> tuple[float, float]:
+    """Return the weights of a real and of a synthetic point."""
+    pair = check_numbers("weights", weights)
+    if pair.shape != (2,) or not (pair > 0).all():
+        raise ValueError(
+            f"weights={weights!r} are not two positive numbers; pass (weight of a real point, "
+            f"weight of a synthetic point)."
+        )
+    return float(pair[0]), float(pair[1])
 
 
 def size_at(name: str, size: int | Sequence[int] | Callable[[int], int], generation: int) -> int:

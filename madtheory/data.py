@@ -48,10 +48,14 @@ class Moments:
         total = w.sum(-1)
         mean = (w[..., None] * points).sum(-2) / np.where(total > 0, total, 1.0)[..., None]
         root = np.swapaxes((points - mean[..., None, :]) * np.sqrt(w)[..., None], -1, -2)
-        if root.shape[-1] <= root.shape[-2]:
-            root = without_direction(root, np.sqrt(w))  # n points have a scatter of rank n - 1
-        else:
-            root = triangular(root)
+        if points.shape[-2] <= points.shape[-1]:
+            # n points have a scatter of rank n - 1.
+            return cls(total, (w * w).sum(-1), mean, without_direction(root, np.sqrt(w)))
+        root = triangular(root)
+        # A direction within the rounding of the points themselves has no spread.
+        rounding = 8 * np.finfo(float).eps * np.sqrt(points.shape[-2]) * np.abs(points).max(-2)
+        diagonal = np.arange(points.shape[-1])
+        root[..., diagonal, diagonal] *= np.abs(root[..., diagonal, diagonal]) > rounding
         return cls(total, (w * w).sum(-1), mean, root)
 
     @property

@@ -6,13 +6,10 @@ generation 1) or a function of the generation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
-from madtheory._validation import check_choice, check_numbers, check_size, size_at
+from madtheory._validation import check_choice, check_size, check_sizes, check_weights, size_at
 from madtheory.types import Size
 
 __all__ = ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"]
@@ -59,16 +56,7 @@ class Regime:
         check_choice("real_data", self.real_data, ("none", "fixed", "fresh"))
         check_size("n_initial", self.n_initial)
         check_size("memory", self.memory)
-        if isinstance(self.n_synthetic, np.ndarray):
-            object.__setattr__(self, "n_synthetic", self.n_synthetic.tolist())
-        if isinstance(self.n_synthetic, Sequence) and not isinstance(self.n_synthetic, str):
-            object.__setattr__(self, "n_synthetic", tuple(self.n_synthetic))
-            if not self.n_synthetic:
-                raise ValueError("n_synthetic=() is empty; its first entry is generation 1.")
-            for t in range(2, len(self.n_synthetic) + 1):
-                self.n_synthetic_at(t)
-        elif not callable(self.n_synthetic):
-            check_size("n_synthetic", self.n_synthetic)
+        object.__setattr__(self, "n_synthetic", check_sizes("n_synthetic", self.n_synthetic))
         if self.real_data == "fixed" and self.n_real != self.n_initial:
             raise ValueError(
                 f"n_real={self.n_real} differs from n_initial={self.n_initial}, but real_data='fixed' "
@@ -88,13 +76,7 @@ class Regime:
                     f"weights={self.weights!r} cannot go with budget={self.budget}; drop one of them."
                 )
         if self.weights is not None:
-            weights = check_numbers("weights", self.weights)
-            if weights.shape != (2,) or not (weights > 0).all():
-                raise ValueError(
-                    f"weights={self.weights!r} are not two positive numbers; pass (weight of a real point, "
-                    f"weight of a synthetic point)."
-                )
-            object.__setattr__(self, "weights", tuple(weights.tolist()))
+            object.__setattr__(self, "weights", check_weights(self.weights))
 
     def n_synthetic_at(self, generation: int) -> int:
         """Size of the synthetic batch of a generation t >= 2."""
@@ -145,7 +127,7 @@ def replace(*, n: Size, n_initial: int | None = None) -> Regime:
 
     `n` is the size of every training set; `n_initial` defaults to `n` at generation 1.
     """
-    n_initial = _first("n", n) if n_initial is None else n_initial
+    n_initial = size_at("n", n, 1) if n_initial is None else n_initial
     return Regime(n_initial=n_initial, n_synthetic=n)
 
 
@@ -170,7 +152,7 @@ def augment(
 
 def accumulate(*, n: Size, n_initial: int | None = None) -> Regime:
     """Train on the real points of generation 1 and every synthetic batch so far, `n` points each."""
-    n_initial = _first("n", n) if n_initial is None else n_initial
+    n_initial = size_at("n", n, 1) if n_initial is None else n_initial
     return Regime(n_initial=n_initial, n_synthetic=n, n_real=n_initial, real_data="fixed", retain="all")
 
 
@@ -212,14 +194,11 @@ def fresh(
     )
 
 
-def _first(name: str, n: int | Sequence[int] | Callable[[int], int]) -> int:
-    return size_at(name, n, 1)
-
-
 def _no_first(n_synthetic: Size) -> None:
     """A sequence's first entry is generation 1, which trains on real data only."""
-    if isinstance(n_synthetic, (Sequence, np.ndarray)) and len(n_synthetic) and n_synthetic[0] != 0:
+    sizes = check_sizes("n_synthetic", n_synthetic)
+    if isinstance(sizes, tuple) and sizes[0] != 0:
         raise ValueError(
-            f"n_synthetic[0]={n_synthetic[0]!r} is the batch of generation 1, which trains on real data "
+            f"n_synthetic[0]={sizes[0]!r} is the batch of generation 1, which trains on real data "
             f"only; put a 0 there, and the batch of generation 2 next."
         )

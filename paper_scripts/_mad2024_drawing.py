@@ -56,12 +56,13 @@ def admissible_over_real(data: xr.Dataset) -> Figure:
     """Fig. 11: three heat maps over n_real and n_synthetic, and where their boundaries go."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 4, figsize=(12.2, 3.3), width_ratios=(1, 1, 1, 1.25))
+    figure, axes = plt.subplots(1, 4, figsize=(12.4, 3.3), width_ratios=(1, 1, 1, 1.3))
     for ax, bias in zip(axes[:3], data["bias"].values, strict=True):
         part = data.sel(bias=bias)
         mesh = _ratio_map(ax, part, "n_real", top=3.0)
         ax.set(xscale="log", xlabel=r"real points $n_{\mathrm{real}}$", title=f"bias {bias:g}")
         _log_ticks(ax.xaxis, (100, 300, 1000))
+        ax.tick_params(labelleft=ax is axes[0])
     axes[0].set_ylabel(r"synthetic points $n_{\mathrm{synthetic}}$")
     figure.colorbar(mesh, ax=axes[:3], label=RATIO, pad=0.01, aspect=25)
 
@@ -80,7 +81,7 @@ def admissible_over_real(data: xr.Dataset) -> Figure:
     ax.plot([], [], **BOUND, label=r"theory, $n_{\mathrm{real}}\to\infty$")
     ax.axvspan(100, 1000, color="0.93", zorder=0)
     ax.text(316, 320, "range of\nthe paper", ha="center", va="bottom", fontsize=7.5, color="0.35")
-    ax.set(xscale="log", yscale="log", xlim=(45, 1.2e6), ylim=(300, 20_000))
+    ax.set(xscale="log", yscale="log", xlim=(45, 3.5e5), ylim=(300, 20_000))
     ax.set(xlabel=r"real points $n_{\mathrm{real}}$", title="largest admissible number")
     ax.set_ylabel(r"synthetic points $n_{\mathrm{synthetic}}$")
     ax.legend(loc="upper right", ncols=2)

@@ -306,7 +306,7 @@ def _peaks(data: xr.Dataset, references: dict[tuple[int, float], float], figure:
 
 
 def _peak(part: xr.Dataset) -> xr.Dataset:
-    """The ratio at its largest, along a cubic spline through the logarithms, with the error of the next cell."""
+    """The ratio at its largest, along a cubic spline of the logarithms; the error is the next cell's."""
     x = np.log(part["n_synthetic"].values)
     fine = np.linspace(x[0], x[-1], 2001)
     curve = CubicSpline(x, np.log(part["effective_ratio"].values))(fine)

@@ -24,6 +24,8 @@ BIASES_OVER_REAL = (0.7, 0.85, 1.0)
 BIASES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 N_REAL_OVER_BIAS = (100, 250, 1000)
 N_REAL_FAR = (3000, 10_000, 100_000)
+N_REAL_LINE = tuple(int(n) for n in np.geomspace(50, 300_000, 20))
+REPLICATES = (6, 12)  # quick, and full size
 
 _WINDOW = np.array([0.8, 1.0, 1.25])  # where a crossing is looked up, about a first guess
 
@@ -48,7 +50,7 @@ def over_real(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Data
     far = {"bias": BIASES_OVER_REAL[:-1], "n_real": N_REAL_FAR[1:2] if quick else N_REAL_FAR}
     beyond = _edges(far, _predicted_edges(far), quick, rng + 2, n_jobs)
     beyond = beyond.rename({name: f"far_{name}" for name in (*beyond.data_vars, *beyond.dims)})
-    return out.merge(beyond).merge(_line(9 if quick else 25)).assign_attrs(out.attrs)
+    return out.merge(beyond).merge(_line()).assign_attrs(out.attrs)
 
 
 def over_bias(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
@@ -142,7 +144,7 @@ def _limits(cells: list[Setting], quick: bool, rng: int, n_jobs: int) -> xr.Data
     return stationary_limits(
         cells,
         dim=DIM,
-        replicates=6 if quick else 12,
+        replicates=REPLICATES[0 if quick else 1],
         kept=3 if quick else 8,
         rng=rng,
         n_jobs=n_jobs,
@@ -160,15 +162,18 @@ def _predicted_edges(rows: dict[str, tuple]) -> np.ndarray:
     return np.where(np.isfinite(table), table, np.nan)
 
 
-def _line(count: int) -> xr.Dataset:
+def _line() -> xr.Dataset:
     """What theory says of the largest admissible number, and where it ends for many real points."""
-    rows = {"bias": BIASES_OVER_REAL[:-1], "n_real": _log_grid(50, 1_000_000, count)}
-    end = [((DIM + 1) * (2 - bias**2) + 4 * (2 - bias)) / (1 - bias) ** 2 for bias in rows["bias"]]
-    source = "derived here: gain in variance against squared bias, n_real to infinity"
+    rows = {"bias": BIASES_OVER_REAL[:-1], "n_real": N_REAL_LINE}
+    limits = [
+        gaussian.phase_boundary(n_real=rows["n_real"][-1], bias=bias, dim=DIM)["admissible_limit"]
+        for bias in rows["bias"]
+    ]
+    label = {"kind": limits[0].kind, "source": limits[0].source}
     return xr.Dataset(
         {
             "line_predicted_admissible_n_synthetic": (("line_bias", "line_n_real"), _predicted_edges(rows)),
-            "line_asymptote": ("line_bias", end, {"kind": "leading order in 1/n", "source": source}),
+            "line_asymptote": ("line_bias", [float(limit) for limit in limits], label),
         },
         {"line_bias": list(rows["bias"]), "line_n_real": list(rows["n_real"])},
     )

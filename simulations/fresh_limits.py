@@ -20,6 +20,7 @@ __all__ = ["run"]
 DIM, N_REAL, N_SYNTHETIC = 100, 100, 900
 BIASES = (1.0, 0.8)
 N_INITIAL = (100, 1000)
+REPLICATES = (12, 48)  # quick, and full size
 VARIABLE = "wasserstein2_squared"
 
 
@@ -32,7 +33,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         ``wasserstein2_squared`` (bias, n_initial, generation), and ``limit_...`` (bias) with the
         effective sample ratio; each with its standard error and its prediction.
     """
-    generations, replicates = (40, 12) if quick else (60, 48)
+    generations, replicates = (40, REPLICATES[0]) if quick else (60, REPLICATES[1])
     cases = [(bias, n_initial) for bias in BIASES for n_initial in N_INITIAL]
     loops = [_loop(bias, n_initial) for bias, n_initial in cases]
     runs = simulate_grid(

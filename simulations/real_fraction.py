@@ -20,6 +20,7 @@ SIZES = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 BIASES = (1.0, 0.97, 0.95, 0.93, 0.9)
 BIASED_SIZES = (1000, 1500, 2000, 3000, 5000, 7000, 10_000, 20_000)
 BIASED_REAL_FRACTION = 0.1
+REPLICATES = (6, 12)  # quick, and full size
 
 
 def bias_floor(*, real_fraction: float, bias: float, dim: int) -> float:
@@ -44,7 +45,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     left = [_setting(n, p, 1.0) for p in fractions for n in sizes]
     right = [_setting(n, BIASED_REAL_FRACTION, bias) for bias in BIASES for n in biased_sizes]
     limits = stationary_limits(
-        left + right, dim=DIM, replicates=6 if quick else 12, kept=3 if quick else 8, rng=rng, n_jobs=n_jobs,
+        left + right, dim=DIM, replicates=REPLICATES[0 if quick else 1], kept=3 if quick else 8, rng=rng, n_jobs=n_jobs,
         progress="real fraction",
     )  # fmt: skip
     first = limits.isel(setting=slice(len(left)))

@@ -70,7 +70,8 @@ ALLOWED = {
     "images": BASE | {"data", "images"},
     "_loop": BASE | {"data", "regimes", "treatments"},
     "metrics": BASE | {"_loop", "theory"},
-    "_simulate": BASE | {"_loop", "metrics", API},
+    "_provenance": {"_loop", API},
+    "_simulate": BASE | {"_loop", "_provenance", "metrics", API},
     "_predict": BASE | {"_loop", "models", "theory", "regimes"},
 }
 """Who may import whom; what is not listed stands above, and imports the public API."""

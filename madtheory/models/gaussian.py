@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._roots import rescale, triangular
+from madtheory._roots import rescale, stacked, triangular
 from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
@@ -169,8 +169,8 @@ class Gaussian:
                 f"coordinates; make them equal."
             )
         if self.known_mean is not None and (delta := mean - self.known_mean).any():
-            about = Moments.joined([moments, _point(self.known_mean, delta, moments.weight)])
-            root, exponent = about.root, about.exponent
+            column = (np.sqrt(moments.weight)[..., None] * delta)[..., None]
+            root, exponent = stacked([root, column], [exponent, None])
         divisor = moments.weight - self.ddof * np.divide(moments.squared_weight, moments.weight)
         if np.min(divisor) <= 0:
             raise ValueError(
@@ -230,12 +230,6 @@ class Gaussian:
         if self.mean is None:
             raise ValueError("this Gaussian is not fitted; call fit(data), or pass mean and covariance.")
         return self.mean
-
-
-def _point(at: Array, delta: Array, weight: Any) -> Moments:
-    """One column: moving the scatter of total `weight` from its mean to `at` adds weight * delta deltaᵀ."""
-    root = (np.sqrt(weight)[..., None] * delta)[..., None]
-    return Moments(np.zeros(np.shape(weight)), 0.0, at + delta, root)
 
 
 def _factor(covariance: Array, dim: int) -> Array:

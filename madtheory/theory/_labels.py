@@ -9,9 +9,7 @@ from numpy.typing import ArrayLike
 
 __all__ = ["KINDS", "Kind", "Labelled", "labelled"]
 
-Kind = Literal[
-    "exact mean", "exact law", "almost-sure rate", "leading order in 1/n", "bound", "numerical"
-]
+Kind = Literal["exact mean", "exact law", "almost-sure rate", "leading order in 1/n", "bound", "numerical"]
 KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
 
 

@@ -146,7 +146,7 @@ def test_loops_on_raw_points(design, dim, error):
             assert abs(sample.mean() - 1.06 * theory[g]) > allowed + 5 * scatter
     stationary = loop_wasserstein2_squared(**law)
     assert stationary == pytest.approx(float(theory[-1]), rel=0.02)
-    assert stationary.kind == ("numerical" if dim == 1 else "leading order in 1/n")
+    assert stationary.kind == "leading order in 1/n"
 
 
 @pytest.mark.parametrize(

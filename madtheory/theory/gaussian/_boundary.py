@@ -10,7 +10,7 @@ from madtheory._validation import check_bias, check_size
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._effective import SOURCE, invert
 from madtheory.theory.gaussian._mixing import Mix, checked_mix, largest_bias
-from madtheory.theory.gaussian._wasserstein import distance_kind, real_distance, stationary_distance
+from madtheory.theory.gaussian._wasserstein import DISTANCE_KIND, real_distance, stationary_distance
 
 __all__ = ["admissible_n_synthetic", "optimal_n_synthetic", "phase_boundary"]
 
@@ -66,7 +66,7 @@ def admissible_n_synthetic(
     """
     mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
     check_size("n_real", n_real, 2)
-    return labelled(_admissible(mix), distance_kind(mix), SOURCE)
+    return labelled(_admissible(mix), DISTANCE_KIND, SOURCE)
 
 
 def _admissible(mix: Mix) -> float:
@@ -132,7 +132,7 @@ def optimal_n_synthetic(
     best = math.exp(peak.x)
     size = invert(stationary_distance(mix._replace(n_synthetic=best)), mix)
     out = {"n_synthetic": best, "ratio": float(size) / mix.n_real}
-    return {name: labelled(value, distance_kind(mix), SOURCE) for name, value in out.items()}
+    return {name: labelled(value, DISTANCE_KIND, SOURCE) for name, value in out.items()}
 
 
 def phase_boundary(

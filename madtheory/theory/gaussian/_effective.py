@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 from madtheory._validation import check_ddof, check_size
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._mixing import Mix, checked_mix, require_mean
-from madtheory.theory.gaussian._wasserstein import distance_kind, real_distance, stationary_distance
+from madtheory.theory.gaussian._wasserstein import DISTANCE_KIND, real_distance, stationary_distance
 
 __all__ = ["SOURCE", "effective_sample_size", "invert", "invert_real_fit"]
 
@@ -130,4 +130,4 @@ def effective_sample_size(
     """
     mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
     require_mean(mix)
-    return labelled(invert(stationary_distance(mix), mix), distance_kind(mix), SOURCE)
+    return labelled(invert(stationary_distance(mix), mix), DISTANCE_KIND, SOURCE)

@@ -16,7 +16,7 @@ from madtheory.theory.gaussian._mixing import (
     second_moments,
 )
 from madtheory.theory.gaussian._tails import fitted_mean_tail, known_mean_tail
-from madtheory.theory.gaussian._wasserstein import distance_kind, stationary_distance
+from madtheory.theory.gaussian._wasserstein import DISTANCE_KIND, stationary_distance
 
 __all__ = ["diffusion_limit", "stationary", "tail_index"]
 
@@ -101,7 +101,7 @@ def stationary(
         out["total_variance_std"] = math.sqrt(max(squares["squared_trace"] - (mix.dim * gain) ** 2, 0))
     labels = {name: labelled(value, "exact mean", _SOURCE) for name, value in out.items()}
     if squares:
-        labels["wasserstein2_squared"] = labelled(stationary_distance(mix), distance_kind(mix), _SOURCE)
+        labels["wasserstein2_squared"] = labelled(stationary_distance(mix), DISTANCE_KIND, _SOURCE)
     return labels
 
 

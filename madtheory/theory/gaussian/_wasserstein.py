@@ -21,7 +21,7 @@ from madtheory.theory.gaussian._mixing import (
 )
 from madtheory.theory.gaussian._spectral import singular_values, wishart_root_deficit
 
-__all__ = ["loop_wasserstein2_squared", "real_fit_wasserstein2_squared"]
+__all__ = ["DISTANCE_KIND", "loop_wasserstein2_squared", "real_fit_wasserstein2_squared"]
 
 
 _SOURCE = (
@@ -41,9 +41,7 @@ def real_distance(n: float, dim: int, ddof: int, known_mean: bool) -> float:
     return mean_error + dim * ((1 - scale) ** 2 + 2 * scale * wishart_root_deficit(dim, dof))
 
 
-def distance_kind(mix: Mix) -> str:
-    """How well the distance of a loop is known."""
-    return "numerical" if mix.dim == 1 else "leading order in 1/n"
+DISTANCE_KIND = "leading order in 1/n"
 
 
 def _distance(mix: Mix, named: dict[str, float], deficit: float) -> float:
@@ -164,8 +162,8 @@ def loop_wasserstein2_squared(
     dimension (a deterministic equation for the resolvent). In one dimension it is instead mixed from
     a Gamma and an inverse-Gamma law with the exact first three moments.
 
-    Kind: "numerical" for `dim` 1 (within 0.5 % from 5 real points on), else "leading order in 1/n"
-    (within 0.5 % for 20 real points or more, 2 % for 10 and 7 % for 5). Generation 1 is exact.
+    Kind: "leading order in 1/n": within 0.5 % for 20 real points or more, 2 % for 10 and 7 % for 5
+    (measured). Generation 1 is exact.
 
     Parameters
     ----------
@@ -202,13 +200,12 @@ def loop_wasserstein2_squared(
     simulate it.
     """
     mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
-    kind = distance_kind(mix)
     if generations is None:
         require_mean(mix)
-        return labelled(stationary_distance(mix), kind, _SOURCE)
+        return labelled(stationary_distance(mix), DISTANCE_KIND, _SOURCE)
     first = mix.n_real if n_initial is None else check_size("n_initial", n_initial)
     values = _trajectory(mix, float(first), check_size("generations", generations))
-    return labelled(values, kind, _SOURCE)
+    return labelled(values, DISTANCE_KIND, _SOURCE)
 
 
 def _trajectory(mix: Mix, n_initial: float, generations: int) -> list[float]:
