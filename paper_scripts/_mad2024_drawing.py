@@ -125,7 +125,7 @@ def real_fraction(data: xr.Dataset) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.7))
-    for value, color in zip(data["real_fraction"].values, COLORS, strict=True):
+    for value, color in zip(data["real_fraction"].values, COLORS, strict=False):
         _distances(left, data.sel(real_fraction=value), "left", "n", color, f"{100 * value:g} % real")
     for value, color in zip(data["bias"].values, COLORS, strict=True):
         part = data.sel(bias=value)

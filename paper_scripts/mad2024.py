@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paper_scripts import _mad2024_admissible as admissible
 from paper_scripts import _mad2024_drawing as drawing
 from paper_scripts import _mad2024_findings as findings
 from paper_scripts._figure import Figure
@@ -26,7 +27,7 @@ FIGURES = (
         source="MAD, Fig. 11",
         simulation=admissible_synthetic.over_real,
         draw=drawing.admissible_over_real,
-        findings=findings.admissible_over_real,
+        findings=admissible.admissible_over_real,
         caption="Blue: a generation is worth more real points than it sees (MAD, Eq. 4). Circles: largest "
         "admissible number of synthetic points, simulated; dashed: by theory. Right: the same far beyond "
         "MAD's range, at a cost that does not grow with the number of points.",
@@ -37,7 +38,7 @@ FIGURES = (
         source="MAD, Fig. 12",
         simulation=admissible_synthetic.over_bias,
         draw=drawing.admissible_over_bias,
-        findings=findings.admissible_over_bias,
+        findings=admissible.admissible_over_bias,
         caption="As the figure before, over the sampling bias (MAD's lambda: it multiplies the covariance).",
     ),
     Figure(

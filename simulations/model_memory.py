@@ -20,6 +20,7 @@ __all__ = ["run"]
 
 DIM, N_REAL, N_SYNTHETIC = 100, 1000, 10_000
 MEMORIES = (100, 75, 50, 35, 20, 10, 5, 3, 2, 1)  # the slow ones first: workers end together
+MEMORIES_QUICK = (30, 10, 3, 1)
 REPLICATES = (3, 6)  # quick, and full size
 _COPY = 10**9  # so many points that a fit repeats what was sampled
 METRICS = (metrics.wasserstein2_squared, metrics.mean_error, metrics.total_variance)
@@ -38,7 +39,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         ``wasserstein2_squared``, ``effective_ratio``, standard errors; ``predicted_effective_ratio``, to
         leading order in 1/n the same for means and covariances: ``dim / (n_real * mean_error)``.
     """
-    memories = (30, 10, 3, 1) if quick else MEMORIES
+    memories = MEMORIES_QUICK if quick else MEMORIES
     replicates, kept = (REPLICATES[0], 20) if quick else (REPLICATES[1], 60)
     plans = [_plan(memory, kept) for memory in memories]
     runs = simulate_grid(

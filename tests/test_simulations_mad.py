@@ -216,7 +216,7 @@ def test_largest_admissible_numbers_meet_theory(monkeypatch):
     small = {"DIM": 10, "N_REAL_OVER_BIAS": (30, 60), "BIASES": (0.3, 0.5, 0.7)}
     for name, value in small.items():
         monkeypatch.setattr(admissible_synthetic, name, value)
-    monkeypatch.setattr(admissible_synthetic, "REPLICATES", (60, 60))
+    monkeypatch.setattr(admissible_synthetic, "REPLICATES", (30, 30))
     data = admissible_synthetic.over_bias(quick=True, rng=4, n_jobs=1)
     edge, predicted = data["admissible_n_synthetic"], data["predicted_admissible_n_synthetic"]
     assert np.isfinite(edge).all()
@@ -256,6 +256,9 @@ def numbers():
             patch.setattr(module, "stationary_limits", theory_only)
         patch.setattr(admissible_synthetic, "N_REAL_LINE", (100, 1000, 100_000))
         patch.setattr(real_fraction, "SIZES", (1000, 2000, 10_000, 100_000))
+        patch.setattr(fresh_limits, "REPLICATES", (6, 6))
+        patch.setattr(admissible_synthetic, "BIASES", (0.1, 0.3, 0.5, 0.6, 0.7))
+        patch.setattr(model_memory, "MEMORIES_QUICK", (10, 3, 1))
         return {f.name: f.simulation(quick=True, rng=0, n_jobs=1) for f in mad2024.FIGURES}
 
 
@@ -289,11 +292,9 @@ def test_wrong_numbers_are_not_called_reproduced(name, numbers):
 
 
 def lines(ax, marker=None, style=None):
-    return [
-        line for line in ax.lines
-        if (marker is None or line.get_marker() == marker) and (style is None or line.get_linestyle() == style)
-        and len(line.get_xdata()) > 2
-    ]  # fmt: skip
+    found = [line for line in ax.lines if len(line.get_xdata()) > 1 and line.get_linestyle() != ":"]
+    found = [line for line in found if marker is None or line.get_marker() == marker]
+    return [line for line in found if style is None or line.get_linestyle() == style]
 
 
 def test_figure_10_shows_the_trajectories_and_theory(numbers):
