@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from madtheory import data
+from madtheory._streams import Streams
 from madtheory._validation import check_bias, check_choice, check_points, check_size
 from madtheory.regimes import Regime
 from madtheory.types import RandomState
 
-__all__ = ["METHODS", "Loop", "Snapshot", "Streams", "iterate", "start", "statistics_obstacle", "step"]
+__all__ = ["METHODS", "Loop", "Snapshot", "iterate", "start", "statistics_obstacle", "step"]
 
 METHODS = ("statistics", "samples")
-_ROLES = ("initial", "real", "source", "synthetic", "subsample", "fit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,34 +56,6 @@ class Loop:
             object.__setattr__(self, "bias", check_bias(self.bias))
 
 
-@dataclass(frozen=True)
-class Streams:
-    """Random streams by address: a draw depends on seed, block, generation and role, and on nothing else."""
-
-    entropy: int
-    block: int = 0
-
-    @classmethod
-    def of(cls, rng: RandomState) -> Streams:
-        """Streams from a seed, a `SeedSequence`, a `Generator` (which is advanced) or fresh entropy."""
-        if isinstance(rng, np.random.Generator):
-            return cls(int.from_bytes(rng.bytes(16), "little"))
-        try:
-            sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"rng={rng!r} is no seed; pass an int >= 0, a SeedSequence or a Generator."
-            ) from None
-        if isinstance(sequence.entropy, int) and not sequence.spawn_key:
-            return cls(sequence.entropy)
-        return cls(int.from_bytes(sequence.generate_state(4).tobytes(), "little"))
-
-    def __call__(self, generation: int, role: str) -> np.random.Generator:
-        """The generator of one role in one generation."""
-        key = (self.block, generation, _ROLES.index(role))
-        return np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=key))
-
-
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """One generation of a loop: a value, from which the loop can be continued.
@@ -99,7 +71,7 @@ class Snapshot:
     initial : points or Moments, optional
         The real data of generation 1, kept where the regime uses them again.
     synthetic : tuple
-        The retained synthetic batches, oldest first.
+        The retained synthetic batches, oldest first; empty where the training set itself retains them.
     models : tuple
         The last `memory` models, oldest first.
     real : Source
@@ -166,7 +138,7 @@ def start(
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
     initial = _draw_real(loop, loop.regime.n_initial, method, lead, streams(1, "initial"))
     model = loop.model.fit(initial, rng=streams(1, "fit"))
-    kept = initial if loop.regime.real_data == "fixed" else None
+    kept = initial if loop.regime.real_data == "fixed" and loop.regime.name != "accumulate" else None
     return Snapshot(1, model, initial, kept, (), (model,), loop.real, method, lead, streams)
 
 
@@ -180,6 +152,9 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
         n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
 
     batch = _draw_batch(loop, previous, n_synthetic)
+    if regime.name == "accumulate":
+        # All data so far are the last training set and this batch: no second copy of them is kept.
+        return _fitted(loop, previous, data.join((previous.training_set, batch)), ())
     if regime.retain == "all":
         synthetic = (data.join((*previous.synthetic, batch)),)
     else:
@@ -204,9 +179,14 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
             training_set, regime.budget, rng=previous.streams(t, "subsample"), replacement=regime.replacement
         )
 
-    template = previous.model if loop.warm_start else loop.model
+    return _fitted(loop, previous, training_set, synthetic)
+
+
+def _fitted(loop: Loop, previous: Snapshot, training_set: Any, synthetic: tuple[Any, ...]) -> Snapshot:
+    """The next snapshot: a model fitted to `training_set`."""
+    t, template = previous.generation + 1, previous.model if loop.warm_start else loop.model
     model = template.fit(training_set, rng=previous.streams(t, "fit"))
-    models = (*previous.models, model)[-regime.memory :]
+    models = (*previous.models, model)[-loop.regime.memory :]
     return replace(
         previous, generation=t, model=model, training_set=training_set, synthetic=synthetic, models=models
     )

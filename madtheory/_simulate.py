@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from madtheory._loop import Loop, Snapshot, Streams, start, step
+from madtheory._loop import Loop, Snapshot, start, step
 from madtheory._provenance import provenance
+from madtheory._streams import Streams
 from madtheory._validation import check_metrics, check_quantiles, check_record, check_size
 from madtheory.types import Array, Metric, RandomState
 

@@ -118,6 +118,7 @@ def phase_diagram(
     contour: float | None = 1.0,
     label: str = "",
     logarithmic: bool = True,
+    colorbar: bool = True,
     ax: Axes | None = None,
     **mesh: Any,
 ) -> Axes:
@@ -135,8 +136,10 @@ def phase_diagram(
         What the colour means.
     logarithmic : bool
         Whether the colour scale is logarithmic; `values` must then be positive.
+    colorbar : bool
+        Whether a colour bar stands beside it; several maps can share one and a ``norm``.
     **mesh
-        For ``Axes.pcolormesh``, for example ``cmap``.
+        For ``Axes.pcolormesh``, for example ``cmap`` or ``norm``.
     """
     from matplotlib.colors import LogNorm, Normalize
 
@@ -156,8 +159,9 @@ def phase_diagram(
         low, high = (contour / reach, contour * reach) if logarithmic else (contour - reach, contour + reach)
     norm = LogNorm(low, high) if logarithmic else Normalize(low, high)
     ax.set_facecolor("0.85")
-    drawn = ax.pcolormesh(x, y, grid, norm=norm, **{"cmap": "RdBu", "shading": "nearest", **mesh})
-    ax.get_figure().colorbar(drawn, ax=ax, label=label)  # type: ignore[union-attr]
+    drawn = ax.pcolormesh(x, y, grid, **{"norm": norm, "cmap": "RdBu", "shading": "nearest", **mesh})
+    if colorbar:
+        ax.get_figure().colorbar(drawn, ax=ax, label=label)  # type: ignore[union-attr]
     if contour is not None and grid.count() and grid.min() < contour < grid.max():
         ax.contour(x, y, grid, levels=[contour], colors="black", linewidths=1.6)
     ax.grid(False)

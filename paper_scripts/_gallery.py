@@ -20,6 +20,8 @@ from paper_scripts._figure import Figure, Finding
 if TYPE_CHECKING:
     import matplotlib.figure
 
+LARGE = 150_000  # bytes of a picture from which on 256 colours must do
+
 __all__ = ["Entry", "read_entries", "render", "write_readme"]
 
 _ATTRIBUTE = "gallery"
@@ -88,7 +90,9 @@ def _save_picture(drawn: matplotlib.figure.Figure, path: Path) -> None:
     drawn.canvas.draw()
     # Neither time nor software is written into it: the same picture is the same file.
     picture = Image.fromarray(np.asarray(drawn.canvas.buffer_rgba())[..., :3])
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.save(path, optimize=True)
+    if path.stat().st_size > LARGE:
+        picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def read_entries(out: Path) -> dict[str, Entry]:

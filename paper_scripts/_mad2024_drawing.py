@@ -140,6 +140,7 @@ def real_fraction(data: xr.Dataset) -> Figure:
     right.plot([], [], **BOUND, label=r"theory, $n\to\infty$")
     left.legend(loc="lower left", ncols=2)
     right.set_ylim(bottom=0.35)
+    _log_ticks(right.yaxis, (0.5, 1, 2, 5, 10))
     right.legend(loc="lower left", ncols=2)
     return figure
 
@@ -180,8 +181,8 @@ def _edges(centres: np.ndarray, *, logarithmic: bool) -> np.ndarray:
     return np.exp(edges) if logarithmic else edges
 
 
-def _log_ticks(axis: Any, values: tuple[int, ...]) -> None:
+def _log_ticks(axis: Any, values: tuple[float, ...]) -> None:
     from matplotlib.ticker import NullFormatter
 
-    axis.set_ticks(values, [f"{value:,}" for value in values])
+    axis.set_ticks(values, [f"{value:,g}" for value in values])
     axis.set_minor_formatter(NullFormatter())

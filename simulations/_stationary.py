@@ -18,7 +18,7 @@ __all__ = ["Setting", "controlled_mean", "effective_ratio", "squared_norm", "sta
 
 _SETTLED = 0.005  # relative distance of the exact moments to their limits at the end of the burn-in
 _LONGEST = 5.0  # relaxation times
-_HEAVY = 6.0  # a tail index from which on averages of the squared norm settle
+_HEAVY = 6  # real points up to which the squared norm has too heavy a tail for averages to settle
 
 
 class Setting(NamedTuple):

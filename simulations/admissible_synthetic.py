@@ -25,7 +25,7 @@ BIASES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 N_REAL_OVER_BIAS = (100, 250, 1000)
 N_REAL_FAR = (3000, 10_000, 100_000)
 N_REAL_LINE = tuple(int(n) for n in np.geomspace(50, 300_000, 20))
-REPLICATES = (6, 12)  # quick, and full size
+REPLICATES = (6, 8)  # quick, and full size
 
 _WINDOW = np.array([0.8, 1.0, 1.25])  # where a crossing is looked up, about a first guess
 
@@ -50,7 +50,7 @@ def over_real(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Data
     far = {"bias": BIASES_OVER_REAL[:-1], "n_real": N_REAL_FAR[1:2] if quick else N_REAL_FAR}
     beyond = _edges(far, _predicted_edges(far), quick, rng + 2, n_jobs)
     beyond = beyond.rename({name: f"far_{name}" for name in (*beyond.data_vars, *beyond.dims)})
-    return out.merge(beyond).merge(_line()).assign_attrs(out.attrs)
+    return out.merge(beyond).merge(_line(N_REAL_LINE[::2] if quick else N_REAL_LINE)).assign_attrs(out.attrs)
 
 
 def over_bias(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
@@ -162,9 +162,9 @@ def _predicted_edges(rows: dict[str, tuple]) -> np.ndarray:
     return np.where(np.isfinite(table), table, np.nan)
 
 
-def _line() -> xr.Dataset:
+def _line(n_real: tuple[int, ...]) -> xr.Dataset:
     """What theory says of the largest admissible number, and where it ends for many real points."""
-    rows = {"bias": BIASES_OVER_REAL[:-1], "n_real": N_REAL_LINE}
+    rows = {"bias": BIASES_OVER_REAL[:-1], "n_real": n_real}
     limits = [
         gaussian.phase_boundary(n_real=rows["n_real"][-1], bias=bias, dim=DIM)["admissible_limit"]
         for bias in rows["bias"]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import madtheory as mad
 from madtheory import data, regimes, testing
-from madtheory._loop import Streams, statistics_obstacle
+from madtheory._loop import statistics_obstacle
+from madtheory._streams import Streams
 from madtheory.data import Moments, Weighted
 
 

@@ -254,7 +254,7 @@ def numbers():
     with pytest.MonkeyPatch.context() as patch:
         for module in (admissible_synthetic, real_fraction):
             patch.setattr(module, "stationary_limits", theory_only)
-        patch.setattr(admissible_synthetic, "N_REAL_LINE", (100, 1000, 100_000))
+        patch.setattr(admissible_synthetic, "N_REAL_LINE", (100, 300, 1000, 3000, 100_000))
         patch.setattr(real_fraction, "SIZES", (1000, 2000, 10_000, 100_000))
         patch.setattr(fresh_limits, "REPLICATES", (6, 6))
         patch.setattr(admissible_synthetic, "BIASES", (0.1, 0.3, 0.5, 0.6, 0.7))

@@ -68,10 +68,11 @@ ALLOWED = {
     "models": BASE | {"data", "_roots", "models"},
     "networks": BASE | {"data", "networks"},
     "images": BASE | {"data", "images"},
-    "_loop": BASE | {"data", "regimes", "treatments"},
+    "_streams": {"types"},
+    "_loop": BASE | {"_streams", "data", "regimes", "treatments"},
     "metrics": BASE | {"_loop", "theory"},
     "_provenance": {"_loop", API},
-    "_simulate": BASE | {"_loop", "_provenance", "metrics", API},
+    "_simulate": BASE | {"_loop", "_provenance", "_streams", "metrics", API},
     "_predict": BASE | {"_loop", "models", "theory", "regimes"},
 }
 """Who may import whom; what is not listed stands above, and imports the public API."""

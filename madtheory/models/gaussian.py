@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._roots import rescale, stacked, triangular
+from madtheory._roots import lower_product, rescale, stacked, triangular
 from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
@@ -209,7 +209,7 @@ class Gaussian:
             kept = np.append(exponent[..., : drawn.shape[-1] - 1], np.zeros((*lead, 1), np.int64), -1)
             drawn = np.ldexp(drawn, np.maximum(exponent[..., :, None] - kept[..., None, :], -(2**20)))
             exponent = kept[..., :-1]
-        moved = self.factor @ drawn
+        moved = lower_product(self.factor, drawn)
         if self.known_mean is None:
             mean = mean + moved[..., -1]
         weight = np.asarray(n, dtype=float)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from madtheory._validation import check_bias, check_size
@@ -73,9 +74,11 @@ def _admissible(mix: Mix) -> float:
     alone = real_distance(mix.n_real, mix.dim, mix.ddof, mix.known_mean)
     if mix.bias == 1 or (mix.bias < 1 and alone >= mix.dim):
         return math.inf
-    if _log_loss(mix, 1.0) > 0:
+    # With very many real points the gain of a single synthetic one is below the numerical noise.
+    low = next((n for n in np.geomspace(1.0, max(mix.n_real, 10.0), 13) if _log_loss(mix, n) <= 0), None)
+    if low is None:
         return 0.0
-    low, high = 1.0, 2.0
+    high = 2 * low
     while _log_loss(mix, high) <= 0:
         low, high = high, 2 * high
     while math.isinf(_log_loss(mix, high)):  # above bias 1: walk back to where the distance exists
@@ -95,7 +98,7 @@ def optimal_n_synthetic(
 
     .. math:: n_s^{\mathrm{opt}}=\arg\max_{n_s}n_e(n_s)
 
-    Kind: "numerical" for `dim` 1, else "leading order in 1/n".
+    Kind: "leading order in 1/n".
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ class _Generation:
 def _integrate(s: Array, u: Array) -> float:
     """Mean root of a law from its curve, at points from near 0 to where ``s u`` is the mean."""
     q = np.sqrt(s)
-    rising = np.concatenate([[True], np.diff(q) > 0])
+    rising = q > np.concatenate([[-1.0], np.maximum.accumulate(q)[:-1]])
     q, u = q[rising], u[rising]
     inner = CubicSpline(q, u).integrate(q[0], q[-1])
     return float(2 / math.pi * (inner + u[0] * q[0] + u[-1] * q[-1]))
