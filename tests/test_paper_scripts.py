@@ -1,6 +1,8 @@
 """The command that makes the figures, its gallery, and what a finding may say."""
 
 import json
+import re
+from pathlib import Path
 
 import matplotlib
 
@@ -162,3 +164,15 @@ def test_verdicts_have_limits_on_both_sides():
     ] * 2
     with pytest.raises(ValueError, match=r"verdict='yes' is unknown; there are reproduced"):
         Finding(claim="", ours="", verdict="yes")
+
+
+def test_the_readme_lists_every_figure_with_the_gallerys_verdicts():
+    root = Path(__file__).parents[1]
+    gallery = (root / "figures" / "README.md").read_text()
+    table = [line for line in (root / "README.md").read_text().splitlines() if "paper_scripts --only" in line]
+    for figure in command.all_figures().values():
+        verdicts = re.search(rf"\(#{figure.name}\).*\| ([^|]+) \|$", gallery, re.MULTILINE)
+        assert verdicts, f"draw {figure.name} at full size into figures/"
+        (row,) = [line for line in table if f"--only {figure.name}`" in line]
+        assert row.endswith(f"| {verdicts[1]} |"), row
+        assert f"figures/README.md#{figure.name}" in row
