@@ -4,20 +4,25 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import data, metrics, regimes, storage, theory, types
+from . import data, metrics, models, regimes, storage, theory, treatments, types
 from ._loop import Loop, Snapshot, iterate, start, step
 from ._predict import NoClosedForm, predict
 from ._simulate import simulate
-from .models import Gaussian
+from .models import Categorical, Estimator, Gaussian, KernelDensity, Mixture
 
 __all__ = [
+    "Categorical",
+    "Estimator",
     "Gaussian",
+    "KernelDensity",
     "Loop",
+    "Mixture",
     "NoClosedForm",
     "Snapshot",
     "data",
     "iterate",
     "metrics",
+    "models",
     "predict",
     "regimes",
     "simulate",
@@ -25,5 +30,6 @@ __all__ = [
     "step",
     "storage",
     "theory",
+    "treatments",
     "types",
 ]

@@ -12,7 +12,7 @@ from madtheory import data
 from madtheory._streams import Streams
 from madtheory._validation import check_bias, check_choice, check_points, check_size
 from madtheory.regimes import Regime
-from madtheory.types import RandomState
+from madtheory.types import RandomState, Treatment
 
 __all__ = ["METHODS", "Loop", "Snapshot", "iterate", "start", "statistics_obstacle", "step"]
 
@@ -35,6 +35,8 @@ class Loop:
         Sampling bias, MAD's lambda: 1 is unbiased. ``None`` is the model's own default sampling.
     warm_start : bool
         Fit each generation from the previous model instead of from the template.
+    treatments : sequence of Treatment
+        What is done to synthetic data before anyone trains on them, in this order (`madtheory.treatments`).
     """
 
     real: Any
@@ -42,6 +44,7 @@ class Loop:
     regime: Regime
     bias: float | None = None
     warm_start: bool = False
+    treatments: tuple[Treatment, ...] = ()
 
     def __post_init__(self) -> None:
         if not hasattr(self.real, "sample"):
@@ -54,6 +57,11 @@ class Loop:
             )
         if self.bias is not None:
             object.__setattr__(self, "bias", check_bias(self.bias))
+        given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
+        object.__setattr__(self, "treatments", tuple(given))
+        for treatment in self.treatments:
+            if not (hasattr(treatment, "treated") and hasattr(treatment, "obstacle")):
+                raise TypeError(f"treatments holds {treatment!r}, which is none; see madtheory.treatments.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +109,16 @@ def statistics_obstacle(loop: Loop) -> str | None:
     for role in ("model", "real"):
         if not hasattr(getattr(loop, role), "sample_statistic"):
             return f"{role} {type(getattr(loop, role)).__name__} has no sample_statistic"
-    if loop.regime.budget is not None and (loop.regime.reuses_points or loop.regime.replacement):
+    of_model, of_real = (getattr(type(o), "statistic", data.Moments) for o in (loop.model, loop.real))
+    if of_model is not of_real:
+        return f"model is fitted to {of_model.__name__} and the statistic of real is {of_real.__name__}"
+    if loop.regime.retain == "logarithmic":
+        return "retain='logarithmic' drops individual points of earlier batches"
+    for treatment in loop.treatments:
+        if (obstacle := treatment.obstacle(loop)) is not None:
+            return obstacle
+    reused = loop.regime.reuses_points or loop.regime.replacement
+    if loop.regime.budget is not None and reused and of_model is not data.Counts:
         return (
             f"regime {loop.regime.name!r} picks individual points from a pool that is used again, "
             f"and which points were picked is not a function of the statistic"
@@ -146,7 +163,7 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
     """One generation: sample the previous models, assemble the training set, fit the next model."""
     regime, t = loop.regime, previous.generation + 1
     n_synthetic, n_real = regime.n_synthetic_at(t), regime.n_real
-    exact_subsample = regime.budget is not None and previous.method == "statistics"
+    exact_subsample = isinstance(previous.training_set, data.Moments) and regime.budget is not None
     if exact_subsample:
         # A uniform subset of points that are used once is itself independent draws: draw only those.
         n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
@@ -158,7 +175,11 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
     if regime.retain == "all":
         synthetic = (data.join((*previous.synthetic, batch)),)
     else:
-        synthetic = (*previous.synthetic, batch)[-(1 if regime.retain == "last" else regime.retain) :]
+        many = {"last": 1, "logarithmic": t}.get(str(regime.retain), regime.retain)
+        synthetic = (*previous.synthetic, batch)[-int(many) :]
+    kept: tuple[Any, ...] = synthetic
+    if regime.retain == "logarithmic":
+        kept = tuple(data.first(part, i / len(synthetic)) for i, part in enumerate(synthetic, start=1))
 
     real: tuple[Any, ...]
     match regime.real_data:
@@ -169,9 +190,9 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
         case "fresh":
             rng = previous.streams(t, "real")
             real = (_draw_real(loop, n_real, previous.method, previous.replicates, rng),)
-    pool = (*real, *synthetic)
+    pool = (*real, *kept)
     if regime.weights is not None:
-        each = [regime.weights[0]] * len(real) + [regime.weights[1]] * len(synthetic)
+        each = [regime.weights[0]] * len(real) + [regime.weights[1]] * len(kept)
         pool = tuple(data.weighted(part, weight) for part, weight in zip(pool, each, strict=True))
     training_set = data.join(pool)
     if regime.budget is not None and not exact_subsample:
@@ -221,7 +242,9 @@ def _draw_real(loop: Loop, n: Any, method: str, lead: tuple[int, ...], rng: np.r
 
 def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
     """A synthetic batch; each point comes from one of the remembered models, chosen uniformly."""
-    t, models = previous.generation + 1, previous.models
+    t, models = previous.generation + 1, list(previous.models)
+    for treatment in loop.treatments:
+        models = [treatment.treated(model, previous) for model in models]
     rng = previous.streams(t, "synthetic")
     bias = {} if loop.bias is None else {"bias": loop.bias}
     if len(models) == 1:

@@ -13,6 +13,7 @@ from madtheory._loop import Loop, Snapshot, start, step
 from madtheory._provenance import provenance
 from madtheory._streams import Streams
 from madtheory._validation import check_metrics, check_quantiles, check_record, check_size
+from madtheory.data import Counts
 from madtheory.types import Array, Metric, RandomState
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def begin(
     streams = Streams.of(rng)
     if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
-        block = int(np.clip(_BLOCK_NUMBERS // _numbers(probe.training_set), 1, _BLOCK_REPLICATES))
+        # Counts thin out as symbols die, and their calls cost the same however few are left.
+        room = _BLOCK_NUMBERS * (4 if isinstance(probe.training_set, Counts) else 1)
+        block = int(np.clip(room // _numbers(probe.training_set), 1, _BLOCK_REPLICATES))
         sizes: list[int | None] = [min(block, replicates - first) for first in range(0, replicates, block)]
     else:
         sizes = [None] * replicates

@@ -1,4 +1,4 @@
-"""Training sets as a monoid: points, weighted points and `Moments` have a size, join and subsample."""
+"""Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from madtheory._counts import Counts
 from madtheory._roots import stacked, triangular, without_direction
 from madtheory._validation import check_points, check_size
 from madtheory.types import Array
 
-__all__ = ["Empirical", "Moments", "Weighted", "join", "size", "subsample", "weighted"]
+__all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,34 +149,41 @@ class Empirical:
 
 def size(data: Any) -> Any:
     """Number of points (total weight, for weighted data)."""
-    if isinstance(data, Moments):
+    if isinstance(data, (Moments, Counts)):
         return data.weight
     return data.weights.sum(-1) if isinstance(data, Weighted) else np.shape(data)[-2]
 
 
 def weighted(data: Any, weight: float) -> Any:
     """Give every point of a training set the same weight."""
-    if isinstance(data, Moments):
+    if isinstance(data, (Moments, Counts)):
         return data.scaled(weight)
     return Weighted(data, np.full(np.shape(data)[:-1], float(weight)))
 
 
 def join(parts: Sequence[Any]) -> Any:
-    """Pool training sets of one kind: points by concatenation, moments by the parallel-variance formula."""
+    """Pool training sets of one kind: points by concatenation, statistics by adding up."""
     if len(parts) == 1:
         return parts[0]
-    if isinstance(parts[0], Moments):
-        return Moments.joined(parts)
+    if isinstance(parts[0], (Moments, Counts)):
+        return type(parts[0]).joined(parts)
     if isinstance(parts[0], Weighted):
         return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
     return np.concatenate([np.asarray(part) for part in parts], axis=-2)
 
 
-def subsample(points: Array, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Array:
+def first(points: Array, share: float) -> Array:
+    """Return the first points of a set: the integer part of `share` of their number."""
+    return np.asarray(points)[..., : int(share * np.shape(points)[-2] + 1e-9), :]
+
+
+def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Any:
     """Draw `budget` of the points uniformly, independently in each replicate.
 
-    Moments cannot be subsampled: which points were kept is not a function of the statistic.
+    Moments cannot be subsampled: which points were kept is not a function of the statistic. Counts can.
     """
+    if isinstance(points, Counts):
+        return points.subsample(budget, rng=rng, replacement=replacement)
     *lead, n, _ = np.shape(points)
     if budget > n and not replacement:
         raise ValueError(f"budget={budget} exceeds the {n} points of the pool; lower it to {n} or less.")

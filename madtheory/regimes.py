@@ -32,8 +32,9 @@ class Regime:
         Real points in the pool of each generation t >= 2.
     real_data : {"none", "fixed", "fresh"}
         No real data, those of generation 1 again, or a new draw.
-    retain : {"last", "all"} or int
-        Which synthetic batches stay in the pool: the last, all, or the last k.
+    retain : {"last", "all", "logarithmic"} or int
+        Which synthetic batches stay in the pool: the last, all, or the last k; or the first share i/t of the
+        i-th of t batches (the accrual of Gillman et al. 2024).
     memory : int
         Each synthetic point comes from one of the last `memory` models, chosen uniformly at random.
     budget : int, optional
@@ -46,7 +47,7 @@ class Regime:
     n_synthetic: Size
     n_real: int = 0
     real_data: Literal["none", "fixed", "fresh"] = "none"
-    retain: Literal["last", "all"] | int = "last"
+    retain: Literal["last", "all", "logarithmic"] | int = "last"
     memory: int = 1
     budget: int | None = None
     replacement: bool = False
@@ -66,7 +67,7 @@ class Regime:
         if self.real_data == "none" and self.n_real:
             raise ValueError(f"n_real={self.n_real} needs real_data='fixed' or 'fresh'; now it is 'none'.")
         if isinstance(self.retain, str):
-            check_choice("retain", self.retain, ("last", "all"))
+            check_choice("retain", self.retain, ("last", "all", "logarithmic"))
         elif check_size("retain", self.retain) == 1:
             object.__setattr__(self, "retain", "last")
         if self.budget is not None:

@@ -9,9 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from madtheory._loop import Snapshot
+    from madtheory._loop import Loop, Snapshot
 
-__all__ = ["Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source"]
+__all__ = [
+    "Array",
+    "ExactlySampled",
+    "GenerativeModel",
+    "Metric",
+    "RandomState",
+    "Size",
+    "Source",
+    "Treatment",
+]
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 """Floats. Shapes are written ``(*replicate, n, d)``: any leading replicate axes, points, coordinates."""
@@ -58,4 +67,22 @@ class ExactlySampled(Protocol):
 
     def expand(self, *replicates: int) -> Any:
         """Add a leading replicate axis."""
+        ...
+
+
+@runtime_checkable
+class Treatment(Protocol):
+    """What is done to synthetic data before anyone trains on them: a source made from a model."""
+
+    def treated(self, model: Any, snapshot: Snapshot) -> Source:
+        """Return the source that treated points come from.
+
+        It has ``sample(n, *, rng, bias=None)`` for `n` points after treatment, with the replicate axis of
+        `model`, and ``sample_statistic`` where the law of the statistic is known. `snapshot` is the
+        generation that `model` belongs to or a later one.
+        """
+        ...
+
+    def obstacle(self, loop: Loop) -> str | None:
+        """Why the statistic of treated points has no known law for this loop; ``None`` if it has one."""
         ...

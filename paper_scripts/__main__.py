@@ -13,7 +13,7 @@ from paper_scripts._gallery import Entry, render, write_readme
 
 __all__ = ["all_figures", "main"]
 
-MODULES = ("mad2024", "own")
+MODULES = ("mad2024", "mad2024_mixture", "bertrand2024", "gillman2024", "ferbach2024", "sims2024", "own")
 
 
 def all_figures() -> dict[str, Figure]:

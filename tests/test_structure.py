@@ -62,8 +62,8 @@ ALLOWED = {
     "_validation": set(),
     "_roots": {"types"},
     "regimes": BASE,
-    "treatments": BASE | {"data"},
-    "data": BASE | {"_roots"},
+    "treatments": BASE | {"data", "_correction", "_curation", "_rejection"},
+    "data": BASE | {"_counts", "_roots"},
     "theory": {"_validation", "theory"},
     "models": BASE | {"data", "_roots", "models"},
     "networks": BASE | {"data", "networks"},
@@ -72,8 +72,13 @@ ALLOWED = {
     "_loop": BASE | {"_streams", "data", "regimes", "treatments"},
     "metrics": BASE | {"_loop", "theory"},
     "_provenance": {"_loop", API},
-    "_simulate": BASE | {"_loop", "_provenance", "_streams", "metrics", API},
-    "_predict": BASE | {"_loop", "models", "theory", "regimes"},
+    "_counts": BASE,
+    "_rejection": BASE,
+    "_correction": BASE | {"_rejection", "data"},
+    "_curation": BASE | {"_rejection"},
+    "_simulate": BASE | {"data", "_loop", "_provenance", "_streams", "metrics", API},
+    "_closed_forms": {"_loop", "_correction", "models", "theory"},
+    "_predict": BASE | {"_closed_forms", "_loop"},
 }
 """Who may import whom; what is not listed stands above, and imports the public API."""
 
@@ -144,17 +149,20 @@ def test_import_is_light():
 
 FROZEN = {
     "madtheory": [
-        "Gaussian", "Loop", "NoClosedForm", "Snapshot", "data", "iterate", "metrics", "predict", "regimes",
-        "simulate", "start", "step", "storage", "theory", "types",
+        "Categorical", "Estimator", "Gaussian", "KernelDensity", "Loop", "Mixture", "NoClosedForm",
+        "Snapshot", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate", "start", "step", "storage",
+        "theory", "treatments", "types",
     ],
     "madtheory.regimes": ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"],
-    "madtheory.data": ["Empirical", "Moments", "Weighted", "join", "size", "subsample", "weighted"],
+    "madtheory.data": [
+        "Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted",
+    ],
     "madtheory.metrics": [
         "DEFAULT", "effective_sample_size", "kl_divergence", "log_total_variance", "log_volume", "mean_error",
         "precision_recall", "reverse_kl_divergence", "total_variance", "wasserstein2_squared",
     ],
     "madtheory.types": [
-        "Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source",
+        "Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source", "Treatment",
     ],
     "madtheory.testing": [
         "REGIMES", "Growing", "assert_mean_matches", "assert_rate_matches", "check_generative_model",
@@ -234,7 +242,7 @@ def test_the_core_stays_small():
         name: code_lines(PACKAGE / f"{name}.py")
         for name in ("data", "regimes", "_loop", "_simulate", "_predict")
     }
-    assert sum(core.values()) <= 620, core
+    assert sum(core.values()) <= 640, core
 
 
 def public_definitions(path):

@@ -1,5 +1,10 @@
 """Generators that need no more than NumPy, SciPy and scikit-learn."""
 
+from .categorical import Categorical
+from .estimator import Estimator
 from .gaussian import Gaussian
+from .guided import SIMS, Neon
+from .kernel_density import KernelDensity
+from .mixture import Mixture
 
-__all__ = ["Gaussian"]
+__all__ = ["SIMS", "Categorical", "Estimator", "Gaussian", "KernelDensity", "Mixture", "Neon"]

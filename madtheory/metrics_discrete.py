@@ -1,0 +1,67 @@
+"""Metrics of categorical loops: functions of a `Snapshot` that return one number per replicate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from madtheory.types import Array
+
+if TYPE_CHECKING:
+    from madtheory._loop import Snapshot
+
+__all__ = ["chi_squared", "entropy", "heterozygosity", "squared_error", "support_size"]
+
+
+def support_size(snapshot: Snapshot) -> Array:
+    """Number of symbols that the model can still produce."""
+    size: Array = np.count_nonzero(_support(snapshot, "support_size"), axis=-1)
+    return size
+
+
+def entropy(snapshot: Snapshot) -> Array:
+    """Shannon entropy of the model, in nats."""
+    p = _support(snapshot, "entropy")
+    return -np.einsum("...i,...i->...", p, np.log(p + (p == 0))) + 0.0
+
+
+def heterozygosity(snapshot: Snapshot) -> Array:
+    """Probability that two draws from the model differ: one minus the sum of the squared probabilities."""
+    p = _support(snapshot, "heterozygosity")
+    return 1.0 - np.einsum("...i,...i->...", p, p)
+
+
+def chi_squared(snapshot: Snapshot) -> Array:
+    r"""Chi-squared divergence of model from truth, :math:`\sum_i (p_i - p_{0i})^2 / p_{0i}`."""
+    p, truth = _with_truth(snapshot, "chi_squared")
+    unlike = (p - truth) ** 2
+    return np.where(truth > 0, unlike / np.where(truth > 0, truth, 1.0), np.where(p > 0, np.inf, 0.0)).sum(-1)
+
+
+def squared_error(snapshot: Snapshot) -> Array:
+    r"""Squared distance of the model's probabilities to the true ones, :math:`\sum_i (p_i - p_{0i})^2`."""
+    p, truth = _with_truth(snapshot, "squared_error")
+    error: Array = ((p - truth) ** 2).sum(-1)
+    return error
+
+
+def _with_truth(snapshot: Snapshot, metric: str) -> tuple[Any, Any]:
+    """Probabilities of the model and of the reference distribution."""
+    _support(snapshot, metric)
+    p, truth = snapshot.model.probabilities, getattr(snapshot.real, "probabilities", None)
+    if truth is None or truth.shape[-1] != p.shape[-1]:
+        raise TypeError(
+            f"metric {metric} compares two Categorical of as many symbols; real is "
+            f"{type(snapshot.real).__name__}: pass real=Categorical(...), and symbols= to the model."
+        )
+    return p, truth
+
+
+def _support(snapshot: Snapshot, metric: str) -> Any:
+    if not hasattr(type(snapshot.model), "support"):
+        raise TypeError(
+            f"metric {metric} describes a Categorical; the model is a {type(snapshot.model).__name__}. "
+            f"Pass metrics=[...] of your own."
+        )
+    return snapshot.model.support.counts

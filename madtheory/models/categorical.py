@@ -1,0 +1,182 @@
+"""The categorical generator: integer symbols (tokens) and their counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from madtheory._validation import check_bias, check_numbers, check_size
+from madtheory.data import Counts, Weighted
+from madtheory.models._offspring import offspring
+from madtheory.types import Array
+
+__all__ = ["Categorical"]
+
+_MANY = 48
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Categorical:
+    r"""Distribution on the symbols 0, ..., K - 1, fitted by counting.
+
+    Fitting takes the relative frequencies :math:`(X_i + \beta/K) / (n + \beta)` of the symbols. Unsmoothed
+    (:math:`\beta = 0`) that is maximum likelihood, and its `replace` loop is the Wright-Fisher model.
+    Biased sampling draws symbol i with probability proportional to :math:`p_i^{1/\mathrm{bias}}`: bias is a
+    temperature, 1 is exact, and 0 takes the most probable symbol (evenly among several).
+
+    Parameters
+    ----------
+    probabilities : array, shape (*replicate, K), optional
+        Without them the model is unfitted: a template for `Loop`. They are divided by their sum.
+    symbols : int, optional
+        Number K of symbols; by default as many as `probabilities` has, or as the largest of the points asks.
+    smoothing : float
+        Total pseudo-count :math:`\beta`, the same for every symbol.
+
+    Notes
+    -----
+    Points are integers held as floats, shape (*replicate, n, 1). The statistic is `madtheory.data.Counts`.
+    A fitted model leaves out the symbols that have died out, so late generations of `replace` are cheap.
+    """
+
+    statistic = Counts
+    """What `fit` takes besides points."""
+
+    held: Counts | None
+    parents: Any
+    symbols: int | None
+    smoothing: float
+
+    def __init__(
+        self, probabilities: ArrayLike | None = None, *, symbols: int | None = None, smoothing: float = 0.0
+    ) -> None:
+        beta = float(check_numbers("smoothing", smoothing))
+        if beta < 0:
+            raise ValueError(f"smoothing={smoothing!r} is negative; pass a total pseudo-count such as 1.0.")
+        many = None if symbols is None else check_size("symbols", symbols)
+        held = None
+        if probabilities is not None:
+            p = np.atleast_1d(check_numbers("probabilities", probabilities))
+            if (p < 0).any() or not (p.sum(-1) > 0).all():
+                raise ValueError(
+                    f"probabilities={probabilities!r} must be 0 or more with a positive sum; "
+                    f"pass for example [0.5, 0.5]."
+                )
+            if many is not None and many != p.shape[-1]:
+                raise ValueError(
+                    f"symbols={many} differs from the {p.shape[-1]} probabilities; leave symbols out."
+                )
+            many, held = p.shape[-1], Counts(p / p.sum(-1, keepdims=True))
+        elif beta and many is None:
+            raise ValueError(f"smoothing={beta:g} needs the number of symbols; pass symbols=K.")
+        self._set(held, None, many, beta)
+
+    def _set(self, *values: Any) -> Categorical:
+        for name, value in zip(("held", "parents", "symbols", "smoothing"), values, strict=True):
+            object.__setattr__(self, name, value)
+        return self
+
+    def _new(self, held: Counts, parents: Any = None) -> Categorical:
+        return object.__new__(type(self))._set(held, parents, self.symbols, self.smoothing)
+
+    def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Categorical:
+        """Return the model of the relative frequencies of points, `Weighted` points or `Counts`."""
+        if isinstance(data, Weighted):
+            counted = Counts.of(data.points, data.weights, symbols=self.symbols)
+        elif isinstance(data, Counts):
+            counted = data
+        else:
+            counted = Counts.of(_points(data), symbols=self.symbols)
+        total = counted.weight
+        if not np.all(total > 0):
+            raise ValueError("data hold no points; a Categorical needs at least one.")
+        if self.smoothing:
+            many = counted.total_symbols if self.symbols is None else self.symbols
+            dense = replace(counted, total_symbols=max(many, counted.total_symbols)).dense
+            share = self.smoothing / dense.shape[-1]
+            return self._new(Counts((dense + share) / (total + self.smoothing)[..., None]))
+        counted = counted.compressed()
+        whole = np.issubdtype(counted.counts.dtype, np.integer) and counted.counts.ndim == 2
+        frequencies = replace(counted, counts=counted.counts / total[..., None])
+        return self._new(frequencies, counted.counts if whole else None)
+
+    @property
+    def support(self) -> Counts:
+        """Probabilities of the symbols that can occur, as `Counts` of total 1."""
+        if self.held is None:
+            raise ValueError("this Categorical is not fitted; call fit(data), or pass probabilities.")
+        return self.held
+
+    @property
+    def probabilities(self) -> Array:
+        """Probabilities of all symbols, shape (*replicate, K)."""
+        dense: Array = self.support.dense
+        return dense
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the points: 1."""
+        return 1
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        """Draw `n` symbols, shape (*replicate, n, 1), in random order."""
+        drawn = self.sample_statistic(check_size("n", n), rng=rng, bias=1.0 if bias is None else bias)
+        columns = np.arange(drawn.counts.shape[-1]) if drawn.symbols is None else drawn.symbols
+        listed = np.broadcast_to(columns, drawn.counts.shape).ravel().repeat(drawn.counts.ravel())
+        points = listed.reshape(*drawn.counts.shape[:-1], n).astype(float)
+        return rng.permuted(points, axis=-1)[..., None]
+
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Counts:
+        """Draw the counts of `n` symbols (one number per replicate): multinomial, at a cost free of n."""
+        held, bias = self.support, check_bias(bias)
+        if np.ndim(n) == 0:
+            n = check_size("n", n, minimum=0)
+        many = bias == 1 and self.parents is not None and self.parents.shape[1] >= _MANY
+        if many and (self.parents.sum(1) == n).all():
+            # As many points as the model was fitted to: each has one child on average.
+            return replace(held, counts=offspring(self.parents, rng))
+        return replace(held, counts=_multinomial(n, _tempered(held.counts, bias), rng))
+
+    def expand(self, *replicates: int) -> Categorical:
+        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        if self.held is None:
+            return self
+        held = self.held
+        symbols = (
+            None if held.symbols is None else np.broadcast_to(held.symbols, replicates + held.symbols.shape)
+        )
+        counts = np.broadcast_to(held.counts, replicates + held.counts.shape)
+        return self._new(replace(held, counts=counts, symbols=symbols))
+
+
+def _multinomial(n: Any, p: Array, rng: np.random.Generator) -> Any:
+    drawn = rng.multinomial(n, p)
+    # NumPy leaves what rounding of the sum leaves over, if anything, to the last symbol.
+    stray = np.where(p[..., -1] == 0, drawn[..., -1], 0)
+    if stray.any():
+        drawn[..., -1] -= stray
+        top = p.argmax(-1)[..., None]
+        np.put_along_axis(drawn, top, np.take_along_axis(drawn, top, -1) + stray[..., None], -1)
+    return drawn
+
+
+def _tempered(p: Array, bias: float) -> Array:
+    """Probabilities proportional to p^(1/bias), without overflow."""
+    if bias == 1:
+        return p
+    relative = p / p.max(-1, keepdims=True)
+    powered = (relative == 1).astype(float) if bias == 0 else relative ** (1 / bias)
+    tempered: Array = powered / powered.sum(-1, keepdims=True)
+    return tempered
+
+
+def _points(data: Any) -> Any:
+    if hasattr(data, "scatter"):
+        raise TypeError(
+            f"data are {type(data).__name__}, which a Categorical cannot be fitted to; "
+            f"pass points (n, 1) or Counts, or use method='samples'."
+        )
+    return data

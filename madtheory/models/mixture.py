@@ -1,0 +1,300 @@
+"""Gaussian mixtures: labels latent (scikit-learn's EM) or observed (exact fit, exact statistics)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from madtheory._roots import triangular
+from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size
+from madtheory.data import Moments, Weighted
+from madtheory.models._components import component_parts, normalised, positive, shaped
+from madtheory.models._em import SHAPES, expectation_maximisation
+from madtheory.models.gaussian import Gaussian
+from madtheory.types import Array
+
+__all__ = ["Mixture"]
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Mixture:
+    r"""Mixture of Gaussians :math:`\sum_k w_k N(\mu_k, \Sigma_k)`.
+
+    With latent labels the fit is scikit-learn's EM. It starts from the parameters of the model that is
+    fitted, if it has any, and else from k-means: ``Mixture(25)`` starts anew in every generation,
+    ``Loop(model=Mixture(25), warm_start=True)`` from the generation before.
+
+    With observed labels each point carries the number of its component as one more coordinate, and the fit
+    is exact: counts, and the maximum-likelihood Gaussian of each component. The moments of the
+    components are then a sufficient statistic (`sample_statistic` exists), the weights follow Wright-Fisher
+    drift, and a component that loses its last point never returns.
+
+    Biased sampling multiplies the covariance of every component by `bias`; weights and means stay.
+
+    Parameters
+    ----------
+    components : int, optional
+        Their number; not needed with `means`.
+    labels : {"latent", "observed"}
+        Whether training sets tell which component a point is from: ``"observed"`` points have d + 1
+        coordinates, the last one the component, 0 to components - 1.
+    means : array, shape (*replicate, components, d), optional
+        Without `means` and `covariances` the model is unfitted: a template for `Loop`.
+    covariances : float, or array, shape (*replicate, components, d, d) or less, optional
+        Positive semi-definite; a number or shape (components,) are variances, shape (d, d) is shared.
+    weights : array, shape (*replicate, components), optional
+        Normalised to 1. Default: equal.
+    shape : {"full", "diagonal", "spherical"}
+        Covariances that `fit` may choose. The mean and the trace of the covariance of the training set
+        are kept by all of them, the whole covariance by ``"full"``.
+    ridge : float
+        Variance that each EM fit adds to all components (scikit-learn's ``reg_covar``). In a loop it acts as
+        a kernel bandwidth: the variance of a mode of m points does not fall below about m * ridge.
+    tolerance, iterations : float, int
+        EM stops when the mean log-likelihood gains less, or after so many steps.
+    starts : int
+        Number of k-means starts, of which the likeliest fit is taken.
+
+    Notes
+    -----
+    Cost of a latent fit: O(n components d^2) for each EM step and replicate. After any M-step the mixture
+    has the mean and, up to `ridge`, the covariance of its training set, whatever their law.
+    """
+
+    components: int
+    labels: str
+    shape: str
+    ridge: float
+    tolerance: float
+    iterations: int
+    starts: int
+    weights: Array | None
+    parts: Gaussian | None
+    """The components: a `Gaussian` whose last leading axis runs over them."""
+
+    def __init__(
+        self,
+        components: int | None = None,
+        *,
+        labels: Literal["latent", "observed"] = "latent",
+        means: ArrayLike | None = None,
+        covariances: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        shape: Literal["full", "diagonal", "spherical"] = "full",
+        ridge: float = 1e-6,
+        tolerance: float = 1e-3,
+        iterations: int = 100,
+        starts: int = 1,
+    ) -> None:
+        if (means is None) != (covariances is None) or (means is None and weights is not None):
+            raise ValueError(
+                "means and covariances go together, and weights with them; pass none for an unfitted model."
+            )
+        parts = mass = None
+        if means is not None and covariances is not None:
+            parts, mass = component_parts(
+                check_numbers("means", means), check_numbers("covariances", covariances)
+            )
+            mass = mass if weights is None else normalised(check_numbers("weights", weights), mass.shape)
+            components = mass.shape[-1] if components is None else components
+            if components != mass.shape[-1]:
+                raise ValueError(
+                    f"components={components!r} and {mass.shape[-1]} means; leave components out."
+                )
+        if components is None:
+            raise ValueError("components is missing; pass their number, for example Mixture(25), or means.")
+        settings = {
+            "components": check_size("components", components),
+            "labels": check_choice("labels", labels, ("latent", "observed")),
+            "shape": check_choice("shape", shape, SHAPES),
+            "ridge": positive("ridge", ridge),
+            "tolerance": positive("tolerance", tolerance),
+            "iterations": check_size("iterations", iterations),
+            "starts": check_size("starts", starts),
+            "weights": mass,
+            "parts": parts,
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def grid(cls, side: int = 5, *, spacing: float = 1.0, variance: float = 0.01, **settings: Any) -> Mixture:
+        """Equal modes on a square grid about the origin, in 2-D.
+
+        The defaults are the 25-mode distribution of Che et al. 2020 (arXiv 2003.06060), as in MAD.
+        """
+        line = spacing * (np.arange(check_size("side", side)) - (side - 1) / 2)
+        means = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
+        return cls(means=means, covariances=positive("variance", variance), **settings)
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the points, the label left out."""
+        return self._fitted()[1].dim
+
+    @property
+    def means(self) -> Array:
+        """Means of the components, shape (*replicate, components, d)."""
+        mean = self._fitted()[1].mean
+        assert mean is not None
+        return mean
+
+    @property
+    def covariances(self) -> Array:
+        """Covariances of the components, shape (*replicate, components, d, d)."""
+        return self._fitted()[1].covariance
+
+    @property
+    def mean(self) -> Array:
+        """Mean of the mixture, shape (*replicate, d)."""
+        return np.einsum("...k,...ki->...i", self._fitted()[0], self.means)
+
+    @property
+    def scaled_factor(self) -> Array:
+        """Lower-triangular factor of the covariance of the mixture, shape (*replicate, d, d)."""
+        weights, parts = self._fitted()
+        off = (self.means - self.mean[..., None, :])[..., None]
+        roots = np.sqrt(weights)[..., None, None] * np.concatenate([parts.scaled_factor, off], -1)
+        wide = np.swapaxes(roots, -3, -2).reshape(*roots.shape[:-3], parts.dim, -1)
+        return triangular(wide)
+
+    @property
+    def exponent(self) -> None:
+        """None: the factor of the whole mixture carries no powers of two."""
+        return None
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of the mixture, within plus between components, shape (*replicate, d, d)."""
+        return self.scaled_factor @ np.swapaxes(self.scaled_factor, -1, -2)
+
+    @property
+    def log_volume(self) -> Array:
+        """Log determinant of the covariance of the mixture, shape (*replicate,)."""
+        with np.errstate(divide="ignore"):
+            return 2 * np.log(np.abs(np.diagonal(self.scaled_factor, axis1=-2, axis2=-1))).sum(-1)
+
+    def fit(self, data: Any, *, rng: np.random.Generator) -> Mixture:
+        """Fit to points (*replicate, n, d), or with observed labels to labelled points or their statistic.
+
+        Raises
+        ------
+        ValueError
+            If labels are missing or unknown, points are too few, or a latent fit is asked to weigh points.
+        """
+        if self.labels == "observed":
+            return self._from_statistic(data if isinstance(data, Moments) else self._statistic(data))
+        if isinstance(data, (Moments, Weighted)):
+            raise ValueError(
+                f"data of type {type(data).__name__}: EM takes points of equal weight. Use "
+                f"labels='observed', or a regime without weights and method='samples'."
+            )
+        points = check_points(data)
+        *lead, n, dim = points.shape
+        if n < max(self.components, 2):
+            raise ValueError(f"data has {n} points for {self.components} components; use more points.")
+        starts: list[Any] = [None] * int(np.prod(lead))
+        if self.weights is not None:
+            mass = np.broadcast_to(self.weights, (*lead, self.components)).reshape(-1, self.components)
+            shared = (*lead, self.components, dim)
+            mean = np.broadcast_to(self.means, shared).reshape(-1, *shared[-2:])
+            covariance = np.broadcast_to(self.covariances, (*shared, dim)).reshape(-1, *shared[-2:], dim)
+            starts = list(zip(mass, mean, covariance, strict=True))
+        fits = [
+            expectation_maximisation(
+                each, start, rng, components=self.components, shape=self.shape, ridge=self.ridge,
+                tolerance=self.tolerance, iterations=self.iterations, starts=self.starts,
+            )
+            for each, start in zip(points.reshape(-1, n, dim), starts, strict=True)
+        ]  # fmt: skip
+        weights, means, covariances = (
+            np.reshape([fit[i] for fit in fits], (*lead, *fits[0][i].shape)) for i in range(3)
+        )
+        return self._with(weights, Gaussian(means, covariances))
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        """Draw `n` points, shape (*replicate, n, d), or (*replicate, n, d + 1) with their labels."""
+        weights, parts = self._fitted()
+        *lead, components = weights.shape
+        levels = rng.random((*lead, check_size("n", n)))
+        steps = np.cumsum(weights, -1)
+        steps /= steps[..., -1:]
+        flat = zip(steps.reshape(-1, components), levels.reshape(-1, n), strict=True)
+        chosen = np.array([np.searchsorted(step, level, side="right") for step, level in flat])
+        row = np.arange(len(chosen))[:, None]
+        means = self.means.reshape(-1, components, parts.dim)[row, chosen]
+        factor = parts.scaled_factor
+        if bias is not None:
+            factor = np.sqrt(check_bias(bias)) * factor
+        factors = factor.reshape(-1, components, *factor.shape[-2:])[row, chosen]
+        normals = rng.standard_normal((len(chosen), n, factor.shape[-1], 1))
+        points = means + (factors @ normals)[..., 0]
+        if self.labels == "observed":
+            points = np.concatenate([points, chosen[..., None].astype(float)], -1)
+        return points.reshape(*lead, n, points.shape[-1])
+
+    @property
+    def sample_statistic(self) -> Callable[..., Moments]:
+        """With observed labels: draw the moments of the components from their exact law, free of n.
+
+        Called as ``sample_statistic(n, *, rng, bias=1.0)``; returns `Moments` whose last leading axis runs
+        over the components: multinomial counts, then normal means and Wishart scatters.
+        """
+        if self.labels == "latent":
+            raise AttributeError("latent labels have no finite statistic; use labels='observed'.")
+        return self._sample_statistic
+
+    def _sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
+        weights, parts = self._fitted()
+        n = check_size("n", n, minimum=0) if np.ndim(n) == 0 else np.asarray(n)
+        counts = rng.multinomial(n, weights / weights.sum(-1, keepdims=True))
+        return parts.sample_statistic(counts, rng=rng, bias=bias)
+
+    def expand(self, *replicates: int) -> Mixture:
+        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        if self.weights is None or self.parts is None:
+            return self
+        weights = np.broadcast_to(self.weights, replicates + self.weights.shape)
+        return self._with(weights, self.parts.expand(*replicates))
+
+    def _with(self, weights: Array, parts: Gaussian) -> Mixture:
+        new = object.__new__(Mixture)
+        for name, value in (vars(self) | {"weights": weights, "parts": parts}).items():
+            object.__setattr__(new, name, value)
+        return new
+
+    def _fitted(self) -> tuple[Array, Gaussian]:
+        if self.weights is None or self.parts is None:
+            raise ValueError("this Mixture is not fitted; call fit(data), or pass means and covariances.")
+        return self.weights, self.parts
+
+    def _statistic(self, data: Any) -> Moments:
+        """Moments of each component of labelled points."""
+        given = data.weights if isinstance(data, Weighted) else None
+        points = check_points(data.points if isinstance(data, Weighted) else data)
+        points, label = points[..., :-1], points[..., -1]
+        if not points.shape[-1] or not np.isin(label, np.arange(self.components)).all():
+            raise ValueError(
+                f"data must end in a label from 0 to {self.components - 1}; with labels='observed' "
+                f"real data need them too: use real=Mixture(..., labels='observed'), or labels='latent'."
+            )
+        member = (label[..., None, :] == np.arange(self.components)[:, None]).astype(float)
+        member = member if given is None else member * given[..., None, :]
+        return Moments.of(points[..., None, :, :], member)
+
+    def _from_statistic(self, moments: Moments) -> Mixture:
+        mass = np.asarray(moments.weight, dtype=float)
+        if mass.ndim == 0 or mass.shape[-1] != self.components or (mass.sum(-1) <= 0).any():
+            raise ValueError(
+                f"data are moments of weight {mass!r}; expected positive sums of shape (*replicate, "
+                f"{self.components}): real and model need labels='observed' and equal components."
+            )
+        filled = replace(moments, weight=np.where(mass > 0, mass, 1.0))
+        parts = Gaussian(ddof=0).fit(filled)
+        if self.shape != "full":
+            parts = Gaussian(parts.mean, shaped(parts.covariance, self.shape))
+        return self._with(mass / mass.sum(-1, keepdims=True), parts)

@@ -1,0 +1,57 @@
+"""Closed forms of categorical loops (tokens). All arguments are keyword-only; results carry kind and source.
+
+Trajectories, by the names of the regimes: `replace`, `augment`, `accumulate`, `accumulate_subsample`,
+`fresh`; `heterozygosity` covers the whole design space.
+"""
+
+from ._ancestry import extinction, extinction_branching, fixation, moments, support_size, surviving_points
+from ._chain import chi_squared, entropy, expected_sum, symbol_chain
+from ._limits import (
+    ewens_support,
+    first_loss_time,
+    fixation_time,
+    identity_probability,
+    innovation_support,
+    migration_factor,
+    smoothing_variance,
+    stationary_factor,
+    time_to_types,
+)
+from ._trajectories import (
+    accumulate,
+    accumulate_subsample,
+    augment,
+    fresh,
+    heterozygosity,
+    markov_heterozygosity,
+    replace,
+)
+
+__all__ = [
+    "accumulate",
+    "accumulate_subsample",
+    "augment",
+    "chi_squared",
+    "entropy",
+    "ewens_support",
+    "expected_sum",
+    "extinction",
+    "extinction_branching",
+    "first_loss_time",
+    "fixation",
+    "fixation_time",
+    "fresh",
+    "heterozygosity",
+    "identity_probability",
+    "innovation_support",
+    "markov_heterozygosity",
+    "migration_factor",
+    "moments",
+    "replace",
+    "smoothing_variance",
+    "stationary_factor",
+    "support_size",
+    "surviving_points",
+    "symbol_chain",
+    "time_to_types",
+]

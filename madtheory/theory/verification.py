@@ -1,0 +1,287 @@
+"""Loops whose synthetic data are verified: points inside an interval are kept, or labels that look right."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from madtheory._validation import check_numbers
+from madtheory.theory._labels import Labelled, labelled
+from madtheory.theory._stability_gaussian import at_least
+
+__all__ = [
+    "interval_collapse_time",
+    "interval_fixed_point",
+    "interval_map",
+    "label_threshold",
+    "verified_label_error",
+]
+
+TRUNCATED = "derived here (truncated normal); the loop of Yi et al. 2025 (arXiv 2510.16657)"
+FENG = "Feng et al. 2024 (arXiv 2406.07515), breakdown point of verified labels; algebra derived here"
+
+Array = NDArray[np.floating[Any]]
+
+
+def interval_map(
+    *,
+    mean: ArrayLike,
+    variance: ArrayLike,
+    half_width: ArrayLike,
+    centre: ArrayLike = 0.0,
+    synthetic_share: ArrayLike = 1.0,
+    real_mean: ArrayLike = 0.0,
+    real_variance: ArrayLike = 1.0,
+) -> dict[str, Labelled]:
+    r"""Gaussian one generation on, if a verifier keeps what lies near a centre; infinitely many points.
+
+    With :math:`\alpha, \beta = (c \mp h - \mu)/\sigma` and :math:`Z = \Phi(\beta) - \Phi(\alpha)`, the kept
+    points have
+
+    .. math:: \mu_v = \mu + \sigma\frac{\phi(\alpha) - \phi(\beta)}Z, \qquad
+       \sigma_v^2 = \sigma^2\Big[1 + \frac{\alpha\phi(\alpha) - \beta\phi(\beta)}Z
+       - \Big(\frac{\phi(\alpha) - \phi(\beta)}Z\Big)^2\Big]
+
+    and are a share a of the next training set, real points being the rest:
+
+    .. math:: \mu' = a\mu_v + (1 - a)\mu_r, \qquad
+       \sigma'^2 = a\sigma_v^2 + (1 - a)\sigma_r^2 + a(1 - a)(\mu_v - \mu_r)^2.
+
+    Kind: exact law (it is a point).
+
+    Parameters
+    ----------
+    mean, variance : array
+        Of the model.
+    half_width : array
+        h: points further than this from the centre are rejected. Infinity is no verification.
+    centre : array
+        c, what the verifier takes for the truth.
+    synthetic_share : array
+        a, from 0 to 1: share of verified points in the training set, after rejection.
+    real_mean, real_variance : array
+        Of the real data.
+
+    Returns
+    -------
+    dict of Labelled, the arguments' shape
+        ``mean`` and ``variance`` of the next model, and ``acceptance``, the share of points that are kept.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Fully synthetic, the mean goes to the centre and the variance to 0, at a rate that dies out: see
+    `interval_collapse_time`. Source: derived here; Yi et al. 2025 (arXiv 2510.16657) prove the convergence to
+    the verifier's knowledge centre for linear regression.
+    """
+    m, c = check_numbers("mean", mean), check_numbers("centre", centre)
+    v = at_least("variance", variance, positive=True)
+    h = at_least("half_width", half_width, positive=True, infinite=True)
+    a = _share("synthetic_share", synthetic_share)
+    m_r, v_r = check_numbers("real_mean", real_mean), at_least("real_variance", real_variance)
+    scale = np.sqrt(v)
+    kept, spread, acceptance = _truncated((c - h - m) / scale, (c + h - m) / scale)
+    kept, spread = m + scale * kept, v * spread
+    after = {
+        "mean": a * kept + (1 - a) * m_r,
+        "variance": a * spread + (1 - a) * v_r + a * (1 - a) * (kept - m_r) ** 2,
+        "acceptance": acceptance,
+    }
+    return {key: labelled(value, "exact law", TRUNCATED) for key, value in after.items()}
+
+
+def interval_fixed_point(
+    *,
+    half_width: float,
+    synthetic_share: float,
+    centre: float = 0.0,
+    real_mean: float = 0.0,
+    real_variance: float = 1.0,
+) -> dict[str, Labelled]:
+    r"""Gaussian that `interval_map` ends in, started from the real data.
+
+    .. math:: \sigma^2 = (1 - a)\sigma_r^2 + a\,\sigma_v^2(\sigma) \quad (c = \mu_r)
+
+    Kind: numerical, to about 1e-12. Parameters and errors: as for `interval_map`; numbers, not arrays.
+
+    Returns
+    -------
+    dict of Labelled scalars
+        ``mean``, ``variance`` and ``acceptance``. Without real data the variance is 0.
+
+    Notes
+    -----
+    Source: derived here.
+    """
+    from scipy.optimize import root
+
+    a = float(_share("synthetic_share", synthetic_share))
+    fixed: dict[str, Any] = {"half_width": half_width, "centre": centre, "synthetic_share": a}
+    fixed |= {
+        "real_mean": real_mean,
+        "real_variance": at_least("real_variance", real_variance, positive=True),
+    }
+    verified = interval_map(mean=real_mean, variance=real_variance, **fixed)
+    if a == 1 and np.isfinite(half_width):
+        end = (float(centre), 0.0, 1.0)
+    else:
+
+        def residual(x: Array) -> Array:
+            moved = interval_map(mean=x[0], variance=np.exp(x[1]), **fixed)
+            return np.array([float(moved["mean"]), np.log(moved["variance"])]) - x
+
+        for _ in range(200):  # the loop itself leads into the basin, and Newton to the bottom
+            verified = interval_map(mean=verified["mean"], variance=verified["variance"], **fixed)
+        start = np.array([float(verified["mean"]), np.log(verified["variance"])])
+        found = root(residual, start, tol=1e-14).x
+        found = min((found, start), key=lambda x: float(np.abs(residual(x)).max()))
+        last = interval_map(mean=found[0], variance=np.exp(found[1]), **fixed)
+        end = (float(found[0]), float(np.exp(found[1])), float(last["acceptance"]))
+    names = ("mean", "variance", "acceptance")
+    return {key: labelled(x, "numerical", TRUNCATED) for key, x in zip(names, end, strict=True)}
+
+
+def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) -> Labelled:
+    r"""Bound on the generations in which a centred verified loop without real data narrows to a given width.
+
+    .. math:: t \le t_0 + 1 + \int_{z_0}^z \frac{ds}{s^2\phi(s)} \sim \frac{\sqrt{2\pi}\,e^{z^2/2}}{z^3},
+       \qquad z = h/\sigma_t
+
+    so that the variance falls, but only like :math:`h^2/(2\ln t)`. Kind: bound, from above; its ratio to the
+    true number goes to 1.
+
+    Parameters
+    ----------
+    ratio : array
+        z, half-width of the interval over the standard deviation that is to be reached.
+    initial_ratio : array
+        The same of the first model. Below :math:`\sqrt3` one generation (:math:`t_0 = 1`) leads to
+        :math:`\sqrt3` or beyond, as no density that is highest at the centre is wider than the uniform one;
+        :math:`z_0` is the larger of the two.
+
+    Returns
+    -------
+    Labelled array, the arguments' shape
+        Generations; 0 where the ratio is reached at the start.
+
+    Raises
+    ------
+    ValueError
+        If an argument is negative.
+
+    Notes
+    -----
+    A generation moves z by more than :math:`z^2\phi(z)`, and the integrand rises from :math:`\sqrt2` on.
+    Source: derived here.
+    """
+    z = at_least("ratio", ratio)
+    first = at_least("initial_ratio", initial_ratio)
+    low = np.maximum(first, np.sqrt(3.0))
+    with np.errstate(over="ignore"):
+        steps = _integral(np.maximum(z, low)) - _integral(low)
+    out = np.where(z > first, (first < low) + np.where(z > low, steps + 1, 0.0), 0.0)
+    return labelled(out, "bound", "derived here (truncated normal)")
+
+
+def verified_label_error(
+    *, label_error: ArrayLike, keep_correct: ArrayLike, keep_incorrect: ArrayLike
+) -> dict[str, Labelled]:
+    r"""Share of wrong labels among those that a verifier keeps.
+
+    .. math:: p' = \frac{p\psi}{p\psi + (1 - p)\phi}
+
+    Kind: exact mean, for infinitely many labels.
+
+    Parameters
+    ----------
+    label_error : array
+        p, share of wrong labels among synthetic ones.
+    keep_correct, keep_incorrect : array
+        :math:`\phi` and :math:`\psi`, probabilities that a correct and a wrong label are kept.
+
+    Returns
+    -------
+    dict of Labelled, the arguments' shape
+        ``label_error`` after verification (not a number where nothing is kept) and ``acceptance``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not between 0 and 1.
+
+    Notes
+    -----
+    Source: the setting of Feng et al. 2024 (arXiv 2406.07515); algebra derived here.
+    """
+    p, correct = _share("label_error", label_error), _share("keep_correct", keep_correct)
+    wrong = p * _share("keep_incorrect", keep_incorrect)
+    acceptance = wrong + (1 - p) * correct
+    with np.errstate(invalid="ignore"):
+        after = {"label_error": wrong / acceptance, "acceptance": acceptance}
+    return {key: labelled(value, "exact mean", FENG) for key, value in after.items()}
+
+
+def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> Labelled:
+    r"""Label error up to which a classifier trained on infinitely many verified labels is the best one.
+
+    .. math:: p < \frac\phi{\phi + \psi}
+
+    that is, wherever `verified_label_error` is below one half. Kind: exact law, for two classes and labels
+    whose error does not depend on the point. Parameters and errors: as for `verified_label_error`.
+
+    Returns
+    -------
+    Labelled array, the arguments' shape
+        One half for a verifier that knows nothing, 1 for one that lets no wrong label pass; not a number for
+        one that keeps nothing.
+
+    Notes
+    -----
+    Source: Feng et al. 2024 (arXiv 2406.07515), the breakdown point of their linear classifiers; algebra
+    derived here.
+    """
+    correct = _share("keep_correct", keep_correct)
+    with np.errstate(invalid="ignore"):
+        return labelled(correct / (correct + _share("keep_incorrect", keep_incorrect)), "exact law", FENG)
+
+
+def _share(name: str, value: ArrayLike) -> Array:
+    share = at_least(name, value)
+    if (share > 1).any():
+        raise ValueError(f"{name}={value!r} is above 1; pass a share or probability from 0 to 1.")
+    return share
+
+
+def _truncated(low: Array, high: Array) -> tuple[Array, Array, Array]:
+    """Mean, variance and mass of a standard normal between two bounds, also where they are close or far."""
+    low, high = np.broadcast_arrays(low, high)
+    mode = np.clip(0.0, low, high)
+    reach = np.sqrt(mode**2 + 80)  # where the density has fallen by exp(-40)
+    low, high = np.maximum(low, -reach), np.minimum(high, reach)
+    nodes, weights = _rule()
+    half = ((high - low) / 2)[..., None]
+    step = ((high + low) / 2 - mode)[..., None] + half * nodes  # from the mode
+    mass = weights * half * np.exp(-step * (mode[..., None] + step / 2))
+    total = mass.sum(-1)
+    shift = (mass * step).sum(-1) / total
+    variance = (mass * (step - shift[..., None]) ** 2).sum(-1) / total
+    return mode + shift, variance, total * np.exp(-(mode**2) / 2) / np.sqrt(2 * np.pi)
+
+
+@lru_cache(maxsize=1)
+def _rule() -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    return nodes, weights
+
+
+def _integral(z: Array) -> Array:
+    """An antiderivative of ``1 / (z**2 phi(z))``."""
+    return np.sqrt(2 * np.pi) * (np.sqrt(np.pi / 2) * special.erfi(z / np.sqrt(2)) - np.exp(z**2 / 2) / z)
