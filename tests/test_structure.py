@@ -150,8 +150,8 @@ def test_import_is_light():
 FROZEN = {
     "madtheory": [
         "Categorical", "Estimator", "Gaussian", "KernelDensity", "Loop", "Mixture", "NoClosedForm",
-        "Snapshot", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate", "start", "step", "storage",
-        "theory", "treatments", "types",
+        "Snapshot", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate",
+        "start", "step", "storage", "theory", "treatments", "types",
     ],
     "madtheory.regimes": ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"],
     "madtheory.data": [
