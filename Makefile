@@ -1,4 +1,5 @@
 # make figures   install the core (no torch) and reproduce every figure in quick mode
+# make figures-networks   the same for the figures that train networks (installs torch)
 # make test      install everything and run the tests
 # Another interpreter: make PYTHON=python3.12 test
 
@@ -14,11 +15,12 @@ PYTEST := MADTHEORY_REQUIRE=torch $(BIN)/python -m pytest
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help figures test test-slow benchmark lint format clean
+.PHONY: help figures figures-networks test test-slow benchmark lint format clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make figures    reproduce every figure in quick mode into $(OUT) (installs what it needs, no torch)'
+	@echo 'make figures-networks   the same for those that train networks (installs torch)'
 	@echo 'make test       run the tests (installs torch and the developer tools)'
 	@echo 'make test-slow  run the statistical verification of minutes'
 	@echo 'make benchmark  time the simulators against plain NumPy'
@@ -27,7 +29,10 @@ help:
 	@echo 'make clean      remove $(VENV), out and the caches'
 
 figures: $(VENV)/.core
-	$(BIN)/python -m paper_scripts --all --quick --out $(OUT)
+	$(BIN)/python -m paper_scripts --core --quick --out $(OUT)
+
+figures-networks: $(VENV)/.torch
+	$(BIN)/python -m paper_scripts --networks --quick --out $(OUT)
 
 test: $(VENV)/.dev
 	$(PYTEST)
@@ -61,6 +66,10 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml
 	$(PIP) -e .
 	@touch $@
 
+$(VENV)/.torch: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e '.[torch]'
+	@touch $@ $(VENV)/.core
+
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[torch,dev]'
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.core $(VENV)/.torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import data, metrics, models, regimes, storage, theory, treatments, types
+from . import data, metrics, models, regimes, sources, storage, theory, treatments, types
 from ._loop import Loop, Snapshot, iterate, start, step
 from ._predict import NoClosedForm, predict
 from ._simulate import simulate
@@ -26,6 +26,7 @@ __all__ = [
     "predict",
     "regimes",
     "simulate",
+    "sources",
     "start",
     "step",
     "storage",

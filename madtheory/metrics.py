@@ -1,7 +1,8 @@
 """Metrics: functions of a `Snapshot` that return one number per replicate.
 
-The first ones compare the fitted model with the reference distribution in closed form; they need a model
-and a reference with a mean and a covariance. `precision` and `recall` act on arrays of points.
+Those of one argument compare the fitted model with the reference distribution in closed form; they need a
+model and a reference with a mean and a covariance. Those of arrays of points, with keywords ``real`` and
+``fake``, serve any generator: `on_samples` makes them metrics of a loop.
 """
 
 from __future__ import annotations
@@ -10,20 +11,30 @@ from typing import Any
 
 import numpy as np
 
+from madtheory._class_metrics import class_shares, class_variance, mode_coverage, variance_by_class
 from madtheory._loop import Snapshot
-from madtheory._validation import check_points, check_size
+from madtheory._point_metrics import density_coverage, frechet_distance, precision_recall, sliced_wasserstein
+from madtheory._sampled import on_samples
 from madtheory.types import Array
 
 __all__ = [
     "DEFAULT",
+    "class_shares",
+    "class_variance",
+    "density_coverage",
     "effective_sample_size",
+    "frechet_distance",
     "kl_divergence",
     "log_total_variance",
     "log_volume",
     "mean_error",
+    "mode_coverage",
+    "on_samples",
     "precision_recall",
     "reverse_kl_divergence",
+    "sliced_wasserstein",
     "total_variance",
+    "variance_by_class",
     "wasserstein2_squared",
 ]
 
@@ -118,32 +129,6 @@ def effective_sample_size(snapshot: Snapshot) -> Array:
             wasserstein2_squared=wasserstein2_squared(snapshot), dim=model.dim, ddof=model.ddof
         )
     )
-
-
-def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
-    """Improved precision and recall of point sets of shape (n, d) by k-nearest-neighbour manifolds.
-
-    Precision is the share of fake points inside at least one ball centred at a real point whose radius is
-    the distance to its k-th real neighbour; recall is the same with the roles swapped
-    (Kynkaanniemi et al. 2019, arXiv 1904.06991, Eq. 1-3).
-    """
-    from scipy.spatial.distance import cdist
-
-    check_size("k", k)
-    real, fake = check_points(real, "real"), check_points(fake, "fake")
-    for name, points in (("real", real), ("fake", fake)):
-        if points.ndim != 2 or len(points) <= k or points.shape[1] != real.shape[1]:
-            raise ValueError(
-                f"{name} has shape {points.shape}; expected (n, d) with n > k={k} and d={real.shape[-1]}."
-            )
-    across = cdist(fake, real)
-
-    def radii(points: Array) -> Array:
-        return np.partition(cdist(points, points), k, axis=1)[:, k]
-
-    precision = (across <= radii(real)[None, :]).any(1).mean()
-    recall = (across <= radii(fake)[:, None]).any(0).mean()
-    return float(precision), float(recall)
 
 
 DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from paper_scripts._figure import Figure
@@ -26,12 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     figures = all_figures()
     options = _parser().parse_args(arguments)
-    if options.only and options.all:
-        _parser().error("--only and --all exclude each other.")
     unknown = [name for name in options.only or () if name not in figures]
     if unknown:
         _parser().error(f"no figure is called {', '.join(unknown)}; there are: {', '.join(figures)}.")
-    if not (options.only or options.all):
+    chosen = _chosen(options, figures)
+    if not chosen:
         _list(figures)
         return 0
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     matplotlib.use("Agg")
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in dict.fromkeys(options.only or figures):
+    for name in chosen:
         print(f"{name}: {figures[name].title}  [{figures[name].source}]", flush=True)
         entry = render(
             figures[name], out=options.out, quick=options.quick, rng=options.rng, n_jobs=options.jobs
@@ -51,14 +51,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _chosen(options: argparse.Namespace, figures: dict[str, Figure]) -> list[str]:
+    """The names to make; figures of networks need torch."""
+    if options.only:
+        chosen = list(dict.fromkeys(options.only))
+    else:
+        wanted = {"all": (True, False), "core": (False,), "networks": (True,), None: ()}[options.group]
+        chosen = [name for name, figure in figures.items() if figure.networks in wanted]
+    lacking = [name for name in chosen if figures[name].networks] if find_spec("torch") is None else []
+    if lacking and options.group != "all":
+        _parser().error(f"{', '.join(lacking)}: networks need torch; pip install -e '.[torch]'.")
+    if lacking:
+        print(f"without torch, not made: {', '.join(lacking)}; pip install -e '.[torch]'\n", flush=True)
+    return [name for name in chosen if name not in lacking]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paper_scripts",
         description="Make the figures of the papers, and our own: simulate, draw theory on top, and say what "
-        "the paper claims, what we get and whether they agree. Without --only or --all: list the figures.",
+        "the paper claims, what we get and whether they agree. Without them: list the figures.",
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="make these figures")
-    parser.add_argument("--all", action="store_true", help="make all figures")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--only", nargs="+", metavar="NAME", help="make these figures")
+    for name, which in (
+        ("all", "all figures"),
+        ("core", "all that train no networks: minutes"),
+        ("networks", "all that train networks: hours; go on where they were killed"),
+    ):
+        group.add_argument(f"--{name}", action="store_const", const=name, dest="group", help=f"make {which}")
     parser.add_argument("--quick", action="store_true", help="fewer replicates and points: seconds a figure")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures")
     parser.add_argument(
@@ -86,7 +107,7 @@ def _list(figures: dict[str, Figure]) -> None:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print("\nMake one: python -m paper_scripts --only NAME [--quick] [--out DIR]")
-    print("Make all: python -m paper_scripts --all")
+    print("Make all: python -m paper_scripts --all, or --core (no networks), or --networks")
 
 
 def _report(entry: Entry, out: Path) -> None:

@@ -64,6 +64,7 @@ class Figure:
         Where the figure comes from: ``"MAD, Fig. 10 left"``, or ``"our own"``.
     simulation : callable
         ``run(quick=, rng=, n_jobs=)`` of a module in `simulations`; returns the Dataset behind the picture.
+        One that takes minutes has ``folder=`` too, where it keeps finished cells (`simulations._cells`).
     draw : callable
         Dataset -> matplotlib Figure. Uses nothing but the Dataset.
     findings : callable
@@ -72,6 +73,8 @@ class Figure:
         Markdown below the picture.
     device : str
         ``"cpu"`` or ``"gpu"``.
+    networks : bool
+        Whether it trains networks: needs torch, and takes minutes.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Figure:
     findings: Callable[[xr.Dataset], list[Finding]]
     caption: str = ""
     device: str = "cpu"
+    networks: bool = False
 
 
 def with_error(value: float, standard_error: float, unit: str = "") -> str:

@@ -5,6 +5,7 @@ An entry of the gallery lives in the attributes of its NAME.nc, so that running 
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Sequence
@@ -63,7 +64,9 @@ def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> 
     import matplotlib.pyplot as plt
 
     began = time.perf_counter()
-    dataset = figure.simulation(quick=quick, rng=rng, n_jobs=n_jobs)
+    # Long simulations keep what they have finished, so that a killed one goes on.
+    kept = {"folder": out / ".cells"} if "folder" in inspect.signature(figure.simulation).parameters else {}
+    dataset = figure.simulation(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
     with plotting.style():
         drawn = figure.draw(dataset)
         _save_picture(drawn, out / f"{figure.name}.png")

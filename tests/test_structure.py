@@ -70,7 +70,12 @@ ALLOWED = {
     "images": BASE | {"data", "images"},
     "_streams": {"types"},
     "_loop": BASE | {"_streams", "data", "regimes", "treatments"},
-    "metrics": BASE | {"_loop", "theory"},
+    "metrics": BASE | {"_class_metrics", "_loop", "_point_metrics", "_sampled", "theory"},
+    "_point_metrics": BASE,
+    "_class_metrics": BASE | {"_point_metrics"},
+    "_sampled": BASE | {"_point_metrics", "_streams"},
+    "_planar": {"types"},
+    "sources": BASE | {"_planar", "data"},
     "_provenance": {"_loop", API},
     "_counts": BASE,
     "_rejection": BASE,
@@ -82,7 +87,7 @@ ALLOWED = {
 }
 """Who may import whom; what is not listed stands above, and imports the public API."""
 
-PUBLIC = {API, *mad.__all__, "testing", "plotting", "cli"}
+PUBLIC = {API, *mad.__all__, "networks", "testing", "plotting", "cli"}
 ABOVE = {
     "storage": {"_loop", "_simulate"},
     "testing": {"_conformance"},
@@ -151,15 +156,20 @@ FROZEN = {
     "madtheory": [
         "Categorical", "Estimator", "Gaussian", "KernelDensity", "Loop", "Mixture", "NoClosedForm",
         "Snapshot", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate",
-        "start", "step", "storage", "theory", "treatments", "types",
+        "sources", "start", "step", "storage", "theory", "treatments", "types",
     ],
     "madtheory.regimes": ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"],
     "madtheory.data": [
         "Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted",
     ],
     "madtheory.metrics": [
-        "DEFAULT", "effective_sample_size", "kl_divergence", "log_total_variance", "log_volume", "mean_error",
-        "precision_recall", "reverse_kl_divergence", "total_variance", "wasserstein2_squared",
+        "DEFAULT", "class_shares", "class_variance", "density_coverage", "effective_sample_size",
+        "frechet_distance", "kl_divergence", "log_total_variance", "log_volume", "mean_error", "mode_coverage",
+        "on_samples", "precision_recall", "reverse_kl_divergence", "sliced_wasserstein", "total_variance",
+        "variance_by_class", "wasserstein2_squared",
+    ],
+    "madtheory.sources": [
+        "Law", "digits", "eight_gaussians", "grid25", "rings", "rosenbrock", "two_moons",
     ],
     "madtheory.types": [
         "Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source", "Treatment",

@@ -6,5 +6,18 @@ from .gaussian import Gaussian
 from .guided import SIMS, Neon
 from .kernel_density import KernelDensity
 from .mixture import Mixture
+from .selection import Selection, Tuned, checkpoints, select_guidance
 
-__all__ = ["SIMS", "Categorical", "Estimator", "Gaussian", "KernelDensity", "Mixture", "Neon"]
+__all__ = [
+    "SIMS",
+    "Categorical",
+    "Estimator",
+    "Gaussian",
+    "KernelDensity",
+    "Mixture",
+    "Neon",
+    "Selection",
+    "Tuned",
+    "checkpoints",
+    "select_guidance",
+]

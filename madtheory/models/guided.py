@@ -4,173 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-import numpy as np
-
-from madtheory._validation import check_bias, check_numbers, check_size
-from madtheory.data import Counts, Moments, size
 from madtheory.models._guided_gaussian import extrapolated_gaussian, guided_gaussian
+from madtheory.models._improved import Improved
 from madtheory.models.gaussian import Gaussian
-from madtheory.types import Array
 
 __all__ = ["SIMS", "Neon", "extrapolated_gaussian", "guided_gaussian"]
 
-Self = TypeVar("Self", bound="_Improved")
-
-
-@dataclass(frozen=True, eq=False)
-class _Improved:
-    """A base, an auxiliary trained on samples of the base, and the law that both make."""
-
-    _method: ClassVar[str]
-    _weight_name: ClassVar[str]
-    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]]
-
-    base: Any
-    _weight: float
-    n_auxiliary: int | None
-    auxiliary_bias: float | None
-    auxiliary: Any
-    law: Any
-
-    def _set(self: Self, *values: Any) -> Self:
-        names = ("base", "_weight", "n_auxiliary", "auxiliary_bias", "auxiliary", "law")
-        for name, value in zip(names, values, strict=True):
-            object.__setattr__(self, name, value)
-        return self
-
-    def _new(self: Self, base: Any, auxiliary: Any, law: Any) -> Self:
-        same = (self._weight, self.n_auxiliary, self.auxiliary_bias)
-        return object.__new__(type(self))._set(base, *same, auxiliary, law)
-
-    def _check(self) -> None:
-        name, kind = type(self).__name__, type(self.base)
-        if isinstance(self.base, type) or not (hasattr(self.base, "fit") and hasattr(self.base, "sample")):
-            raise TypeError(f"base={self.base!r} is no instance with fit and sample; see madtheory.types.")
-        if kind not in self._known and not callable(getattr(self.base, self._method, None)):
-            raise TypeError(
-                f"{name} needs a base that can be combined with an auxiliary: {kind.__name__} has no method "
-                f"{self._method}(auxiliary, weight) that returns a model; give it one, or use one of "
-                f"{', '.join(t.__name__ for t in self._known)}."
-            )
-        number = check_numbers(self._weight_name, self._weight)
-        if number.ndim:
-            raise ValueError(f"{self._weight_name}={self._weight!r} has shape {number.shape}; pass a number.")
-        object.__setattr__(self, "_weight", float(number))
-        if self.n_auxiliary is not None:
-            check_size("n_auxiliary", self.n_auxiliary)
-        if self.auxiliary_bias is not None:
-            check_bias(self.auxiliary_bias, "auxiliary_bias")
-
-    def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
-        """Fit the base to `data`, and the auxiliary to samples of the fitted base; return a new model."""
-        fitted = self.base.fit(data, rng=rng)
-        weight = np.asarray(size(data)).round().astype(int)
-        n = int(weight.flat[0]) if (weight == weight.flat[0]).all() else weight
-        return self._completed(fitted, n, isinstance(data, (Moments, Counts)), rng)
-
-    def self_trained(self: Self, n: int, *, rng: np.random.Generator) -> Self:
-        """Train an auxiliary on `n` samples of the base as it is: improves a finished model, without data."""
-        return self._completed(self.base, check_size("n", n), False, rng)
-
-    def _completed(self: Self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Self:
-        n = n if self.n_auxiliary is None else self.n_auxiliary
-        if np.ndim(n) and not exactly:
-            n = int(np.max(n))
-        draw = fitted.sample_statistic if exactly else fitted.sample
-        bias = {} if self.auxiliary_bias is None else {"bias": self.auxiliary_bias}
-        auxiliary = fitted.fit(draw(n, rng=rng, **bias), rng=rng)
-        return self._new(fitted, auxiliary, self._combined(fitted, auxiliary))
-
-    def _combined(self, fitted: Any, auxiliary: Any) -> Any:
-        if self._weight == 0:
-            return fitted
-        if self._weight == -1:
-            return auxiliary
-        own = getattr(fitted, self._method, None)
-        if callable(own):
-            return own(auxiliary, self._weight)
-        return self._known[type(fitted)](fitted, auxiliary, self._weight)
-
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        """Draw `n` points, shape (*replicate, n, d); `bias` goes to the law's own sampling."""
-        drawn = self._fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
-        return np.asarray(drawn)
-
-    def __getattr__(self, name: str) -> Any:
-        # sample_statistic and expand exist where the base has them, in training sets of Moments.
-        if name not in ("sample_statistic", "expand") or "base" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        if getattr(type(self.base), "statistic", Moments) is not Moments and name == "sample_statistic":
-            raise AttributeError(f"{type(self).__name__} on {type(self.base).__name__} has no {name!r}")
-        getattr(self.base, name)
-        return getattr(self, f"_{name}")
-
-    def _sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
-        return self._fitted().sample_statistic(n, rng=rng, bias=bias)
-
-    def _expand(self: Self, *replicates: int) -> Self:
-        parts = (self.base, self.auxiliary, self.law)
-        return self._new(*(None if part is None else part.expand(*replicates) for part in parts))
-
-    def _fitted(self) -> Any:
-        if self.law is None:
-            raise ValueError(
-                f"this {type(self).__name__} has no auxiliary yet; call fit(data), or self_trained(n) for a "
-                f"base that is fitted."
-            )
-        return self.law
-
-    @property
-    def mean(self) -> Array:
-        """Mean of the law that is sampled, shape (*replicate, d)."""
-        return self._of_law("mean")
-
-    @property
-    def covariance(self) -> Array:
-        """Covariance of the law that is sampled, shape (*replicate, d, d)."""
-        return self._of_law("covariance")
-
-    @property
-    def scaled_factor(self) -> Array:
-        """Factor of that covariance, shape (*replicate, d, rank)."""
-        return self._of_law("scaled_factor")
-
-    @property
-    def log_volume(self) -> Array:
-        """Log determinant of that covariance, shape (*replicate,)."""
-        return self._of_law("log_volume")
-
-    @property
-    def factor(self) -> Array:
-        """The factor, before `exponent`."""
-        return self._of_law("factor")
-
-    @property
-    def exponent(self) -> Any:
-        """Powers of two that multiply the columns of `factor`, or ``None``."""
-        return self._of_law("exponent")
-
-    @property
-    def dim(self) -> int:
-        """Dimension d."""
-        return int(self._of_law("dim"))
-
-    @property
-    def ddof(self) -> int:
-        """The base's divisor correction."""
-        return int(self.base.ddof)
-
-    def _of_law(self, name: str) -> Any:
-        law = self._fitted()
-        if not hasattr(type(law), name) and not hasattr(law, name):
-            raise TypeError(f"{type(self).__name__} samples a {type(law).__name__}, which has no {name}.")
-        return getattr(law, name)
-
 
 @dataclass(frozen=True, init=False, eq=False)
-class SIMS(_Improved):
+class SIMS(Improved):
     r"""Negative guidance of a base by an auxiliary that is trained on the base's own samples.
 
     Samples follow the probability flow with the score :math:`(1 + w) s_r - w s_s`. For a Gaussian base that
@@ -179,14 +23,26 @@ class SIMS(_Improved):
     Parameters
     ----------
     base : GenerativeModel
-        A `Gaussian`, or any model with a method ``guided(auxiliary, weight)`` that returns the guided model.
+        A `Gaussian`, or any model with a method ``guided(auxiliary, weight)`` that returns the guided model,
+        as those of `madtheory.networks`.
     guidance : float
         w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from it.
     n_auxiliary : int, optional
-        Synthetic points that each auxiliary is trained on. Default: as many as the training set holds.
+        Synthetic points that each auxiliary is trained on, :math:`|S|`. Default: as many as the training set
+        holds.
     auxiliary_bias : float, optional
         Sampling bias of those points (1 is unbiased). ``None`` is the base's own default sampling, also where
         ``Loop(bias=...)`` biases the samples of the guided model.
+    budget : int, optional
+        Images that the auxiliary's fine-tuning sees, with repetition: ``budget / batch`` steps from the
+        base's weights, by its ``fine_tuned(data, images=, learning_rate=, rng=)``. Default: the auxiliary is
+        fitted by the fitted base's ``fit``, which for a network is a warm start.
+    learning_rate : float, optional
+        Of that fine-tuning. Default: the base's own.
+    treatments : sequence of Treatment
+        What is done to the synthetic points before the auxiliary trains on them, in this order:
+        `madtheory.treatments.verify`, `curate` or `project`, but not `correct`, which needs a loop. Where S
+        has too many points of a class, the guided model has fewer of it (distribution control, section 4.3).
 
     Attributes
     ----------
@@ -196,14 +52,20 @@ class SIMS(_Improved):
     Raises
     ------
     TypeError
-        If the base cannot be guided.
+        If the base cannot be guided, a budget is given and it cannot be fine-tuned, or, by `fit`, if a
+        treatment needs a loop.
     ValueError
         If an argument is out of range.
+
+    See Also
+    --------
+    madtheory.models.selection : choose the guidance and the budget by a metric.
 
     Notes
     -----
     The auxiliary's samples come from the base, by the generator of ``fit``; what later generations train on
-    comes from the guided model. With ``method="statistics"`` both are drawn by their sufficient statistics.
+    comes from the guided model. With ``method="statistics"`` both are drawn by their sufficient statistics;
+    treatments of points need ``method="samples"``.
     Source: Alemohammad et al. 2024 (SIMS, arXiv 2408.16333).
     """
 
@@ -218,8 +80,19 @@ class SIMS(_Improved):
         *,
         n_auxiliary: int | None = None,
         auxiliary_bias: float | None = None,
+        budget: int | None = None,
+        learning_rate: float | None = None,
+        treatments: Any = (),
     ) -> None:
-        self._set(base, guidance, n_auxiliary, auxiliary_bias, None, None)._check()
+        self._begin(
+            base,
+            guidance,
+            treatments,
+            n_auxiliary=n_auxiliary,
+            auxiliary_bias=auxiliary_bias,
+            budget=budget,
+            learning_rate=learning_rate,
+        )
 
     @property
     def guidance(self) -> float:
@@ -228,7 +101,7 @@ class SIMS(_Improved):
 
 
 @dataclass(frozen=True, init=False, eq=False)
-class Neon(_Improved):
+class Neon(Improved):
     r"""Negative extrapolation of a base's parameters from those of an auxiliary trained on its samples.
 
     Parameters become :math:`\theta_r - w(\theta_s - \theta_r)`; for a Gaussian base they are mean and
@@ -240,7 +113,7 @@ class Neon(_Improved):
         A `Gaussian`, or any model with a method ``extrapolated(auxiliary, weight)``.
     weight : float
         w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from it.
-    n_auxiliary, auxiliary_bias
+    n_auxiliary, auxiliary_bias, budget, learning_rate, treatments
         As for `SIMS`, and so are attributes and errors.
 
     Raises
@@ -250,9 +123,11 @@ class Neon(_Improved):
 
     Notes
     -----
-    The auxiliary is trained to convergence; the brief fine-tuning of the paper is a smaller weight (for a
-    gradient step of the covariance, see `madtheory.theory.guidance.neon_warm_up`). Source: Alemohammad et al.
-    2025 (Neon, arXiv 2510.03597), Algorithm 1.
+    A Gaussian's auxiliary is trained to convergence: the paper's brief fine-tuning is then a smaller weight
+    (for a gradient step of the covariance, see `madtheory.theory.guidance.neon_warm_up`). A network's is
+    fine-tuned for `budget` images, in the paper with a reduced learning rate. To first order in
+    :math:`\theta_s - \theta_r` Neon is `SIMS`, and exactly so for models that are linear in their weights.
+    Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1 and Appendix C.
     """
 
     _method: ClassVar[str] = "extrapolated"
@@ -266,8 +141,19 @@ class Neon(_Improved):
         *,
         n_auxiliary: int | None = None,
         auxiliary_bias: float | None = None,
+        budget: int | None = None,
+        learning_rate: float | None = None,
+        treatments: Any = (),
     ) -> None:
-        self._set(base, weight, n_auxiliary, auxiliary_bias, None, None)._check()
+        self._begin(
+            base,
+            weight,
+            treatments,
+            n_auxiliary=n_auxiliary,
+            auxiliary_bias=auxiliary_bias,
+            budget=budget,
+            learning_rate=learning_rate,
+        )
 
     @property
     def weight(self) -> float:

@@ -1,0 +1,265 @@
+"""Metrics of points as metrics of a loop: every generation is sampled once, and measured by all of them."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from madtheory._point_metrics import density_coverage, precision_recall
+from madtheory._streams import Streams
+from madtheory._validation import check_bias, check_points, check_size
+from madtheory.types import Array, Metric, RandomState
+
+if TYPE_CHECKING:
+    from madtheory._loop import Snapshot
+
+__all__ = ["on_samples"]
+
+_PARTS: dict[Any, tuple[str, ...]] = {
+    precision_recall: ("precision", "recall"),
+    density_coverage: ("density", "coverage"),
+}
+_INPUTS = ("real", "fake", "labels")
+
+
+def on_samples(
+    *metrics: Callable[..., Any],
+    reference: Any = None,
+    n: int,
+    features: Callable[[Array], Array] | None = None,
+    bias: float | None = None,
+    labelled: bool = False,
+    rng: RandomState = 0,
+) -> tuple[Metric, ...]:
+    """Turn functions of points into metrics of a loop, for ``simulate(metrics=...)``.
+
+    In every generation `n` points are drawn from the fitted model, once for all the functions; what was
+    drawn is not kept.
+
+    Parameters
+    ----------
+    *metrics : functions
+        Each takes, by keyword, what it names among ``real`` (the reference), ``fake`` (the generated points)
+        and ``labels`` (their classes), and returns one number: `frechet_distance`, `sliced_wasserstein`,
+        ``functools.partial(mode_coverage, centres=..., radius=...)``, `class_variance`, or a function of
+        one's own. `precision_recall` and `density_coverage` become two metrics each.
+    reference : array, shape (m, d), or Source
+        What the generator should produce, best held out from training. A source is sampled once, `n` points.
+        Not needed where no function asks for ``real``.
+    n : int
+        Number of points per replicate and generation. Most of these metrics depend on it.
+    features : function, optional
+        Maps points (m, d) to features (m, f) for ``real`` and ``fake``: called once for the reference, and
+        once per snapshot for the points of all its replicates.
+    bias : float, optional
+        Sampling bias of the points that are measured; ``None`` is the model's own default sampling. It need
+        not be that of the loop.
+    labelled : bool
+        Points, those of the reference too, carry their class as last coordinate. It is taken off before
+        `features`, and is what ``labels`` receives.
+    rng : int, SeedSequence, Generator or None
+        Seed. The points depend on it, on seed and block of the run, and on the generation: results repeat,
+        and no draw of the loop changes.
+
+    Returns
+    -------
+    tuple of Metric
+        Named as the functions are; for a pair ``precision``, ``recall``, ``density``, ``coverage``. To
+        measure two `functools.partial` of one function, set the ``__name__`` of each; that of a pair is put
+        before the names, as in ``wide_precision``.
+
+    Raises
+    ------
+    ValueError
+        If no function is given, one asks for what there is not, names repeat, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import madtheory as mad
+    >>> from madtheory import metrics, regimes
+    >>> truth = mad.Gaussian.standard(2)
+    >>> loop = mad.Loop(real=truth, model=mad.Gaussian(), regime=regimes.replace(n=50))
+    >>> chosen = metrics.on_samples(
+    ...     metrics.frechet_distance, metrics.precision_recall, reference=truth, n=100
+    ... )
+    >>> [metric.__name__ for metric in chosen]
+    ['frechet_distance', 'precision', 'recall']
+    >>> mad.simulate(loop, 3, metrics=chosen, replicates=2, rng=0, progress=False).recall.shape
+    (2, 3)
+    """
+    functions = tuple(_Function.of(function) for function in metrics)
+    names = [name for function in functions for name in function.names]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"metrics have the names {names}; pass at least one function, and tell two partials of one "
+            f"function apart by setting the __name__ of each."
+        )
+    asked = {key for function in functions for key in function.inputs}
+    if "real" in asked and reference is None:
+        raise ValueError("reference=None, and a metric compares with it; pass reference=points or a source.")
+    if "labels" in asked and not labelled:
+        raise ValueError(
+            "labelled=False, and a metric asks for labels; pass labelled=True if the last coordinate of the "
+            "points is their class."
+        )
+    if features is not None and not callable(features):
+        raise ValueError(f"features={features!r} is no function; pass one that maps (n, d) to (n, f).")
+    sampled = _Sampled(
+        functions=functions,
+        n=check_size("n", n),
+        features=features,
+        bias=None if bias is None else check_bias(bias),
+        labelled=bool(labelled),
+        entropy=Streams.of(rng).entropy,
+    )
+    if "real" in asked:
+        if hasattr(reference, "sample"):
+            reference = reference.sample(
+                n, rng=np.random.default_rng(np.random.SeedSequence(sampled.entropy))
+            )
+        points = check_points(reference, "reference")
+        if points.ndim != 2:
+            raise ValueError(f"reference has shape {points.shape}; expected (m, d), without replicates.")
+        object.__setattr__(sampled, "real", sampled.represent(points)[0])
+    fingerprint = sampled.fingerprint()
+    return tuple(_OnSamples(sampled, name, fingerprint) for name in names)
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A function of points, the names of its numbers, and what it wants to be given."""
+
+    call: Callable[..., Any]
+    names: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, function: Any) -> _Function:
+        """Read the names off a function or a partial."""
+        base = getattr(function, "func", function)
+        own = getattr(function, "__name__", None)
+        name = getattr(base, "__name__", None) if own is None else own
+        if not callable(function) or not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(
+                f"metrics holds {function!r}; pass functions with a name, defined by def, such as "
+                f"metrics.frechet_distance."
+            )
+        parameters = inspect.signature(function).parameters
+        # What a partial has bound already is not given again.
+        bound = getattr(function, "keywords", {})
+        inputs = tuple(key for key in _INPUTS if key in parameters and key not in bound)
+        if not {"fake", "labels"} & set(inputs):
+            raise ValueError(
+                f"metrics holds {name}, which takes neither fake nor labels; write it as a function of "
+                f"real=, fake= and labels=, of which it may leave out some."
+            )
+        parts = _PARTS.get(base)
+        if parts is None:
+            return cls(function, (name,), inputs)
+        prefix = "" if own is None or function is base else f"{own}_"
+        return cls(function, tuple(prefix + part for part in parts), inputs)
+
+    def __call__(self, given: dict[str, Array]) -> Array:
+        """The numbers, shape (len(names),)."""
+        value = self.call(**{key: given[key] for key in self.inputs})
+        numbers = np.atleast_1d(np.asarray(value, dtype=float))
+        if numbers.shape != (len(self.names),):
+            raise ValueError(
+                f"metric {self.names[0]} returned shape {np.shape(value)}; on_samples expects one number."
+            )
+        return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class _Sampled:
+    """What the metrics of one call of `on_samples` share."""
+
+    functions: tuple[_Function, ...]
+    n: int
+    features: Callable[[Array], Array] | None
+    bias: float | None
+    labelled: bool
+    entropy: int
+    real: Array | None = None
+    kept: WeakKeyDictionary[Snapshot, dict[str, Array]] = field(default_factory=WeakKeyDictionary, repr=False)
+    """The numbers of the last snapshot, as long as that lives."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.name != "kept")
+
+    def fingerprint(self) -> str:
+        """A digest of all settings, by which a stored run knows its metrics; empty if it cannot be stored."""
+        import joblib
+
+        try:
+            return str(joblib.hash(self))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return ""
+
+    def represent(self, points: Array) -> tuple[Array, Array]:
+        """Features of points (*replicate, n, d), and their classes."""
+        labels = points[..., -1]
+        if self.labelled:
+            if points.shape[-1] < 2:
+                raise ValueError("points have one coordinate, which labelled=True takes for the class.")
+            points = points[..., :-1]
+        if self.features is None:
+            return points, labels
+        mapped = np.asarray(self.features(points.reshape(-1, points.shape[-1])))
+        if mapped.ndim != 2 or len(mapped) != points[..., 0].size:
+            raise ValueError(
+                f"features returned shape {mapped.shape} for {points[..., 0].size} points; expected "
+                f"({points[..., 0].size}, f)."
+            )
+        return mapped.reshape(*points.shape[:-1], -1), labels
+
+    def values(self, snapshot: Snapshot) -> dict[str, Array]:
+        """All numbers of a snapshot, each with the shape of its replicates."""
+        numbers = self.kept.get(snapshot)
+        if numbers is None:
+            numbers = self.measure(snapshot)
+            self.kept.clear()
+            self.kept[snapshot] = numbers
+        return numbers
+
+    def measure(self, snapshot: Snapshot) -> dict[str, Array]:
+        """Draw, map and measure."""
+        streams = snapshot.streams
+        address = (streams.block, snapshot.generation)
+        seed = np.random.SeedSequence([self.entropy, streams.entropy], spawn_key=address)
+        bias = {} if self.bias is None else {"bias": self.bias}
+        drawn = snapshot.model.sample(self.n, rng=np.random.default_rng(seed), **bias)
+        fake, labels = self.represent(check_points(drawn, "the sample of the model"))
+        lead = fake.shape[:-2]
+        rows = []
+        for index in np.ndindex(*lead):
+            given = {"fake": fake[index], "labels": labels[index]}
+            if self.real is not None:
+                given["real"] = self.real
+            rows.append(np.concatenate([function(given) for function in self.functions]))
+        table = np.reshape(rows, (*lead, -1))
+        names = [name for function in self.functions for name in function.names]
+        return {name: table[..., i] for i, name in enumerate(names)}
+
+
+@dataclass(frozen=True, eq=False)
+class _OnSamples:
+    """One number of each snapshot."""
+
+    sampled: _Sampled = field(repr=False)
+    name: str
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__name__", self.name)
+        # Stored runs recognise their metrics by this: other settings, another metric.
+        object.__setattr__(self, "__qualname__", f"on_samples.{self.name}.{self.fingerprint}")
+
+    def __call__(self, snapshot: Snapshot) -> Array:
+        return self.sampled.values(snapshot)[self.name]

@@ -1,0 +1,59 @@
+"""Generators that are trained: flow, VAE, WGAN-GP and diffusion, for points in the plane and small images.
+
+They need the extra ``torch``. A network is an immutable value like every other model: a configuration, and
+after ``fit`` its weights. It computes on an accelerator if there is one (``device=``), and serves in
+`madtheory.Loop`, in `madtheory.models.SIMS` and in `madtheory.models.Neon`.
+
+>>> import numpy as np
+>>> from madtheory.networks import Flow, Training
+>>> points = np.random.default_rng(0).normal(size=(100, 2))
+>>> flow = Flow(hidden=(16,), layers=2, training=Training(images=1000, batch=100))
+>>> fitted = flow.fit(points, rng=np.random.default_rng(1))
+>>> fitted.sample(3, rng=np.random.default_rng(2)).shape
+(3, 2)
+"""
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as _error:
+    raise ImportError(
+        f"madtheory.networks needs PyTorch ({_error}); install it with: pip install 'madtheory[torch]'"
+    ) from _error
+
+from madtheory.networks._network import Guided, Network, noise, sample_seeds
+from madtheory.networks._processes import DDPM, EDM, FlowMatching
+from madtheory.networks._samplers import DDIM, Heun, sample_denoiser
+from madtheory.networks._storage import NetworkFileError, load, save
+from madtheory.networks._training import Training
+from madtheory.networks.classifier import Classifier, cached_fit, digits_classifier
+from madtheory.networks.denoisers import EmpiricalDenoiser, GaussianDenoiser
+from madtheory.networks.diffusion import Diffusion
+from madtheory.networks.flow import Flow
+from madtheory.networks.vae import VAE
+from madtheory.networks.wgan_gp import WGANGP
+
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "EDM",
+    "VAE",
+    "WGANGP",
+    "Classifier",
+    "Diffusion",
+    "EmpiricalDenoiser",
+    "Flow",
+    "FlowMatching",
+    "GaussianDenoiser",
+    "Guided",
+    "Heun",
+    "Network",
+    "NetworkFileError",
+    "Training",
+    "cached_fit",
+    "digits_classifier",
+    "load",
+    "noise",
+    "sample_denoiser",
+    "sample_seeds",
+    "save",
+]

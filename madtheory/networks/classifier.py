@@ -1,0 +1,225 @@
+"""A small convolutional classifier of square images, for features and class shares of samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from madtheory._validation import check_points, check_size
+from madtheory.networks import _training
+from madtheory.networks._storage import load, save
+from madtheory.networks._training import Training, batches, optimised
+from madtheory.types import Array
+
+__all__ = ["Classifier", "cached_fit", "digits_classifier"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Classifier:
+    """A classifier in the manner of LeNet: two convolutions with pooling, and two full layers.
+
+    Attributes
+    ----------
+    classes : int
+        Number of classes, 0 to classes - 1.
+    channels : (int, int)
+        Channels of the convolutions (3 x 3).
+    width : int
+        Width of the layer before the last, which gives the features.
+    training : Training
+        Budget and learning rate.
+    device : str, optional
+        Where it computes. Default: the accelerator, if there is one.
+    batch : int
+        Images classified at once. No effect on the results, beyond rounding.
+    weights : dict of arrays, optional
+        By name. ``None``: not fitted.
+
+    Notes
+    -----
+    Points are rows of pixels, s x s of them with s at least 4. Source: LeCun et al. 1998, "Gradient-based
+    learning applied to document recognition"; its features, of 84 units, feed Frechet distances and
+    precision and recall in place of those of Inception (Alemohammad et al., arXiv 2307.01850, use a LeNet
+    for MNIST).
+    """
+
+    classes: int = 10
+    channels: tuple[int, int] = (32, 64)
+    width: int = 84
+    training: Training = field(default_factory=lambda: Training(images=40_000, batch=64, learning_rate=3e-3))
+    device: str | None = None
+    batch: int = 4096
+    weights: dict[str, NDArray[np.float32]] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "width", "batch"):
+            check_size(name, getattr(self, name))
+        widths = tuple(check_size("channels", width) for width in self.channels)
+        if len(widths) != 2:
+            raise ValueError(f"channels={self.channels!r} are not two integers; pass for example (32, 64).")
+        object.__setattr__(self, "channels", widths)
+
+    def fit(self, points: Any, labels: Any, *, rng: np.random.Generator) -> Classifier:
+        """Train on images (n, s * s) and their classes (n,), from random weights; return a new classifier.
+
+        Raises
+        ------
+        ValueError
+            If the images are not square or smaller than 4 x 4, or the labels are not classes of theirs.
+        """
+        x = check_points(points, "points")
+        side = _side(x)
+        y = np.asarray(labels)
+        if y.shape != (len(x),) or not np.isin(y, np.arange(self.classes)).all():
+            raise ValueError(
+                f"labels have shape {y.shape} for {len(x)} points, or hold what is no integer from 0 to "
+                f"{self.classes - 1}; pass one class for each point, or raise classes={self.classes}."
+            )
+        kept = {
+            "_shift": np.asarray(x.mean(), dtype=np.float32),
+            "_scale": np.asarray(x.std() or 1.0, dtype=np.float32),
+        }
+        seed, generator = int(rng.integers(2**63)), torch.Generator().manual_seed(int(rng.integers(2**63)))
+        module, device = self._restored(side, seed), self._device()
+        images = _images(x, kept).to(device)
+        marks = torch.from_numpy(y.astype(np.int64)).to(device)
+
+        def loss(index: Tensor) -> Tensor:
+            return nn.functional.cross_entropy(module(images[index]), marks[index])
+
+        budget = self.training.images
+        steps = batches(len(x), budget, self.training.batch, generator)
+        rate = self.training.learning_rate
+        learned = optimised(module, loss, steps, self.training, budget, rate, type(self).__name__)
+        return replace(self, weights={**learned, **kept})
+
+    def features(self, points: Any) -> Array:
+        """Values of the layer before the last, for images (n, s * s): shape (n, width)."""
+        return self._computed(points, lambda module, x: module[:-1](x))
+
+    def probabilities(self, points: Any) -> Array:
+        """Probabilities of the classes, for images (n, s * s): shape (n, classes)."""
+        return self._computed(points, lambda module, x: module(x).double().softmax(1))
+
+    def labels(self, points: Any) -> NDArray[np.int64]:
+        """The likeliest class of images (n, s * s): shape (n,)."""
+        return self.probabilities(points).argmax(1)
+
+    def _computed(self, points: Any, function: Callable[[Any, Tensor], Tensor]) -> Array:
+        if self.weights is None:
+            raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng).")
+        x = check_points(points, "points")
+        module, device = self._restored(_side(x)).eval(), self._device()
+        parts = []
+        with torch.inference_mode():
+            for first in range(0, len(x), self.batch):
+                images = _images(x[first : first + self.batch], self.weights).to(device)
+                parts.append(function(module, images).cpu().numpy().astype(float))
+        return np.concatenate(parts)
+
+    def _restored(self, side: int, seed: int = 0) -> nn.Sequential:
+        first, second = self.channels
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = nn.Sequential(
+                *(nn.Conv2d(1, first, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+                *(nn.Conv2d(first, second, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+                *(nn.Linear(second * (side // 4) ** 2, self.width), nn.ReLU()),
+                nn.Linear(self.width, self.classes),
+            )
+        if self.weights is not None:
+            state = {k: torch.from_numpy(v) for k, v in self.weights.items() if not k.startswith("_")}
+            expected = module.state_dict()
+            if any(expected[k].shape != v.shape for k, v in state.items()):
+                raise ValueError(
+                    f"points are images of {side} x {side} pixels and this Classifier was fitted to others; "
+                    f"pass images of its size."
+                )
+            module.load_state_dict(state)
+        return module.to(self._device())
+
+    def _device(self) -> torch.device:
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(automatic if self.device is None else self.device)
+
+
+def _side(points: Array) -> int:
+    side = math.isqrt(points.shape[-1])
+    if points.ndim != 2 or side**2 != points.shape[1] or side < 4:
+        raise ValueError(
+            f"points have shape {points.shape}; expected (n, s * s), the pixels of square images with s >= 4."
+        )
+    return side
+
+
+def _images(points: Array, weights: dict[str, NDArray[np.float32]]) -> Tensor:
+    side = math.isqrt(points.shape[1])
+    scaled = (points - weights["_shift"]) / weights["_scale"]
+    return torch.from_numpy(scaled.astype(np.float32)).reshape(-1, 1, side, side)
+
+
+def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 0) -> Classifier:
+    """Fit a classifier, or read it from the cache if it was fitted before.
+
+    The file is named by a hash of data, configuration, seed, this code and the version of torch. A damaged
+    file is replaced. The folder is that of the environment variable ``MADTHEORY_CACHE``, else ``madtheory``
+    in the user's folder for caches; if it cannot be written, a warning says so.
+    """
+    x, y = check_points(points, "points"), np.asarray(labels)
+    configuration = asdict(replace(classifier, weights=None, device=None))
+    digest = hashlib.sha256(json.dumps([configuration, seed, torch.__version__, x.shape]).encode())
+    for source in (__file__, _training.__file__):
+        digest.update(Path(source).read_bytes())
+    digest.update(np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y, dtype=np.int64).tobytes())
+    path = _cache_folder() / f"classifier-{digest.hexdigest()[:32]}.safetensors"
+    try:
+        return replace(load(path), device=classifier.device)
+    except OSError:
+        fitted = classifier.fit(x, y, rng=np.random.default_rng(seed))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(fitted, path)
+    except OSError as error:
+        warnings.warn(
+            f"the classifier could not be kept for the next time ({error}); set MADTHEORY_CACHE to a folder "
+            f"that can be written.",
+            stacklevel=2,
+        )
+    return fitted
+
+
+def digits_classifier(*, device: str | None = None) -> Classifier:
+    """The classifier of the real digits: trained on the part ``"train"`` of `madtheory.sources.digits`.
+
+    It is trained once, in seconds, and then read from the cache (see `cached_fit`).
+    """
+    from madtheory.sources import digits
+
+    points = digits("train", labels=True).points
+    return cached_fit(Classifier(device=device), points[:, :-1], points[:, -1])
+
+
+def _cache_folder() -> Path:
+    chosen = os.environ.get("MADTHEORY_CACHE")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(base).expanduser() / "madtheory"

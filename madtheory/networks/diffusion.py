@@ -1,0 +1,130 @@
+"""Diffusions: a network learns to denoise, and samplers turn noise into data with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from madtheory._validation import check_choice
+from madtheory.networks._backbone import NetworkDenoiser
+from madtheory.networks._network import Network, Seeds, Term, noise
+from madtheory.networks._parameterisations import PARAMETERISATIONS
+from madtheory.networks._processes import EDM, Process
+from madtheory.networks._samplers import Heun, Sampler
+from madtheory.networks._training import Training
+
+__all__ = ["Diffusion"]
+
+_CHUNK = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Diffusion(Network):
+    r"""A diffusion model, or flow matching: a network that learns to remove noise of every level.
+
+    Its one object is the denoiser :math:`D(x, \sigma, c) = E[x_0 \mid x_0 + \sigma n = x, c]`, the minimum of
+    :math:`E\,\lambda(\sigma) |D(x_0 + \sigma n, \sigma, c) - x_0|^2`. Parameterisations say how D is made of
+    the network's output and which weight lambda is; processes choose the noise levels; samplers use D.
+
+    Attributes
+    ----------
+    parameterisation : {"edm", "epsilon", "x0", "score", "velocity"}
+        What the network predicts: the mixture of data and noise of Karras et al. 2022 (arXiv 2206.00364,
+        Table 1), noise (Ho et al. 2020, arXiv 2006.11239), data, the score of the variance-preserving
+        process (arXiv 2011.13456), or the velocity of flow matching (Lipman et al. 2023, arXiv 2210.02747).
+    process : EDM, DDPM or FlowMatching
+        Noise levels of training and sampling, in units of the data's standard deviation.
+    sampler : Heun or DDIM
+        How samples are made of the denoiser.
+    dropout : float
+        Share of the points that are trained without their class, if there are classes. 0: no guidance.
+
+    Notes
+    -----
+    `bias` is classifier-free guidance, for class-conditional models alone (Ho and Salimans 2022,
+    arXiv 2207.12598): bias = 1 / (1 + w), and :math:`D_w = (1 + w) D(x, c) - w D(x)` at every noise level.
+    1 is no guidance, smaller is more of it. `guided` combines the denoisers of two models in the same way,
+    with the same noise. Without hidden layers D is affine in x and in the weights. Sampling starts from noise
+    of variance :math:`1 + \sigma^2`, that of noisy data in units of their deviation.
+    """
+
+    training: Training = field(default_factory=Training)
+    parameterisation: str = "edm"
+    process: Process = field(default_factory=EDM)
+    sampler: Sampler = field(default_factory=Heun)
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout!r} is no share of the points; pass 0 <= dropout < 1.")
+        self.process.levels(self.sampler.steps)
+
+    def _module(self, dim: int) -> nn.Module:
+        return NetworkDenoiser(dim, self.hidden, self.classes, PARAMETERISATIONS[self.parameterisation])
+
+    def _loss(self, module: Any, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        sigma = self.process.draw(len(x), generator).to(x.device)
+        noisy = x + sigma * torch.randn(x.shape, generator=generator).to(x.device)
+        if labels is not None and self.classes is not None and self.dropout > 0:
+            dropped = torch.rand(len(x), generator=generator).to(x.device) < self.dropout
+            labels = labels.masked_fill(dropped, self.classes)
+        weight = module.parameterisation.weight(sigma)
+        loss: Tensor = (weight * (module(noisy, sigma, labels) - x).square()).mean()
+        return loss
+
+    def _generate(
+        self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
+    ) -> Tensor:
+        guidance = self._guidance(bias)
+        parts: list[tuple[float, nn.Module, Tensor | None]] = []
+        for coefficient, module in terms:
+            parts.append((coefficient * (1 + guidance), module, labels))
+            if labels is not None:
+                parts.append((-coefficient * guidance, module, torch.full_like(labels, self.classes or 0)))
+        parts = [part for part in parts if part[0] != 0]
+
+        def denoiser(x: Tensor, sigma: float) -> Tensor:
+            outputs = [c * module(x, sigma, marks) for c, module, marks in parts]
+            return torch.stack(outputs).sum(0) if len(outputs) > 1 else outputs[0]
+
+        device, sigmas = self._device(), self.process.levels(self.sampler.steps)
+        start = math.sqrt(1 + sigmas[0] ** 2) * noise(seeds, (dim,)).to(device)
+        drawn: Tensor = self.sampler.integrate(denoiser, start, sigmas, _StepNoise(seeds, dim, device))
+        return drawn
+
+    def _guidance(self, bias: float | None) -> float:
+        """The w of a bias of 1 / (1 + w)."""
+        if bias is None or bias == 1:
+            return 0.0
+        if self.classes is None:
+            raise ValueError(
+                f"bias={bias!r}: this diffusion has no classes to be guided by; pass classes=10, say, and "
+                f"data with their class as last coordinate, or bias=None."
+            )
+        if self.dropout == 0:
+            raise ValueError(
+                f"bias={bias!r} needs a model that was trained without classes too; dropout=0.1."
+            )
+        if bias <= 0:
+            raise ValueError(f"bias={bias!r} is 1 / (1 + w) for a guidance w: it must be above 0.")
+        return 1 / bias - 1
+
+
+class _StepNoise:
+    """Noise of each step, a function of the seeds and the step alone; a few steps are held at once."""
+
+    def __init__(self, seeds: Seeds, dim: int, device: torch.device) -> None:
+        self.seeds, self.dim, self.device, self.role = seeds, dim, device, 0
+
+    def __call__(self, step: int) -> Tensor:
+        role, index = 1 + step // _CHUNK, step % _CHUNK
+        if role != self.role:
+            self.role, self.held = role, noise(self.seeds, (_CHUNK, self.dim), role).to(self.device)
+        return self.held[:, index]

@@ -1,0 +1,104 @@
+"""Long experiments in cells: each is computed once, kept on disk, and skipped when the experiment goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+import madtheory as mad
+from madtheory import storage
+
+__all__ = ["run_cells"]
+
+
+def run_cells(
+    function: Callable[..., xr.Dataset],
+    cells: Sequence[Mapping[str, Any]],
+    *,
+    folder: Path | None = None,
+    n_jobs: int = -1,
+    progress: str | None = None,
+) -> list[xr.Dataset]:
+    """Compute ``function(**cell)`` for every cell, on all cores.
+
+    With a `folder` each finished cell is written there, complete or not at all. After a kill, the same call
+    reads what is there and computes the rest: bit for bit what an unbroken run gives. A change of the code
+    that makes the numbers, or of a cell, makes another file.
+
+    Parameters
+    ----------
+    function : callable
+        Defined at the top of a module; returns a Dataset. Its seed is part of the cell.
+    cells : sequence of mappings
+        Keywords of each call: numbers, strings, booleans, and lists of them.
+    folder : Path, optional
+        Where finished cells are kept; made if it is not there. ``None`` keeps none.
+    n_jobs : int
+        Number of processes; -1 is one per core. No effect on the numbers.
+    progress : str, optional
+        Name of the progress bar; ``None`` draws none.
+
+    Returns
+    -------
+    list of xarray.Dataset
+        In the order of `cells`.
+    """
+    paths: list[Path | None] = [None] * len(cells)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        code = _code(function)
+        paths = [folder / f"{function.__module__}.{_digest(code, cell)}.nc" for cell in cells]
+    tasks = (delayed(_one)(function, dict(cell), path) for cell, path in zip(cells, paths, strict=True))
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+        hide = True if progress is None else None
+        return list(tqdm(done, desc=progress, total=len(cells), delay=1.0, leave=False, disable=hide))
+
+
+def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path | None) -> xr.Dataset:
+    if path is not None and path.exists():
+        try:
+            return storage.load(path)
+        except storage.StorageError:
+            path.unlink()  # damaged: it is computed again
+    # One thread, also where there is one process: sums of matrix products depend on their number.
+    with threadpool_limits(1):
+        dataset = function(**cell)
+    if path is None:
+        return dataset
+    # Read back: a cell is the same whether it was computed now or earlier.
+    return storage.load(storage.save(dataset, path))
+
+
+def _code(function: Callable[..., Any]) -> str:
+    """Digest of what makes the numbers: the experiment, the models, and NumPy, whose streams may change."""
+    package = Path(inspect.getfile(mad)).parent
+    files = [Path(inspect.getfile(function))]
+    for name in ("models", "networks"):
+        files += sorted((package / name).glob("*.py"))
+    text = b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(text + f"{mad.__version__} {np.__version__} {_torch()}".encode()).hexdigest()
+
+
+def _torch() -> str:
+    """Version of torch, without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return "none"
+
+
+def _digest(code: str, cell: Mapping[str, Any]) -> str:
+    return hashlib.sha256((code + json.dumps(dict(cell), sort_keys=True)).encode()).hexdigest()[:20]
