@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from madtheory._correction import Correction
+from madtheory._curation import Curation
 from madtheory._loop import Loop
-from madtheory.models import Categorical, Gaussian, KernelDensity, Mixture
-from madtheory.theory import categorical, correction, gaussian, kernel_density
+from madtheory.models import SIMS, Categorical, Gaussian, KernelDensity, Mixture
+from madtheory.theory import categorical, correction, gaussian, guidance, kernel_density
+from madtheory.theory._labels import labelled
 
 __all__ = ["CLOSED_FORMS", "NoClosedForm", "trajectory_of"]
 
 
 class NoClosedForm(LookupError):
     """No closed form is known for this loop; the message names what is missing."""
+
+
+def _sims_replace(*, n: int, n_initial: int, **rest: Any) -> dict[str, Any]:
+    return _sims_augment(n_real=0, n_synthetic=n, **rest)
+
+
+def _sims_augment(*, spectrum: Any, memory: int = 1, weights: Any = None, **keywords: Any) -> dict[str, Any]:
+    moments = guidance.sims_moments(**keywords)
+    return {
+        name: labelled(spectrum[0] * np.asarray(values), values.kind, values.source)
+        for name, values in moments.items()
+    }
 
 
 CLOSED_FORMS: dict[tuple[type, str], Callable[..., dict[str, Any]]] = {
@@ -44,6 +59,8 @@ CLOSED_FORMS: dict[tuple[type, str], Callable[..., dict[str, Any]]] = {
     (Mixture, "accumulate_subsample"): kernel_density.accumulate_subsample,
     (Mixture, "fresh"): kernel_density.fresh,
     (Mixture, "custom"): kernel_density.first_moments,
+    (SIMS, "replace"): _sims_replace,
+    (SIMS, "augment"): _sims_augment,
 }
 """One row per closed form; it takes the regime's keywords, and what the model's row of `_KEYWORDS` adds."""
 
@@ -59,6 +76,7 @@ _OF_FULL_RANK = ("log_volume", "kl_divergence", "reverse_kl_divergence")
 
 def trajectory_of(loop: Loop, generations: int) -> dict[str, Any]:
     """Evaluate the closed form of a loop; raises `NoClosedForm` with what is missing."""
+    loop = replace(loop, treatments=tuple(one for one in loop.treatments if not _is_none(one)))
     name, kind = loop.regime.name, type(loop.model)
     form = CLOSED_FORMS.get((kind, name))
     if form is None:
@@ -69,7 +87,12 @@ def trajectory_of(loop: Loop, generations: int) -> dict[str, Any]:
         )
     asked = dict(loop.regime.keywords)
     keywords = _KEYWORDS[kind](loop)
-    if loop.treatments:
+    if loop.regime.retain == "logarithmic":
+        form, strength = correction.accrual, _accrued(loop, keywords)
+        keywords = {key: value for key, value in keywords.items() if key != "known_mean"}
+        asked = {key: asked[key] for key in ("n_initial", "n_synthetic")}
+        keywords["correction"] = strength
+    elif loop.treatments:
         form, strength = _corrected(loop)
         keywords["correction"] = strength
         for key in ("memory", "weights"):
@@ -87,17 +110,49 @@ def trajectory_of(loop: Loop, generations: int) -> dict[str, Any]:
     return trajectory
 
 
-def _corrected(loop: Loop) -> tuple[Callable[..., dict[str, Any]], float]:
-    """The closed form of the one treatment that has one, and its strength."""
+def _is_none(treatment: Any) -> bool:
+    """Whether a treatment leaves the law of the model as it is."""
+    if isinstance(treatment, Correction):
+        return treatment.envelope == "exact" and treatment.strength == 0
+    return isinstance(treatment, Curation) and treatment.choices == 1
+
+
+def _accrued(loop: Loop, keywords: dict[str, Any]) -> float:
+    """Strength of the correction in a loop with logarithmic accrual that has a closed form."""
+    regime, strength = loop.regime, _strength(loop)
+    plain = regime.memory == 1 and regime.weights is None and regime.budget is None
+    if (
+        strength is None
+        or type(loop.model) is not Gaussian
+        or keywords["known_mean"]
+        or not (plain and regime.real_data == "fixed" and isinstance(regime.n_synthetic, int))
+    ):
+        raise NoClosedForm(
+            "retain='logarithmic' has a closed form for a Gaussian with fitted mean, beside fixed real data, "
+            f"with constant n_synthetic, memory=1, no budget and no weights; not for {loop.model!r} "
+            f"in {regime!r} with treatments={loop.treatments!r}. Use simulate."
+        )
+    return strength
+
+
+def _strength(loop: Loop) -> float | None:
+    """Strength of the one treatment that has closed forms; 0 without treatments, ``None`` for others."""
+    if not loop.treatments:
+        return 0.0
     only = loop.treatments[0] if len(loop.treatments) == 1 else None
     exact = isinstance(only, Correction) and only.envelope == "exact" and only.toward is None
-    if not exact or type(loop.model) is not Gaussian or loop.regime.name not in _CORRECTED:
+    return only.strength if exact and isinstance(only, Correction) else None
+
+
+def _corrected(loop: Loop) -> tuple[Callable[..., dict[str, Any]], float]:
+    """The closed form of the one treatment that has one, and its strength."""
+    strength = _strength(loop)
+    if strength is None or type(loop.model) is not Gaussian or loop.regime.name not in _CORRECTED:
         raise NoClosedForm(
             f"no closed form for treatments={loop.treatments!r} in regime {loop.regime.name!r}; there is one "
             f"for a Gaussian under correct(strength) in: {', '.join(_CORRECTED)}. Use simulate."
         )
-    assert isinstance(only, Correction)
-    return _CORRECTED[loop.regime.name], only.strength
+    return _CORRECTED[loop.regime.name], strength
 
 
 def _spread_keywords(loop: Loop) -> dict[str, Any]:
@@ -151,9 +206,35 @@ def _mixture_keywords(loop: Loop) -> dict[str, Any]:
     return _spread_keywords(loop) | {"bandwidth": np.sqrt(loop.model.ridge) if latent else 0.0}
 
 
+def _sims_keywords(loop: Loop) -> dict[str, Any]:
+    """Auxiliaries of one size, which only equal training sets or `n_auxiliary` give."""
+    model, regime = loop.model, loop.regime
+    keywords = _gaussian_keywords(replace(loop, model=model.base)) if type(model.base) is Gaussian else {}
+    if len(keywords.get("spectrum", ())) != 1 or np.shape(loop.real.covariance) != (1, 1):
+        raise NoClosedForm("SIMS has a closed form on a Gaussian base in one dimension only; use simulate.")
+    constant = isinstance(regime.n_synthetic, int) and regime.memory == 1 and regime.weights is None
+    if regime.name == "replace":
+        same, alike = regime.n_initial == regime.n_synthetic, True
+    else:
+        same, alike = True, model.n_auxiliary is not None or regime.n_synthetic == 0
+    if not (constant and same and alike):
+        raise NoClosedForm(
+            "SIMS has a closed form for training sets of one size, memory=1 and no weights, and beside real "
+            "data for a fixed n_auxiliary; pass SIMS(base, guidance, n_auxiliary=...), or use simulate."
+        )
+    # The auxiliary's samples are the base's own, which the bias of the loop does not reach.
+    auxiliary_bias = 1.0 if model.auxiliary_bias is None else model.auxiliary_bias
+    return keywords | {
+        "guidance": model.guidance,
+        "n_auxiliary": model.n_auxiliary,
+        "auxiliary_bias": auxiliary_bias,
+    }
+
+
 _KEYWORDS: dict[type, Callable[[Loop], dict[str, Any]]] = {
     Gaussian: _gaussian_keywords,
     Categorical: _categorical_keywords,
     KernelDensity: _kernel_keywords,
     Mixture: _mixture_keywords,
+    SIMS: _sims_keywords,
 }

@@ -79,7 +79,8 @@ class Snapshot:
     initial : points or Moments, optional
         The real data of generation 1, kept where the regime uses them again.
     synthetic : tuple
-        The retained synthetic batches, oldest first; empty where the training set itself retains them.
+        The retained synthetic batches, oldest first, ``None`` for one of no points; empty where the training
+        set itself retains them.
     models : tuple
         The last `memory` models, oldest first.
     real : Source
@@ -163,23 +164,26 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
     """One generation: sample the previous models, assemble the training set, fit the next model."""
     regime, t = loop.regime, previous.generation + 1
     n_synthetic, n_real = regime.n_synthetic_at(t), regime.n_real
+    without = n_synthetic == 0
     exact_subsample = isinstance(previous.training_set, data.Moments) and regime.budget is not None
     if exact_subsample:
         # A uniform subset of points that are used once is itself independent draws: draw only those.
         n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
 
-    batch = _draw_batch(loop, previous, n_synthetic)
+    batch = None if without else _draw_batch(loop, previous, n_synthetic)
     if regime.name == "accumulate":
         # All data so far are the last training set and this batch: no second copy of them is kept.
         return _fitted(loop, previous, data.join((previous.training_set, batch)), ())
     if regime.retain == "all":
-        synthetic = (data.join((*previous.synthetic, batch)),)
+        held = _present(*previous.synthetic, batch)
+        synthetic = (data.join(held),) if held else ()
     else:
         many = {"last": 1, "logarithmic": t}.get(str(regime.retain), regime.retain)
         synthetic = (*previous.synthetic, batch)[-int(many) :]
-    kept: tuple[Any, ...] = synthetic
+    kept = _present(*synthetic)
     if regime.retain == "logarithmic":
-        kept = tuple(data.first(part, i / len(synthetic)) for i, part in enumerate(synthetic, start=1))
+        aged = enumerate(synthetic, start=1)
+        kept = tuple(data.first(part, i / len(synthetic)) for i, part in aged if part is not None)
 
     real: tuple[Any, ...]
     match regime.real_data:
@@ -191,7 +195,8 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
             rng = previous.streams(t, "real")
             real = (_draw_real(loop, n_real, previous.method, previous.replicates, rng),)
     pool = (*real, *kept)
-    if regime.weights is not None:
+    # Weights are relative: real data alone are the baseline, bit for bit.
+    if regime.weights is not None and kept:
         each = [regime.weights[0]] * len(real) + [regime.weights[1]] * len(kept)
         pool = tuple(data.weighted(part, weight) for part, weight in zip(pool, each, strict=True))
     training_set = data.join(pool)
@@ -201,6 +206,11 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
         )
 
     return _fitted(loop, previous, training_set, synthetic)
+
+
+def _present(*batches: Any) -> tuple[Any, ...]:
+    """Those batches that hold points."""
+    return tuple(batch for batch in batches if batch is not None)
 
 
 def _fitted(loop: Loop, previous: Snapshot, training_set: Any, synthetic: tuple[Any, ...]) -> Snapshot:

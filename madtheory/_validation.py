@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -131,17 +131,17 @@ def check_record(record: Any, generations: int) -> frozenset[int]:
     return kept
 
 
-def check_sizes(name: str, sizes: Any) -> Any:
+def check_sizes(name: str, sizes: Any, minimum: int = 1) -> Any:
     """Return a size that may change: an int, a function, or the tuple of a sequence."""
     if callable(sizes):
         return sizes
     if isinstance(sizes, str) or not np.iterable(sizes):
-        return check_size(name, sizes)
+        return check_size(name, sizes, minimum)
     listed = tuple(sizes.tolist() if isinstance(sizes, np.ndarray) else sizes)
     if not listed:
         raise ValueError(f"{name}=() is empty; its first entry is generation 1.")
     for i, size in enumerate(listed[1:], start=1):
-        check_size(f"{name}[{i}]", size)
+        check_size(f"{name}[{i}]", size, minimum)
     return listed
 
 
@@ -156,17 +156,17 @@ def check_weights(weights: Any) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-def size_at(name: str, size: int | Sequence[int] | Callable[[int], int], generation: int) -> int:
+def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
     """The size that a constant, a sequence (first entry: generation 1) or a function gives."""
     if isinstance(size, np.ndarray):
         size = size.tolist()
     if callable(size):
-        return check_size(f"{name}({generation})", size(generation))
+        return check_size(f"{name}({generation})", size(generation), minimum)
     if isinstance(size, Sequence) and not isinstance(size, str):
         if generation > len(size):
             raise ValueError(
                 f"{name} lists {len(size)} generations and generation {generation} is asked for; "
                 f"give a longer sequence, or a function of the generation."
             )
-        return check_size(f"{name}[{generation - 1}]", size[generation - 1])
-    return check_size(name, size)
+        return check_size(f"{name}[{generation - 1}]", size[generation - 1], minimum)
+    return check_size(name, size, minimum)

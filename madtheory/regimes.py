@@ -27,7 +27,7 @@ class Regime:
     n_initial : int
         Real points of generation 1.
     n_synthetic : Size
-        Synthetic points drawn for each generation t >= 2.
+        Synthetic points drawn for each generation t >= 2; with real data it may be 0, the baseline.
     n_real : int
         Real points in the pool of each generation t >= 2.
     real_data : {"none", "fixed", "fresh"}
@@ -57,7 +57,8 @@ class Regime:
         check_choice("real_data", self.real_data, ("none", "fixed", "fresh"))
         check_size("n_initial", self.n_initial)
         check_size("memory", self.memory)
-        object.__setattr__(self, "n_synthetic", check_sizes("n_synthetic", self.n_synthetic))
+        sizes = check_sizes("n_synthetic", self.n_synthetic, int(self.real_data == "none"))
+        object.__setattr__(self, "n_synthetic", sizes)
         if self.real_data == "fixed" and self.n_real != self.n_initial:
             raise ValueError(
                 f"n_real={self.n_real} differs from n_initial={self.n_initial}, but real_data='fixed' "
@@ -81,7 +82,8 @@ class Regime:
 
     def n_synthetic_at(self, generation: int) -> int:
         """Size of the synthetic batch of a generation t >= 2."""
-        return size_at("n_synthetic", self.n_synthetic, generation)
+        least = int(self.real_data == "none" or self.name == "accumulate")
+        return size_at("n_synthetic", self.n_synthetic, generation, least)
 
     @property
     def reuses_points(self) -> bool:
@@ -96,7 +98,7 @@ class Regime:
                 return "replace"
             case "fixed", "last", False:
                 return "augment"
-            case "fixed", "all", False if self.memory == 1 and self.weights is None:
+            case "fixed", "all", False if self.memory == 1 and self.weights is None and not self._pauses:
                 return "accumulate"
             case "fixed", "all", True if (
                 self.budget == self.n_initial == self.n_synthetic and self.memory == 1
@@ -105,6 +107,12 @@ class Regime:
             case "fresh", "last", False:
                 return "fresh"
         return "custom"
+
+    @property
+    def _pauses(self) -> bool:
+        """Whether a generation is known to draw no synthetic point."""
+        sizes = self.n_synthetic
+        return 0 in sizes[1:] if isinstance(sizes, tuple) else sizes == 0
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -137,7 +145,8 @@ def augment(
 ) -> Regime:
     """Train on the real points of generation 1 and the last synthetic batch (MAD's augmentation loop).
 
-    Not what Dey and Donoho call augment: they keep every batch, which is `accumulate` here.
+    With ``n_synthetic=0`` every generation is trained on the data of generation 1: the baseline. Not what Dey
+    and Donoho call augment: they keep every batch, which is `accumulate` here.
     """
     _no_first(n_synthetic)
     check_size("n_real", n_real)
@@ -153,6 +162,7 @@ def augment(
 
 def accumulate(*, n: Size, n_initial: int | None = None) -> Regime:
     """Train on the real points of generation 1 and every synthetic batch so far, `n` points each."""
+    check_sizes("n", n)
     n_initial = size_at("n", n, 1) if n_initial is None else n_initial
     return Regime(n_initial=n_initial, n_synthetic=n, n_real=n_initial, real_data="fixed", retain="all")
 
@@ -181,7 +191,7 @@ def fresh(
 ) -> Regime:
     """Train on a new real draw and the last synthetic batch (MAD's fresh data loop).
 
-    `n_initial` defaults to `n_real`.
+    `n_initial` defaults to `n_real`. With ``n_synthetic=0`` generations are independent fits of real data.
     """
     _no_first(n_synthetic)
     check_size("n_real", n_real)
@@ -197,7 +207,7 @@ def fresh(
 
 def _no_first(n_synthetic: Size) -> None:
     """A sequence's first entry is generation 1, which trains on real data only."""
-    sizes = check_sizes("n_synthetic", n_synthetic)
+    sizes = check_sizes("n_synthetic", n_synthetic, 0)
     if isinstance(sizes, tuple) and sizes[0] != 0:
         raise ValueError(
             f"n_synthetic[0]={sizes[0]!r} is the batch of generation 1, which trains on real data "

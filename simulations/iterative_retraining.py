@@ -155,18 +155,16 @@ def loops_of(
     seed: int | np.random.SeedSequence,
     n_real: int = N_REAL,
 ) -> xr.Dataset:
-    """Errors of loops with one ratio. Without a synthetic point the model of generation 1 stays for ever."""
-    still = _n_synthetic(n_real, synthetic_ratio) == 0
+    """Errors of loops with one ratio."""
     loop = mad.Loop(
         real=mad.Gaussian.standard(1),
         model=mad.Gaussian(),
-        regime=_augment(n_real, 1.0 if still else synthetic_ratio),
+        regime=_augment(n_real, synthetic_ratio),
         warm_start=True,
     )
-    made = 1 if still else generations
     kept = [metrics.total_variance, metrics.mean_error]
-    simulated = mad.simulate(loop, made, replicates=replicates, metrics=kept, rng=seed, progress=False)
-    predicted = mad.predict(loop, made)
+    simulated = mad.simulate(loop, generations, replicates=replicates, metrics=kept, rng=seed, progress=False)
+    predicted = mad.predict(loop, generations)
     squares = {
         "rms_mean": (simulated["mean_error"], predicted["mean_error"]),
         "rms_variance": (
@@ -176,7 +174,7 @@ def loops_of(
     }
     variables = {}
     for name, (square, expected) in squares.items():
-        # In one order of summation, however many generations there are: equal loops give equal bits.
+        # Columns of equal numbers add up to equal bits only in this order of summation.
         rows = np.ascontiguousarray(square.transpose("generation", "replicate").values)
         rms = np.sqrt(rows.mean(1))
         error = rows.std(1, ddof=1) / np.sqrt(replicates) / (2 * rms)
@@ -186,8 +184,7 @@ def loops_of(
             (f"{name}_error", error, {}),
             (f"predicted_{name}", np.sqrt(expected.values), source),
         ):
-            held = np.broadcast_to(values, (generations,)) if still else values
-            variables[key] = ("generation", held, attrs)
+            variables[key] = ("generation", values, attrs)
     return xr.Dataset(variables, {"generation": np.arange(1, generations + 1)}, attrs=simulated.attrs)
 
 

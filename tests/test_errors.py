@@ -42,7 +42,7 @@ def test_sizes(bad):
     calls = {
         "n": lambda: regimes.replace(n=bad),
         "n_real": lambda: regimes.augment(n_real=bad, n_synthetic=5),
-        "n_synthetic": lambda: regimes.fresh(n_real=5, n_synthetic=bad),
+        "n_synthetic": lambda: regimes.Regime(n_initial=5, n_synthetic=bad),
         "memory": lambda: regimes.fresh(n_real=5, n_synthetic=5, memory=bad),
         "generations": lambda: run(bad),
         "replicates": lambda: run(replicates=bad),
@@ -58,6 +58,28 @@ def test_sizes(bad):
     rejects(lambda: regimes.fresh(n_real=bad, n_synthetic=5), "n_real=", *integer[1:])
     rejects(lambda: mad.Gaussian.standard(1).sample(bad, rng=RNG), "n=", *integer[1:])
     rejects(lambda: mad.predict(loop(), bad), "generations=", *integer[1:])
+
+
+@pytest.mark.parametrize("bad", [size for size in NOT_SIZES if size != 0], ids=ids)
+def test_batches_beside_real_data(bad):
+    """Where there are real data a batch may be empty; everything else stays refused."""
+    integer = (f"={bad!r}", "is not an integer of at least 0", "pass for example n_synthetic")
+    rejects(lambda: regimes.augment(n_real=5, n_synthetic=bad), "n_synthetic=", *integer)
+    rejects(lambda: regimes.fresh(n_real=5, n_synthetic=bad), "n_synthetic=", *integer)
+    rejects(lambda: regimes.fresh(n_real=5, n_synthetic=[0, 0, bad]), "n_synthetic[2]=", *integer)
+    falling = {"regime": regimes.augment(n_real=5, n_synthetic=lambda t: bad)}
+    rejects(lambda: run(2, falling), "n_synthetic(2)=", *integer)
+    rejects(lambda: mad.predict(loop(**falling), 2), "n_synthetic(2)=", *integer)
+
+
+def test_an_empty_batch_needs_real_data():
+    positive = "is not a positive integer"
+    rejects(lambda: regimes.Regime(n_initial=5, n_synthetic=0), "n_synthetic=0", positive)
+    rejects(lambda: regimes.Regime(n_initial=5, n_synthetic=0, retain="all"), "n_synthetic=0", positive)
+    rejects(lambda: regimes.accumulate(n=[5, 0]), "n[1]=0", positive)
+    stopping = {"regime": regimes.accumulate(n=lambda t: 10 - 5 * t)}
+    rejects(lambda: run(3, stopping), "n_synthetic(2)=0", positive)
+    rejects(lambda: mad.predict(loop(**stopping), 3), "(2)=0", positive)
 
 
 def test_sizes_of_every_generation():
@@ -223,7 +245,7 @@ def test_theory_checks_what_the_regime_checks(name):
     theory = getattr(gaussian, name)
     theory(**good, generations=2)
     for word in good:
-        for bad in (0, -1, 2.5, True):
+        for bad in (-1, 2.5, True) if word == "n_synthetic" else (0, -1, 2.5, True):
             rejects(
                 lambda word=word, bad=bad: theory(**{**good, word: bad}, generations=2),
                 f"={bad!r}",

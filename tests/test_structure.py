@@ -82,7 +82,7 @@ ALLOWED = {
     "_correction": BASE | {"_rejection", "data"},
     "_curation": BASE | {"_rejection"},
     "_simulate": BASE | {"data", "_loop", "_provenance", "_streams", "metrics", API},
-    "_closed_forms": {"_loop", "_correction", "models", "theory"},
+    "_closed_forms": {"_loop", "_correction", "_curation", "models", "theory"},
     "_predict": BASE | {"_closed_forms", "_loop"},
 }
 """Who may import whom; what is not listed stands above, and imports the public API."""

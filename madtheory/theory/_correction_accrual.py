@@ -45,7 +45,7 @@ def accrual(
     n_initial : int
         Real points, in every training set.
     n_synthetic : int
-        Corrected points drawn for each generation.
+        Corrected points drawn for each generation; 0 is the baseline.
     retain : {"logarithmic", "all"}
         The first share i/t of the i-th of t batches (Gillman et al.'s accrual), or all of them.
     correction : float
@@ -75,7 +75,7 @@ def accrual(
     Source: derived here. Holds for real data of any law.
     """
     check_choice("retain", retain, ("logarithmic", "all"))
-    n, s, last = check_size("n_initial", n_initial), check_size("n_synthetic", n_synthetic), generations
+    n, s, last = check_size("n_initial", n_initial), check_size("n_synthetic", n_synthetic, 0), generations
     m = check_correction(correction)
     if m.ndim:
         raise ValueError(f"correction={correction!r} is not one number; call once for each strength.")

@@ -115,7 +115,8 @@ def mean_law(
     Source: derived here, for the correction of Gillman et al. 2024 (arXiv 2402.07087), Definition 4.1.
     """
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
-    n_real, n = check_size("n_real", n_real, 0), check_size("n_synthetic", n_synthetic)
+    n_real = check_size("n_real", n_real, 0)
+    n = check_size("n_synthetic", n_synthetic, int(n_real == 0))
     if (n_real > 0) == (real_data == "none"):
         raise ValueError(f"n_real={n_real} contradicts real_data={real_data!r}; pass both or neither.")
     m = check_correction(correction)
@@ -124,9 +125,10 @@ def mean_law(
     # Mean of the pool: (1 - w) r + w s; covariance of the model's mean with that of a fixed real set.
     real = (1 - w) ** 2 / max(n_real, 1)
     across = 2 * pull * (1 - w) / max(n_real, 1) * (1 - w) / (1 - pull) if real_data == "fixed" else 0.0
-    left = 1 - pull**2 - w**2 * m * (1 - m) / n
+    per_point = w / (n + n_real)  # w^2 / n, also where n is 0
+    left = 1 - pull**2 - per_point * m * (1 - m)
     with np.errstate(divide="ignore"):
-        variance = np.where(left > 1e-14, (real + across + w**2 / n) / np.maximum(left, 1e-300), np.inf)
+        variance = np.where(left > 1e-14, (real + across + per_point) / np.maximum(left, 1e-300), np.inf)
         effective = 1 / variance
     return {
         "variance": labelled(variance, "exact mean", SOURCE),

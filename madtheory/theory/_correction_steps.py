@@ -60,9 +60,9 @@ def _next(setting: Setting, n_real: int, n_synthetic: int, state: Array) -> Arra
     if setting.known_mean:
         return np.array([(n_real + n_synthetic * setting.mixed(variance, 0.0)) / divisor, 0.0, 0.0])
     w, kept, real = n_synthetic / total, 1 - setting.share, 1 / n_real if n_real else 0.0
-    batch = kept**2 * error + point / n_synthetic  # squared mean of the batch,
+    batch = kept**2 * error + point / max(n_synthetic, 1)  # squared mean of the batch,
     across = kept * shared if setting.real_data == "fixed" else 0.0  # its product with that of the real set
-    scatter = max(n_real - 1, 0) + (n_synthetic - 1) * point
+    scatter = max(n_real - 1, 0) + max(n_synthetic - 1, 0) * point
     scatter += n_real * w * (real + batch - 2 * across)
     return np.array(
         [

@@ -194,7 +194,7 @@ def _steps(
     known_mean: bool,
 ) -> tuple[Step, int]:
     """The step of generations 2, 3, ..., and the points of generation 1."""
-    total = n_real + check_size("n_synthetic", n_synthetic)
+    total = n_real + check_size("n_synthetic", n_synthetic, int(n_real == 0))
     step = Step(
         n=total, n_auxiliary=n_auxiliary, dim=1, bias=bias, auxiliary_bias=auxiliary_bias, ddof=ddof,
         known_mean=known_mean,
@@ -222,6 +222,8 @@ def _map(
     """Affine map of (mean variance, mean squared distance to the real mean) over one generation."""
     total = n_real + n_synthetic
     divisor, share = total - step.ddof, n_synthetic / total
+    if n_synthetic == 0:
+        return np.zeros((2, 2)), np.array([(n_real - (not step.known_mean)) / divisor, 0.0])
     factor, added = min(factor, 1e300), min(added, 1e300)
     if step.known_mean:
         matrix = np.array([[step.bias * n_synthetic * factor / divisor, 0.0], [0.0, 0.0]])

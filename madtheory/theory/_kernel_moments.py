@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from madtheory._validation import check_bias, check_choice, check_numbers, check_size, size_at
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian import _first_moments as moments
-from madtheory.theory.gaussian._steps import Sizes, check_spectrum
+from madtheory.theory.gaussian._steps import Sizes, check_spectrum, sizes_of
 
 __all__ = [
     "accumulate",
@@ -114,7 +114,7 @@ def first_moments(
         raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
     shares = moments._check_weights(weights, budget)
     values = check_spectrum(dim, spectrum)
-    trace = float(values.sum())
+    trace, least = float(values.sum()), int(real_data == "none")
 
     means = moments._Means()
     real = moments._real(means, check_size("n_initial", n_initial))
@@ -134,7 +134,7 @@ def first_moments(
     batches: list[moments._Group] = []
     with np.errstate(over="ignore", invalid="ignore"):
         for g in range(2, generations + 1):
-            batches.append(moments._draw(means, models, size_at("n_synthetic", n_synthetic, g), 1.0))
+            batches.append(moments._draw(means, models, size_at("n_synthetic", n_synthetic, g, least), 1.0))
             batches = [moments._merge(means, batches)] if window is None else batches[-window:]
             if real_data == "fresh":
                 real = moments._real(means, size_at("n_real", n_real, g))
@@ -210,9 +210,10 @@ def accumulate(
     dim: int = 1, spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with the fixed real set beside all batches so far; see `first_moments`. Exact mean."""
+    sizes = sizes_of(n, n_initial, generations)
     return first_moments(
-        n_initial=size_at("n", n, 1) if n_initial is None else n_initial, n_synthetic=n, real_data="fixed",
-        retain="all", bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
+        n_initial=sizes[0], n_synthetic=sizes, real_data="fixed", retain="all", bandwidth=bandwidth,
+        bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
 

@@ -153,6 +153,7 @@ def accumulate(
     The ``retain="all"`` of `accrual`, for batches of one size. Kind: exact mean. Parameters, returns, errors
     and source: as for `replace`, and `accrual`.
     """
+    n = check_size("n", n)
     return accrual(
         n_initial=n if n_initial is None else n_initial, n_synthetic=n, retain="all", correction=correction,
         bias=bias, ddof=ddof, dim=dim, spectrum=spectrum, generations=generations,
@@ -192,7 +193,8 @@ def stationary(
     Source: derived here.
     """
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
-    n_real, n_synthetic = check_size("n_real", n_real, 0), check_size("n_synthetic", n_synthetic)
+    n_real = check_size("n_real", n_real, 0)
+    n_synthetic = check_size("n_synthetic", n_synthetic, int(n_real == 0))
     if (n_real > 0) == (real_data == "none"):
         raise ValueError(f"n_real={n_real} contradicts real_data={real_data!r}; pass both or neither.")
     setting = _setting(real_data, correction, bias, ddof, known_mean)
@@ -232,7 +234,7 @@ def _trajectory(
     state = setting.start(first)
     states = [state]
     for t in range(2, check_size("generations", generations) + 1):
-        matrix, offset = affine(setting, n_real, size_at("n_synthetic", n_synthetic, t))
+        matrix, offset = affine(setting, n_real, size_at("n_synthetic", n_synthetic, t, int(n_real == 0)))
         state = matrix @ state + offset
         states.append(state)
     values = np.array(states) * check_spectrum(dim, spectrum).sum()

@@ -338,13 +338,16 @@ def test_warm_up_against_points(dim):
 
 
 def test_what_is_printed_bounds_what_is_exact():
-    rng = np.random.default_rng(0)
+    rng, control = np.random.default_rng(0), []
     for _ in range(300):
         dim = int(rng.integers(1, 12))
         root = rng.normal(size=(dim, dim + 1))
         exact = theory.neon_warm_up(n=int(rng.integers(dim + 7, 400)), covariance=root @ root.T)
         assert exact["gamma"] >= exact["printed_gamma"] * (1 - 1e-12) > 0
         assert exact["loss_change"] < exact["printed_loss_change"] < 0
+        control += [exact["gamma"] < 1.5 * exact["printed_gamma"]]
+        control += [exact["loss_change"] > 1.5 * exact["printed_loss_change"]]
+    assert sum(control) > 20  # negative control: bounds half as large again are violated
 
 
 def test_theorem_2_of_neon_has_a_counter_example():

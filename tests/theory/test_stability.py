@@ -407,6 +407,23 @@ def test_collapse_in_more_dimensions_is_a_bound():
         )  # diagonal, as the proof says
 
 
+def test_collapse_bounds_hundreds_of_truths():
+    """Mean square roots of the covariances of n points, n and truth at random, in the truth's own basis."""
+    rng, sharper = np.random.default_rng(11), 0
+    for _ in range(300):
+        dim = int(rng.integers(2, 5))
+        n, scales = int(rng.integers(dim + 2, 25)), np.exp(rng.normal(size=dim))
+        points = rng.standard_normal((500, n, dim)) * scales
+        points = points - points.mean(1, keepdims=True)
+        values, vectors = np.linalg.eigh(np.swapaxes(points, 1, 2) @ points / (n - 1))
+        root = np.einsum("kij,kj,kij->ki", vectors, np.sqrt(np.maximum(values, 0.0)), vectors) / scales
+        bound = stability.collapse_of_sd(n=n, generations=1, dim=dim)[0]
+        assert_mean_matches(root, np.full(dim, bound), bound="upper")
+        error = root.std(0, ddof=1) / np.sqrt(500)
+        sharper += (root.mean(0) > 0.95 * bound + 5 * error).any()
+    assert sharper > 30  # negative control: a bound 5 % lower is violated
+
+
 @pytest.mark.parametrize(
     "keywords", [{}, {"bias": 0.8}, {"ddof": 0}, {"known_mean": True}, {"n_initial": 30}]
 )

@@ -131,6 +131,15 @@ def test_collapse_time_is_a_bound(initial):
     assert float(moved["variance"]) ** -0.5 == pytest.approx(path[1], rel=1e-9)
 
 
+def test_collapse_time_bounds_hundreds_of_loops():
+    sharper, steps = 0, np.arange(101)
+    for initial in np.random.default_rng(0).uniform(0.05, 5.0, 300):
+        bound = np.asarray(v.interval_collapse_time(ratio=narrowing(initial, 100), initial_ratio=initial))
+        assert (steps <= bound + 1e-9).all()
+        sharper += (steps > 0.9 * bound)[1:].any()
+    assert sharper > 30  # negative control: a bound 10 % lower is violated
+
+
 def test_collapse_time_grows_like_its_leading_term():
     z = np.array([8.0, 16.0, 32.0])
     leading = np.sqrt(2 * np.pi) * np.exp(z**2 / 2) / z**3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_numbers, check_size, size_at
+from madtheory._validation import check_numbers, check_size
 from madtheory.theory._labels import Labelled, labelled
+from madtheory.theory.gaussian._steps import Sizes, sizes_of
 
 __all__ = [
     "Array",
@@ -24,7 +25,6 @@ __all__ = [
     "symbol_chain",
 ]
 
-Sizes = int | Sequence[int] | Callable[[int], int]
 Array = NDArray[np.floating[Any]]
 
 _MOST = 40_000
@@ -42,13 +42,6 @@ def check_law(probabilities: ArrayLike) -> Array:
             f"probabilities={probabilities!r} are no law of K symbols; pass for example [0.5, 0.5]."
         )
     return p / p.sum()
-
-
-def sizes_of(n: Sizes, n_initial: int | None, generations: int) -> list[int]:
-    """Sample sizes of the generations 1, 2, ..., `generations`."""
-    generations = check_size("generations", generations)
-    first = size_at("n", n, 1) if n_initial is None else check_size("n_initial", n_initial)
-    return [first, *(size_at("n", n, g) for g in range(2, generations + 1))]
 
 
 def expected_sum(

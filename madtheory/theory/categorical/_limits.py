@@ -88,12 +88,11 @@ def stationary_factor(*, real_data: Literal["fixed", "fresh"], n_real: int, n_sy
     Kind: exact mean.
     """
     check_choice("real_data", real_data, ("fixed", "fresh"))
-    real, synthetic = check_size("n_real", n_real), check_size("n_synthetic", n_synthetic)
+    real, synthetic = check_size("n_real", n_real), check_size("n_synthetic", n_synthetic, 0)
     share = synthetic / (real + synthetic)
-    noise = share**2 / synthetic + ((1 - share) ** 2 / real if real_data == "fresh" else 0.0)
-    return labelled(
-        noise / (1 - share**2 * (1 - 1 / synthetic)), "exact mean", "derived here: second moments"
-    )
+    drift = share / (real + synthetic)  # share^2 / n_s, also where n_s is 0
+    noise = drift + ((1 - share) ** 2 / real if real_data == "fresh" else 0.0)
+    return labelled(noise / (1 - share**2 + drift), "exact mean", "derived here: second moments")
 
 
 def migration_factor(*, n: int, migration: ArrayLike) -> Labelled:

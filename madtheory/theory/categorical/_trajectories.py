@@ -155,16 +155,16 @@ def accumulate(
     dict of Labelled, shape (generations,)
         ``heterozygosity``, ``squared_error``, ``support_size``.
     """
-    first = sizes_of(n, n_initial, 1)[0]
+    sizes = sizes_of(n, n_initial, generations)
     means = heterozygosity(
         probabilities=probabilities,
         generations=generations,
-        n_initial=first,
-        n_synthetic=n,
+        n_initial=sizes[0],
+        n_synthetic=sizes,
         real_data="fixed",
         retain="all",
     )
-    return {**means, **_kept(probabilities, first, generations)}
+    return {**means, **_kept(probabilities, sizes[0], generations)}
 
 
 def accumulate_subsample(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from madtheory._validation import check_bias, check_ddof, check_size, size_at
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._first_moments import first_moments
-from madtheory.theory.gaussian._steps import Sizes, check_spectrum
+from madtheory.theory.gaussian._steps import Sizes, check_spectrum, sizes_of
 
 __all__ = ["accumulate", "accumulate_second_moments", "mean_log_and_root", "with_deviation"]
 
@@ -75,7 +75,8 @@ def accumulate(
     Any bias below 1 makes the covariance vanish, see `accumulate_exponent`.
     Source: derived here; the loop is that of Gerstgrasser et al. 2024 (arXiv 2404.01413).
     """
-    size = size_at("n", n, 1) if n_initial is None else n_initial
+    sizes = sizes_of(n, n_initial, generations)
+    size = sizes[0]
     shared: dict[str, Any] = {
         "bias": bias,
         "ddof": ddof,
@@ -84,7 +85,7 @@ def accumulate(
     }
     truth = check_spectrum(dim, spectrum)
     moments = first_moments(
-        n_initial=size, n_synthetic=n, real_data="fixed", retain="all", spectrum=truth, **shared
+        n_initial=size, n_synthetic=sizes, real_data="fixed", retain="all", spectrum=truth, **shared
     )
     second = accumulate_second_moments(n=n, n_initial=size, spectrum=truth, **shared)
     moments = with_deviation(moments, second)

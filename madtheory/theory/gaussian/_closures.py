@@ -199,6 +199,6 @@ def _trajectory(
     forms = real_fit(mix, n_initial)
     rows = [read_out(forms, mix, spectrum)]
     for generation in range(2, check_size("generations", generations) + 1):
-        forms = step(forms, mix._replace(n_synthetic=size_at("n_synthetic", sizes, generation)))
+        forms = step(forms, mix._replace(n_synthetic=size_at("n_synthetic", sizes, generation, 0)))
         rows.append(read_out(forms, mix, spectrum))
     return {name: labelled([row[name] for row in rows], "exact mean", _SOURCE) for name in rows[0]}

@@ -81,6 +81,8 @@ def _real(means: _Means, size: int) -> _Group:
 
 def _draw(means: _Means, models: list[_Model], size: int, bias: float) -> _Group:
     """A batch of i.i.d. points of the equal mixture of `models`."""
+    if size == 0:
+        return _Group(_TRUTH, 0, 0.0)
     nodes, share = [m.node for m in models], np.full(len(models), 1 / len(models))
     covariance = bias * sum(m.variance for m in models) / len(models) + means.spread(nodes, share)
     return _Group(means.add(nodes, share, covariance / size), size, (size - 1) * covariance)
@@ -88,6 +90,7 @@ def _draw(means: _Means, models: list[_Model], size: int, bias: float) -> _Group
 
 def _merge(means: _Means, groups: list[_Group]) -> _Group:
     """The groups as one pool."""
+    groups = [group for group in groups if group.size] or groups[:1]
     if len(groups) == 1:
         return groups[0]
     nodes, size = [g.node for g in groups], sum(g.size for g in groups)
@@ -228,7 +231,7 @@ def first_moments(
     if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
         raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
     w_real, w_synthetic = _check_weights(weights, budget)
-    trace = check_spectrum(dim, spectrum).sum()
+    trace, least = check_spectrum(dim, spectrum).sum(), int(real_data == "none")
 
     means = _Means()
     real = _real(means, n_initial)
@@ -239,7 +242,7 @@ def first_moments(
     variance[0], error[0] = models[0].variance, means.distance[_TRUTH, models[0].node]
     with np.errstate(over="ignore", invalid="ignore"):
         for g in range(2, generations + 1):
-            batches.append(_draw(means, models, size_at("n_synthetic", n_synthetic, g), bias))
+            batches.append(_draw(means, models, size_at("n_synthetic", n_synthetic, g, least), bias))
             batches = [_merge(means, batches)] if window is None else batches[-window:]
             if real_data == "fresh":
                 real = _real(means, size_at("n_real", n_real, g))

@@ -21,10 +21,18 @@ __all__ = [
     "digamma_minus_log",
     "direction_gains",
     "log_root_moment",
+    "sizes_of",
 ]
 
 Sizes = int | Sequence[int] | Callable[[int], int]
 Array = NDArray[np.floating]
+
+
+def sizes_of(n: Sizes, n_initial: int | None, generations: int) -> list[int]:
+    """Sample sizes of the generations 1, 2, ..., `generations`."""
+    generations = check_size("generations", generations)
+    first = size_at("n", n, 1) if n_initial is None else check_size("n_initial", n_initial)
+    return [first, *(size_at("n", n, g) for g in range(2, generations + 1))]
 
 
 def chain_sizes(
@@ -32,9 +40,7 @@ def chain_sizes(
 ) -> tuple[Array, Array, Array]:
     """Sizes, degrees of freedom and divisors of the fits of generations 1, 2, ..., `generations`."""
     ddof = check_ddof(ddof, known_mean)
-    generations = check_size("generations", generations)
-    first = size_at("n", n, 1) if n_initial is None else check_size("n_initial", n_initial)
-    sizes = np.array([first, *(size_at("n", n, g) for g in range(2, generations + 1))], dtype=float)
+    sizes = np.array(sizes_of(n, n_initial, generations), dtype=float)
     if sizes.min() <= ddof:
         raise ValueError(
             f"generation {int(sizes.argmin()) + 1} has n={int(sizes.min())} points, so its divisor n - ddof "

@@ -22,7 +22,7 @@ def _distance(
 ) -> dict[str, Labelled]:
     """Squared Wasserstein distance, if batches are of one size and the truth is isotropic."""
     truth = check_spectrum(dim, spectrum)
-    if callable(n_synthetic) or isinstance(n_synthetic, Sequence) or np.ptp(truth) > 0:
+    if callable(n_synthetic) or np.iterable(n_synthetic) or np.ptp(truth) > 0:
         return {}
     from madtheory.theory.gaussian._wasserstein import loop_wasserstein2_squared
 
