@@ -36,11 +36,15 @@ def offspring(counts: Any, rng: np.random.Generator) -> Any:
     left, open_rows = np.zeros(rows, counts.dtype), np.flatnonzero(mass > 0)
     refused = [np.flatnonzero(mass == 0)]
     for _ in range(_TRIES):
-        x = _poisson(small[open_rows], rng)
+        every = len(open_rows) == rows  # no need to pick rows, then
+        x = _poisson(small if every else small[open_rows], rng)
         rest = n[open_rows] - x.sum(1, dtype=np.int64)
         log = rest * np.log(safe[open_rows]) - special.gammaln(np.maximum(rest, 0) + 1.0) - peak[open_rows]
         kept = (rest >= 0) & (-rng.standard_exponential(len(rest)) < log)
-        drawn[open_rows[kept], :split] = x[kept]
+        if every:
+            drawn[:, :split] = x
+        else:
+            drawn[open_rows[kept], :split] = x[kept]
         left[open_rows[kept]] = rest[kept]
         open_rows = open_rows[~kept]
         if not open_rows.size:
@@ -57,14 +61,17 @@ def _poisson(means: Any, rng: np.random.Generator) -> Any:
     cells, flat, starts = _tables()
     cell = rng.integers(_CELLS, size=means.shape, dtype=np.uint16)
     large = means >= _RATES
-    rates = np.where(large, 0, means)
-    x = cells.take(rates * _CELLS + cell, mode="clip")
-    unclear = x < 0
-    if unclear.any():
-        rate = rates[unclear]
-        point = rate + (cell[unclear] + rng.random(len(rate))) / _CELLS
-        x[unclear] = flat.searchsorted(point, side="right") - starts[rate]
-    if large.any():
+    any_large = large.any()
+    rates = np.where(large, 0, means) if any_large else means
+    index = rates * _CELLS
+    index += cell
+    x = cells.take(index, mode="clip")
+    unclear = np.flatnonzero(x < 0)
+    if unclear.size:
+        rate = rates.ravel()[unclear]
+        point = rate + (cell.ravel()[unclear] + rng.random(len(rate))) / _CELLS
+        x.ravel()[unclear] = flat.searchsorted(point, side="right") - starts[rate]
+    if any_large:
         x = x.astype(np.int64)
         x[large] = rng.poisson(means[large])
     return x
