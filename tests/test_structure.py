@@ -66,7 +66,7 @@ ALLOWED = {
     "data": BASE | {"_counts", "_roots"},
     "theory": {"_validation", "theory"},
     "models": BASE | {"data", "_roots", "models"},
-    "networks": BASE | {"data", "networks"},
+    "networks": BASE | {"data", "networks", "sources"},
     "images": BASE | {"data", "images"},
     "_streams": {"types"},
     "_loop": BASE | {"_streams", "data", "regimes", "treatments"},

@@ -43,7 +43,8 @@ class EDM:
     Attributes
     ----------
     sigma_min, sigma_max, rho : float
-        Least and largest level of the sampler, and how the levels crowd at the least.
+        Least and largest level of the sampler, and how the levels crowd at the least. Sampling starts around
+        0: of the mean of a class with deviation s a share s / sigma_max is lost, again in every generation.
     p_mean, p_std : float
         Of the log of the levels of training. The paper's mean, -1.2, is for data of deviation 0.5.
     """

@@ -59,7 +59,7 @@ class Classifier:
     classes: int = 10
     channels: tuple[int, int] = (32, 64)
     width: int = 84
-    training: Training = field(default_factory=lambda: Training(images=40_000, batch=64, learning_rate=3e-3))
+    training: Training = field(default_factory=lambda: Training(images=25_000, batch=64, learning_rate=3e-3))
     device: str | None = None
     batch: int = 4096
     weights: dict[str, NDArray[np.float32]] | None = field(default=None, repr=False)

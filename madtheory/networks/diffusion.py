@@ -40,7 +40,7 @@ class Diffusion(Network):
     process : EDM, DDPM or FlowMatching
         Noise levels of training and sampling, in units of the data's standard deviation.
     sampler : Heun or DDIM
-        How samples are made of the denoiser.
+        How samples are made of the denoiser. Default: 40 steps of Heun, whose error compounds in loops.
     dropout : float
         Share of the points that are trained without their class, if there are classes. 0: no guidance.
 
@@ -49,14 +49,17 @@ class Diffusion(Network):
     `bias` is classifier-free guidance, for class-conditional models alone (Ho and Salimans 2022,
     arXiv 2207.12598): bias = 1 / (1 + w), and :math:`D_w = (1 + w) D(x, c) - w D(x)` at every noise level.
     1 is no guidance, smaller is more of it. `guided` combines the denoisers of two models in the same way,
-    with the same noise. Without hidden layers D is affine in x and in the weights. Sampling starts from noise
+    with the same noise. For the 8 x 8 digits,
+    ``Diffusion(hidden=(256, 256), classes=10, training=Training(images=320_000, batch=128,
+    learning_rate=1e-2))`` trains in seconds on one core; at these sizes a high learning rate counts for more
+    than width or depth. Without hidden layers D is affine in x and in the weights. Sampling starts from noise
     of variance :math:`1 + \sigma^2`, that of noisy data in units of their deviation.
     """
 
-    training: Training = field(default_factory=Training)
+    training: Training = field(default_factory=lambda: Training(learning_rate=4e-3))
     parameterisation: str = "edm"
     process: Process = field(default_factory=EDM)
-    sampler: Sampler = field(default_factory=Heun)
+    sampler: Sampler = field(default_factory=lambda: Heun(40))
     dropout: float = 0.1
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from madtheory.networks._training import Training
 
 __all__ = ["VAE"]
 
-_LEAST_STD = 1e-3
+_LEAST_STD, _FIRST_STD = 1e-3, 0.3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +99,8 @@ class _Autoencoder(nn.Module):
         self.classes = classes
         self.encoder = mlp(dim + (classes or 0), hidden, 2 * latent_dim)
         self.decoder = mlp(latent_dim + (classes or 0), hidden[::-1], dim)
-        self.std = nn.Parameter(torch.ones(1))
+        # Nonlinear ones that start from the data's deviation, 1, may never come to use the latent.
+        self.std = nn.Parameter(torch.full((1,), _FIRST_STD if hidden else 1.0))
 
     def decode(self, latent: Tensor, labels: Tensor | None) -> Tensor:
         mean: Tensor = self.decoder(one_hot(latent, labels, self.classes))

@@ -61,9 +61,9 @@ class WGANGP(Network):
     covariance is multiplied by its SQUARE. (The truncation of StyleGAN, which this is named after, acts on
     styles, not on latents.) The weights hold generator and critic, and a warm start continues both.
     Source: Gulrajani et al. 2017 (arXiv 1704.00028), Algorithm 1, whose constants are penalty 10, five steps,
-    momenta (0, 0.9) and learning rate 1e-4 for both (on images 0.5 and 0.9, as here). On points in the plane and small digits that penalty
-    lets the generator circle around the data, so the default is 1, and a faster critic (two time scales,
-    Heusel et al. 2017, arXiv 1706.08500) makes up for short trainings.
+    learning rate 1e-4 for both and momenta (0, 0.9), on images (0.5, 0.9) as here. On points in the plane and
+    small digits that penalty lets the generator circle around the data, so the default is 1, and a faster
+    critic (two time scales, Heusel et al. 2017, arXiv 1706.08500) makes up for short trainings.
     """
 
     hidden: tuple[int, ...] = (128, 128)
