@@ -84,7 +84,7 @@ class Snapshot:
     models : tuple
         The last `memory` models, oldest first.
     real : Source
-        The reference distribution.
+        The reference distribution; what is left of it, where no point is drawn twice.
     method : str
         ``"statistics"`` or ``"samples"``.
     replicates : tuple of int
@@ -154,10 +154,10 @@ def start(
             )
         lead = (check_size("replicates", replicates),)
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
-    initial = _draw_real(loop, loop.regime.n_initial, method, lead, streams(1, "initial"))
+    initial, left = _draw_real(loop.real, loop.regime.n_initial, method, lead, streams(1, "initial"))
     model = loop.model.fit(initial, rng=streams(1, "fit"))
     kept = initial if loop.regime.real_data == "fixed" and loop.regime.name != "accumulate" else None
-    return Snapshot(1, model, initial, kept, (), (model,), loop.real, method, lead, streams)
+    return Snapshot(1, model, initial, kept, (), (model,), left, method, lead, streams)
 
 
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
@@ -185,6 +185,7 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
         aged = enumerate(synthetic, start=1)
         kept = tuple(data.first(part, i / len(synthetic)) for i, part in aged if part is not None)
 
+    left = previous.real
     real: tuple[Any, ...]
     match regime.real_data:
         case "none":
@@ -193,7 +194,8 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
             real = (previous.initial,)
         case "fresh":
             rng = previous.streams(t, "real")
-            real = (_draw_real(loop, n_real, previous.method, previous.replicates, rng),)
+            drawn, left = _draw_real(left, n_real, previous.method, previous.replicates, rng)
+            real = (drawn,)
     pool = (*real, *kept)
     # Weights are relative: real data alone are the baseline, bit for bit.
     if regime.weights is not None and kept:
@@ -205,7 +207,7 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
             training_set, regime.budget, rng=previous.streams(t, "subsample"), replacement=regime.replacement
         )
 
-    return _fitted(loop, previous, training_set, synthetic)
+    return _fitted(loop, replace(previous, real=left), training_set, synthetic)
 
 
 def _present(*batches: Any) -> tuple[Any, ...]:
@@ -246,8 +248,14 @@ def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: fl
     return (source.sample_statistic if method == "statistics" else source.sample)(n, rng=rng, **bias)
 
 
-def _draw_real(loop: Loop, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator) -> Any:
-    return _draw(loop.real.expand(*lead) if lead else loop.real, n, method, rng)
+def _draw_real(
+    real: Any, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator
+) -> tuple[Any, Any]:
+    """Real data, and the source they leave: a source with ``draw`` gives each of its points once."""
+    if hasattr(real, "draw") and not lead:
+        drawn, left = real.draw(n, rng=rng)
+        return drawn, left
+    return _draw(real.expand(*lead) if lead else real, n, method, rng), real
 
 
 def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
@@ -263,6 +271,9 @@ def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
     counts = previous.streams(t, "source").multinomial(n, share, size=previous.replicates or None)
     if previous.method == "statistics":
         return data.join([_draw(m, counts[..., k], "statistics", rng, **bias) for k, m in enumerate(models)])
+    if not previous.replicates:
+        shares = zip(models, counts.tolist(), strict=True)
+        return data.join([_draw(m, k, "samples", rng, **bias) for m, k in shares if k])
     most = counts.reshape(-1, len(models)).max(0)
     parts = [_draw(m, int(k), "samples", rng, **bias) for m, k in zip(models, most, strict=True) if k]
     chosen = np.concatenate([np.arange(k) < counts[..., i, None] for i, k in enumerate(most) if k], axis=-1)

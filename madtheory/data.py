@@ -1,4 +1,8 @@
-"""Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample."""
+"""Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
+
+A type of one's own joins in by its methods: ``weight`` (its size), a static ``joined(parts)``, and where a
+regime asks for them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+"""
 
 from __future__ import annotations
 
@@ -149,14 +153,14 @@ class Empirical:
 
 def size(data: Any) -> Any:
     """Number of points (total weight, for weighted data)."""
-    if isinstance(data, (Moments, Counts)):
+    if hasattr(data, "weight"):
         return data.weight
     return data.weights.sum(-1) if isinstance(data, Weighted) else np.shape(data)[-2]
 
 
 def weighted(data: Any, weight: float) -> Any:
     """Give every point of a training set the same weight."""
-    if isinstance(data, (Moments, Counts)):
+    if hasattr(data, "scaled"):
         return data.scaled(weight)
     return Weighted(data, np.full(np.shape(data)[:-1], float(weight)))
 
@@ -165,15 +169,17 @@ def join(parts: Sequence[Any]) -> Any:
     """Pool training sets of one kind: points by concatenation, statistics by adding up."""
     if len(parts) == 1:
         return parts[0]
-    if isinstance(parts[0], (Moments, Counts)):
-        return type(parts[0]).joined(parts)
+    if hasattr(parts[0], "joined"):
+        return parts[0].joined(parts)
     if isinstance(parts[0], Weighted):
         return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
     return np.concatenate([np.asarray(part) for part in parts], axis=-2)
 
 
-def first(points: Array, share: float) -> Array:
+def first(points: Any, share: float) -> Any:
     """Return the first points of a set: the integer part of `share` of their number."""
+    if hasattr(points, "first"):
+        return points.first(share)
     return np.asarray(points)[..., : int(share * np.shape(points)[-2] + 1e-9), :]
 
 
@@ -182,7 +188,7 @@ def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement
 
     Moments cannot be subsampled: which points were kept is not a function of the statistic. Counts can.
     """
-    if isinstance(points, Counts):
+    if hasattr(points, "subsample"):
         return points.subsample(budget, rng=rng, replacement=replacement)
     *lead, n, _ = np.shape(points)
     if budget > n and not replacement:
