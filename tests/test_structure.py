@@ -67,7 +67,7 @@ ALLOWED = {
     "theory": {"_validation", "theory"},
     "models": BASE | {"data", "_roots", "models"},
     "networks": BASE | {"data", "networks", "sources"},
-    "images": BASE | {"data", "images"},
+    "images": BASE | {"_point_metrics", "data", "images", "networks", "sources"},
     "_streams": {"types"},
     "_loop": BASE | {"_streams", "data", "regimes", "treatments"},
     "metrics": BASE | {"_class_metrics", "_loop", "_point_metrics", "_sampled", "theory"},
