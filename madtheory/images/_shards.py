@@ -1,0 +1,233 @@
+"""Synthetic sets on disk: a folder of shards, each written whole or not at all, read without being loaded.
+
+``shard-00000.npy`` holds pixels, opened as a memory map; ``shard-00000.rows.npy`` for each image of it the
+label, the seed and the sha256 of its pixels. ``manifest.json`` comes last: it counts the images and holds
+the sha256 of each shard's rows, and so vouches for every pixel. An image is checked when it is first read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from madtheory._validation import check_size
+from madtheory.images._images import Images
+from madtheory.images._parts import check_labels, check_pixels, check_seeds, row_digests
+from madtheory.images._shard import (
+    ImageStoreError,
+    Shard,
+    damaged,
+    mapped,
+    read_rows,
+    rows_name,
+    shard_name,
+)
+
+__all__ = ["ImageStoreError", "finish_shards", "missing_shards", "open_shards", "write_shard", "write_shards"]
+
+_MANIFEST, _FORMAT = "manifest.json", 1
+_SHARD = 4096
+
+
+def write_shards(
+    folder: str | os.PathLike[str],
+    make: Callable[[int, int], Any],
+    n: int,
+    *,
+    labels: Any = None,
+    seeds: Any = None,
+    shard: int = _SHARD,
+) -> Images:
+    """Write `n` images, or go on with those an interrupted call left out; return the stored set.
+
+    Parameters
+    ----------
+    folder : path-like
+        Is made if there is none; the folder above it must exist.
+    make : function
+        ``make(start, stop)`` returns the images number start to stop - 1, uint8 of shape (stop - start,
+        height, width, channels); called once for each shard that is missing, in order. To copy a set, pass
+        ``lambda start, stop: images.batch(np.arange(start, stop))``.
+    n : int
+        How many images.
+    labels, seeds : int arrays, shape (n,), optional
+        Stored beside them.
+    shard : int
+        Images per shard: the most that an interruption can cost.
+
+    Raises
+    ------
+    ImageStoreError
+        If a file cannot be written, for instance because the disk is full: what was finished stays. If the
+        folder holds another set.
+    """
+    n, shard = check_size("n", n), check_size("shard", shard)
+    labels, seeds = check_labels(labels, n), check_seeds(seeds, n)
+    missing = missing_shards(folder, n, shard=shard)
+    for k in range(-(-n // shard)):
+        piece = slice(k * shard, min((k + 1) * shard, n))
+        mine = {
+            "labels": None if labels is None else labels[piece],
+            "seeds": None if seeds is None else seeds[piece],
+        }
+        if k in missing:
+            write_shard(folder, k, make(piece.start, piece.stop), n=piece.stop - piece.start, **mine)
+        else:
+            _check_same(Path(folder), k, piece.stop - piece.start, **mine)
+    return finish_shards(folder, n, shard=shard)
+
+
+def missing_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD) -> list[int]:
+    """Which shards of a set of `n` images are not written yet."""
+    finished = Path(folder)
+    return [
+        k
+        for k in range(-(-n // shard))
+        if not ((finished / shard_name(k)).is_file() and (finished / rows_name(shard_name(k))).is_file())
+    ]
+
+
+def write_shard(
+    folder: str | os.PathLike[str],
+    k: int,
+    pixels: Any,
+    *,
+    n: int | None = None,
+    labels: Any = None,
+    seeds: Any = None,
+) -> None:
+    """Write shard number `k`; it appears complete or not at all, and other shards are not touched.
+
+    Several processes may write different shards of a folder; one of them then calls `finish_shards`.
+    """
+    folder, pixels = Path(folder), check_pixels("pixels", pixels)
+    if n is not None and len(pixels) != n:
+        raise ValueError(f"pixels holds {len(pixels)} images for shard {k}, which has {n}; make that many.")
+    given = {
+        "label": ("<i8", check_labels(labels, len(pixels))),
+        "seed": ("<u8", check_seeds(seeds, len(pixels))),
+    }
+    columns = [(name, kind) for name, (kind, values) in given.items() if values is not None]
+    rows = np.empty(len(pixels), dtype=[*columns, ("sha256", "u1", (32,))])
+    for name, _ in columns:
+        rows[name] = given[name][1]
+    rows["sha256"] = row_digests(pixels)
+    try:
+        folder.mkdir(exist_ok=True)
+        # The rows last: where they are, the pixels are complete.
+        for name, array in ((shard_name(k), pixels), (rows_name(shard_name(k)), rows)):
+            _atomically(folder / name, array)
+    except OSError as error:
+        raise ImageStoreError(
+            f"shard {k} could not be written in folder={str(folder)!r} ({error}); the shards that were "
+            f"finished are kept: mend that (free some space, create the folder above) and run again."
+        ) from error
+
+
+def finish_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD) -> Images:
+    """Write the manifest of a folder where no shard is missing, and open the set."""
+    folder = Path(folder)
+    if missing := missing_shards(folder, n, shard=shard):
+        raise ImageStoreError(f"folder={str(folder)!r} lacks shards {missing}; write them first.")
+    listed: list[dict[str, Any]] = []
+    kinds = set()
+    for k in range(-(-n // shard)):
+        rows, sha256 = read_rows(os.fspath(folder / rows_name(shard_name(k))))
+        pixels = mapped(os.fspath(folder / shard_name(k)))
+        kinds.add((pixels.shape[1:], rows.dtype.names))
+        listed.append({"images": len(rows), "sha256": sha256})
+    counted = sum(entry["images"] for entry in listed)
+    if len(kinds) > 1 or counted != n:
+        raise ImageStoreError(
+            f"folder={str(folder)!r} holds {counted} images of the kinds {sorted(kinds)}, expected {n} of "
+            f"one kind: shards of different sets. Remove the folder, and write the set again."
+        )
+    [(shape, columns)] = kinds
+    described = {"format": _FORMAT, "shape": [n, *shape], "columns": columns, "shards": listed}
+    try:
+        _atomically(folder / _MANIFEST, json.dumps(described, indent=1).encode())
+        for leftover in folder.glob("*.partial"):
+            leftover.unlink()
+    except OSError as error:
+        raise ImageStoreError(f"folder={str(folder)!r}: no manifest could be written ({error}).") from error
+    return open_shards(folder)
+
+
+def open_shards(folder: str | os.PathLike[str]) -> Images:
+    """Open a stored set; it is read batch by batch, and each image checked when it is first read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no finished set in the folder.
+    ImageStoreError
+        If the manifest is damaged, or a shard is missing or shorter than it should be.
+    """
+    folder = Path(folder).absolute()
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"folder={str(folder)!r} holds no finished set of images (no {_MANIFEST}); write one, or run "
+            f"again what was interrupted."
+        )
+    try:
+        described = json.loads(path.read_text())
+        version, (n, *shape), columns = described["format"], described["shape"], described["columns"]
+        listed = [(int(entry["images"]), str(entry["sha256"])) for entry in described["shards"]]
+        if version == _FORMAT and (sum(count for count, _ in listed) != n or len(shape) != 3):
+            raise ValueError("the counts do not add up")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImageStoreError(
+            f"path={str(path)!r} is damaged ({type(error).__name__}: {error}); delete it and run again: it "
+            f"is made again from the shards."
+        ) from error
+    if version != _FORMAT:
+        raise ImageStoreError(
+            f"path={str(path)!r} has format {version!r}, not {_FORMAT}; write the set again."
+        )
+    shards = []
+    for k, (count, sha256) in enumerate(listed):
+        made = Shard(str(folder / shard_name(k)), (count, *shape), "label" in columns, sha256)
+        for name, least in ((made.path, count * int(np.prod(shape))), (rows_name(made.path), 32 * count)):
+            if not os.path.isfile(name) or os.path.getsize(name) < least:
+                raise damaged(name, "it is not there, or cut short")
+        shards.append(made)
+    return Images(tuple(shards))
+
+
+def _check_same(folder: Path, k: int, n: int, *, labels: Any, seeds: Any) -> None:
+    """Whether a shard that is there already belongs to the set that is written."""
+    rows, _ = read_rows(os.fspath(folder / rows_name(shard_name(k))))
+    for name, expected in (("label", labels), ("seed", seeds)):
+        there = rows[name].tolist() if name in (rows.dtype.names or ()) else None
+        if len(rows) != n or there != (None if expected is None else expected.tolist()):
+            raise ImageStoreError(
+                f"folder={str(folder)!r} holds shard {k} of another set (its labels or seeds differ); "
+                f"choose another folder, or remove this one."
+            )
+
+
+def _atomically(path: Path, content: Any) -> None:
+    """Write beside `path`, flush to the disk, and rename: a file is there complete or not at all."""
+    temporary = None
+    try:
+        # A name of its own, so that several processes can write in one folder.
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+            temporary = Path(file.name)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                np.save(file, content, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,238 @@
+"""A folder that remembers fits and samples: both are functions of their inputs, and are found by them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from madtheory.images._shards import ImageStoreError
+
+__all__ = ["Checkpoint", "Store", "StoredWeights", "described", "fingerprint", "key_of"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_HEADER, _FORMAT = "madtheory_images", 1
+
+
+class StoredWeights(Mapping[str, NDArray[Any]]):
+    """Weights in a file, by name: each is read when it is asked for, and nothing is held.
+
+    The file is a safetensors file, not a pickle: no code of it is run.
+    """
+
+    def __init__(self, path: Path, names: tuple[str, ...], digest: str) -> None:
+        self.path, self.names, self.digest = path, names, digest
+
+    @classmethod
+    def of(cls, path: Path) -> StoredWeights:
+        """Those of a file, whose checksum is verified once, now."""
+        header, tensors = _read(path)
+        return cls(path, tuple(tensors), header["sha256"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        from safetensors import safe_open
+
+        if name not in self.names:
+            raise KeyError(name)
+        with safe_open(self.path, framework="numpy") as file:
+            array: NDArray[Any] = file.get_tensor(name)
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"StoredWeights({str(self.path)!r})"
+
+
+def fingerprint(weights: Arrays | None) -> str | None:
+    """A checksum of names and content; that of weights in a file is known without reading them."""
+    if weights is None or isinstance(weights, StoredWeights):
+        return None if weights is None else weights.digest
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name])
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def described(value: Any) -> Any:
+    """What JSON can hold of a configuration: of a dataclass its class and its fields."""
+    if is_dataclass(value):
+        held = {field.name: described(getattr(value, field.name)) for field in fields(value)}
+        return {"class": type(value).__name__, **held}
+    if isinstance(value, (tuple, list)):
+        return [described(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def key_of(**content: Any) -> str:
+    """The name of a folder: a checksum of all that the result depends on."""
+    text = json.dumps({"format": _FORMAT, **content}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of fits and samples."""
+
+    folder: Path
+
+    def fit(self, key: str) -> Path:
+        """Folder of a fit: its checkpoints, and in the end its weights."""
+        return self.folder / "fits" / key
+
+    def samples(self, key: str) -> Path:
+        """Folder of the shards of a synthetic set."""
+        return self.folder / "samples" / key
+
+    def weights(self, key: str) -> StoredWeights | None:
+        """The weights of a finished fit, or ``None``; its checkpoints, no longer needed, are removed."""
+        path = self.fit(key) / "weights.safetensors"
+        if not path.exists():
+            return None
+        for leftover in (*Checkpoint(path.parent, key).paths, *path.parent.glob(".*")):
+            leftover.unlink(missing_ok=True)
+        return StoredWeights.of(path)
+
+    def finish(self, key: str, weights: Arrays, about: Mapping[str, Any]) -> None:
+        """Write the weights of a fit."""
+        _write(self.fit(key) / "weights.safetensors", weights, {"key": key, **about})
+
+    @contextmanager
+    def locked(self, key: str, main: bool = True) -> Iterator[None]:
+        """Keep a second run away from a fit; the system lifts the lock of a process that is killed.
+
+        Of several processes of one run the main one alone holds the lock.
+        """
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # Windows
+            main = False
+        if not main:
+            yield
+            return
+        folder = self.fit(key)
+        _made(folder)
+        with open(folder / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ImageStoreError(
+                    f"store={str(self.folder)!r}: another run is training this very network, in "
+                    f"{str(folder)!r}; wait for it, or give this run another store."
+                ) from error
+            for leftover in folder.glob(".*"):  # half a file, of a run that was killed
+                leftover.unlink()
+            yield
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a fit under way: the last one written, and the one before in case that is damaged."""
+
+    folder: Path
+    key: str
+
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """Of the last checkpoint, and of the one before."""
+        return self.folder / "checkpoint.safetensors", self.folder / "checkpoint.previous.safetensors"
+
+    def write(self, tensors: Arrays, about: Mapping[str, Any]) -> None:
+        """Replace the checkpoint before the last one."""
+        last, before = self.paths
+        _write(last, tensors, {"key": self.key, **about}, keep=before)
+
+    def read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+        """What was written last and is not damaged; ``None`` if there is no checkpoint.
+
+        Raises
+        ------
+        ImageStoreError
+            If all are damaged, or one belongs to another fit.
+        """
+        damage = None
+        for path in self.paths:
+            if not path.exists():
+                continue
+            try:
+                header, tensors = _read(path)
+            except ImageStoreError as error:
+                damage = damage or error
+                continue
+            if header["key"] != self.key:
+                raise ImageStoreError(
+                    f"{str(path)!r} is the checkpoint of another network or of other data; remove it to "
+                    f"train from the start, or put it back where it belongs."
+                )
+            if damage is not None:
+                warnings.warn(f"{damage} The one before it is used instead.", stacklevel=2)
+            return header, tensors
+        if damage is not None:
+            raise damage
+        return None
+
+
+def _write(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Path | None = None) -> None:
+    """Write beside `path`, flush to the disk, and rename; what was there is renamed to `keep`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    header = json.dumps({"format": _FORMAT, "sha256": fingerprint(arrays), **about})
+    _made(path.parent)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        save_file(arrays, temporary, {_HEADER: header})
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            os.replace(path, keep)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise ImageStoreError(
+            f"{str(path)!r} could not be written ({error}); what was finished before is kept. Make room on "
+            f"the disk and run the same call again."
+        ) from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ImageStoreError(
+            f"{str(path)!r} is damaged ({error}); remove it and run the same call again."
+        ) from error
+    if header.get("format") != _FORMAT or header.get("sha256") != fingerprint(tensors):
+        raise ImageStoreError(
+            f"{str(path)!r} is damaged, or was written by another version: its content does not have its "
+            f"checksum. Remove it and run the same call again."
+        )
+    return header, tensors
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageStoreError(f"{str(folder)!r} cannot be made ({error}); choose another store.") from error

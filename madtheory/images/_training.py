@@ -1,0 +1,280 @@
+"""How an image diffusion is trained: what step k draws is a function of the seed and of k alone."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from madtheory._validation import check_choice, check_size
+from madtheory.images._images import Images
+from madtheory.images._state import State
+from madtheory.images._store import Checkpoint
+from madtheory.images.unet import ImageDenoiser
+from madtheory.networks._processes import Process
+
+__all__ = ["Fit", "ImageTraining", "accelerated", "deterministic", "order"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTraining:
+    """A training budget: it counts images SEEN, not epochs, so that steps = images / batch.
+
+    Attributes
+    ----------
+    images : int
+        Images seen by a fit from random weights, with repetition.
+    batch : int
+        Images of a step, over all processes. Smaller training sets are repeated within a batch.
+    learning_rate : float
+        Of Adam, after the warm-up.
+    warm_up_images : int
+        Images over which the learning rate rises from 0, also when a fitted model is trained on.
+    decay : {"constant", "linear", "cosine"}
+        Of the learning rate, to 0 at the end of the budget.
+    betas : (float, float)
+        Of Adam.
+    clip_norm : float, optional
+        Largest norm of the gradient; ``None`` is no limit.
+    ema_images : int
+        Half-life of the exponential average of the weights, in images seen; 0 is no average. At the beginning
+        it is at most a twentieth of the images seen (Karras et al. 2022, arXiv 2206.00364, Appendix F.2).
+    augment : {"none", "flips"}
+        ``"flips"``: every second image, at random, is mirrored left to right.
+    precision : {"no", "bf16", "fp16"}
+        Mixed precision, of training and sampling. The weights themselves are kept in single precision.
+    accumulate : int
+        Parts that a step is computed in, to save memory: one after another, or by several processes. In two
+        parts, two processes compute the bits that one computes.
+    compile, channels_last : bool
+        Compile the network (``torch.compile``), store images by pixel: faster on accelerators.
+    checkpoint_every_images, checkpoint_every_seconds : int, float
+        A checkpoint is written as soon as either has passed. No effect on the weights, nor has the store.
+    warm_images, warm_learning_rate : int, float, optional
+        Of a fit that starts from fitted weights (``Loop(warm_start=True)``, the auxiliary of SIMS and Neon).
+        Default: as above.
+    """
+
+    images: int = 5_000_000
+    batch: int = 256
+    learning_rate: float = 2e-4
+    warm_up_images: int = 0
+    decay: str = "constant"
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float | None = None
+    ema_images: int = 500_000
+    augment: str = "none"
+    precision: str = "no"
+    accumulate: int = 1
+    compile: bool = False
+    channels_last: bool = False
+    checkpoint_every_images: int = 1_000_000
+    checkpoint_every_seconds: float = 600.0
+    warm_images: int | None = None
+    warm_learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("images", "batch", "accumulate", "checkpoint_every_images"):
+            check_size(name, getattr(self, name))
+        for name in ("warm_up_images", "ema_images"):
+            check_size(name, getattr(self, name), 0)
+        if self.warm_images is not None:
+            check_size("warm_images", self.warm_images)
+        check_choice("decay", self.decay, ("constant", "linear", "cosine"))
+        check_choice("augment", self.augment, ("none", "flips"))
+        check_choice("precision", self.precision, ("no", "bf16", "fp16"))
+        for name in ("learning_rate", "warm_learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name}={value!r} is not a number above 0; pass for example 1e-3.")
+        if not self.checkpoint_every_seconds >= 0:
+            raise ValueError(
+                f"checkpoint_every_seconds={self.checkpoint_every_seconds!r} is no time; pass a number >= 0."
+            )
+
+    def rate(self, seen: int, images: int) -> float:
+        """Share of the learning rate after `seen` of a budget of `images`."""
+        rise = min(seen / self.warm_up_images, 1.0) if self.warm_up_images else 1.0
+        left = {"constant": 1.0, "linear": 1 - seen / images}
+        return rise * left.get(self.decay, 0.5 * (1 + math.cos(math.pi * seen / images)))
+
+
+def accelerated(device: str | None, precision: str = "no") -> Any:
+    """An ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses."""
+    try:
+        accelerate = importlib.import_module("accelerate")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"madtheory.images needs accelerate ({error}); install it with: pip install accelerate"
+        ) from error
+    # Precision and device are global there, and stay as the first network in this process had them.
+    alone = not torch.distributed.is_initialized()
+    importlib.import_module("accelerate.state").AcceleratorState._reset_state(reset_partial_state=alone)
+    accelerator = accelerate.Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    if precision == "fp16" and accelerator.device.type == "cpu":
+        raise ValueError("precision='fp16' needs an accelerator; pass precision='bf16' or 'no' on a CPU.")
+    return accelerator
+
+
+def _seed(*address: Any) -> int:
+    """A seed for this address, independent of those for others."""
+    return int.from_bytes(hashlib.sha256(repr(address).encode()).digest()[:8], "little") >> 1
+
+
+def order(n: int, seed: int) -> Callable[[int, int], NDArray[np.int64]]:
+    """The images of the places first, ..., first + count - 1: one random order of all n after another."""
+    known: dict[int, NDArray[np.int64]] = {}
+
+    def permutation(epoch: int) -> NDArray[np.int64]:
+        if epoch not in known:
+            # A batch may cross into the next order, and many of them if there are few images.
+            for old in [past for past in known if past < epoch - 1]:
+                del known[old]
+            known[epoch] = np.random.default_rng(_seed(seed, "order", epoch)).permutation(n)
+        return known[epoch]
+
+    def places(first: int, count: int) -> NDArray[np.int64]:
+        epochs = range(first // n, (first + count - 1) // n + 1)
+        rows = np.concatenate([permutation(epoch) for epoch in epochs])
+        return rows[first - epochs[0] * n :][:count]
+
+    return places
+
+
+def _parts(accumulate: int, workers: int) -> int:
+    """Parts of a step: equally many for each process."""
+    return workers * math.ceil(accumulate / workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """One training run: all that the weights are a function of, beside those that it starts from."""
+
+    training: ImageTraining
+    process: Process
+    images: int
+    learning_rate: float
+    seed: int
+    classes: int | None
+    unlabelled: float
+    dropout: bool
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return math.ceil(self.images / self.training.batch)
+
+    def run(
+        self, module: ImageDenoiser, data: Images, accelerator: Any, checkpoint: Checkpoint | None
+    ) -> None:
+        """Train `module`, from its checkpoint on if there is one; in the end it has the averaged weights."""
+        from tqdm import tqdm
+
+        training, workers = self.training, accelerator.num_processes
+        if training.batch < (parts := _parts(training.accumulate, workers)):
+            raise ValueError(
+                f"batch={training.batch} is less than one image for each of {parts} parts of a step "
+                f"(accumulate={training.accumulate}, processes: {workers}); raise batch."
+            )
+        with ExitStack() as stack:
+            device = accelerator.device
+            on = [device] if device.type == "cuda" else []
+            stack.enter_context(torch.random.fork_rng(on, enabled=self.dropout))
+            stack.enter_context(deterministic(device))
+            places = order(len(data), self.seed)
+            module.train().placed(device, channels_last=training.channels_last, compiled=training.compile)
+            state = State(module, self.learning_rate, training.betas, training.ema_images)
+            first = state.read(checkpoint, accelerator.scaler)
+            # Nobody writes a checkpoint before everybody has read the last one.
+            accelerator.wait_for_everyone()
+            denoiser, optimiser = accelerator.prepare(module, state.optimiser)
+            written, seconds = first, time.monotonic()
+            bar = tqdm(range(first, self.steps), initial=first, total=self.steps, desc="U-Net", delay=5.0,
+                       leave=False, disable=None if accelerator.is_main_process else True)  # fmt: skip
+            for step in bar:
+                seen = step * training.batch
+                for group in optimiser.param_groups:
+                    group["lr"] = self.learning_rate * training.rate(seen, self.images)
+                self._step(step, places(seen, training.batch), data, denoiser, module, optimiser, accelerator)
+                state.average(seen + training.batch, training.batch)
+                due = (step + 1 - written) * training.batch >= training.checkpoint_every_images
+                due = due or time.monotonic() - seconds >= training.checkpoint_every_seconds
+                if checkpoint is not None and due and accelerator.is_main_process:
+                    state.write(checkpoint, step + 1, accelerator.scaler)
+                    written, seconds = step + 1, time.monotonic()
+            state.finish(self.steps)
+
+    def _step(
+        self,
+        step: int,
+        rows: NDArray[np.int64],
+        data: Images,
+        denoiser: Any,
+        module: ImageDenoiser,
+        optimiser: Any,
+        accelerator: Any,
+    ) -> None:
+        """One step of Adam. Every process draws the noise of all images and takes its part of it."""
+        training, device, workers = self.training, accelerator.device, accelerator.num_processes
+        small = torch.Generator().manual_seed(_seed(self.seed, "level", step))
+        large = torch.Generator(device).manual_seed(_seed(self.seed, "noise", step))
+        _, height, width, channels = data.shape
+        noise = torch.randn((len(rows), channels, height, width), generator=large, device=device)
+        sigma = self.process.draw(len(rows), small)[:, :, None, None]
+        mirrored = torch.rand(len(rows), 1, 1, 1, generator=small) < 0.5
+        unlabelled = torch.rand(len(rows), generator=small) < self.unlabelled
+        parts = np.array_split(np.arange(len(rows)), _parts(training.accumulate, workers))
+        mine = np.array_split(np.arange(len(parts)), workers)[accelerator.process_index]
+        optimiser.zero_grad(set_to_none=True)
+        for i in mine:
+            part = parts[i]
+            chosen = torch.from_numpy(part)
+            x = torch.from_numpy(data.batch(rows[part])).to(device, non_blocking=True)
+            x = (x.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
+            if training.augment == "flips":
+                x = torch.where(mirrored[chosen].to(device), x.flip(3), x)
+            if training.channels_last:
+                x = x.contiguous(memory_format=torch.channels_last)
+            labels = None
+            if self.classes is not None and data.labels is not None:
+                known = torch.from_numpy(data.labels[rows[part]].astype(np.int64))
+                labels = known.masked_fill(unlabelled[chosen], self.classes).to(device)
+            level, last = sigma[chosen].to(device), i == mine[-1]
+            if self.dropout:
+                torch.manual_seed(_seed(self.seed, "dropout", step, int(i)))
+            with nullcontext() if last else accelerator.no_sync(denoiser):
+                denoised = denoiser(x + level * noise[part[0] : part[-1] + 1], level, labels)
+                # The processes' gradients are averaged: in all, this is the mean over the batch.
+                loss = module.loss(denoised, x, level).sum() * (workers / len(rows))
+                accelerator.backward(loss)
+        if training.clip_norm is not None:
+            accelerator.clip_grad_norm_(module.parameters(), training.clip_norm)
+        optimiser.step()
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """On an accelerator choose those algorithms that give the same bits in every run."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

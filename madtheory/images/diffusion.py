@@ -1,0 +1,276 @@
+"""The image diffusion: trained, sampled, guided and extrapolated as a value, whose bulk lies in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from madtheory._validation import check_choice, check_size
+from madtheory.images._configuration import (
+    check_data,
+    check_marks,
+    described_fit,
+    described_network,
+    guidance_of,
+)
+from madtheory.images._images import Images
+from madtheory.images._sampling import Term, made_in_memory, made_in_shards, sampled
+from madtheory.images._state import Arrays, load_weights, weights_of
+from madtheory.images._store import Checkpoint, Store, described, fingerprint, key_of
+from madtheory.images._training import Fit, ImageTraining, accelerated
+from madtheory.images.unet import ImageDenoiser, UNet
+from madtheory.networks import EDM, Guided, Heun, sample_seeds
+from madtheory.networks._parameterisations import PARAMETERISATIONS
+from madtheory.networks._processes import Process
+from madtheory.networks._samplers import Sampler
+
+__all__ = ["ImageDiffusion"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageDiffusion:
+    r"""A diffusion model of images: a U-Net that learns to remove noise of every level.
+
+    It is a value like every other model: `fit` returns a new one. Pixels are numbers from -1 to 1, and noise
+    levels are in their units, as in Karras et al. 2022 (arXiv 2206.00364), whose training and sampler are the
+    default. ``ImageDiffusion(process=DDPM(steps=500), parameterisation="epsilon", sampler=DDIM(500, eta=1))``
+    is the DDPM of Ho et al. 2020 (arXiv 2006.11239).
+
+    Attributes
+    ----------
+    unet : UNet
+        The network.
+    process : EDM, DDPM or FlowMatching
+        Noise levels of training and sampling.
+    parameterisation : {"edm", "epsilon", "x0", "score", "velocity"}
+        What the network predicts; see `madtheory.networks.Diffusion`.
+    sigma_data : float, optional
+        Deviation of the data that the parameterisation assumes. Default: 0.5 for ``"edm"``, as in the paper,
+        and 1 for the others, which gives DDPM and flow matching as in theirs.
+    sampler : Heun or DDIM
+        How images are made of the denoiser.
+    classes : int, optional
+        Class-conditional: images have labels, 0 to classes - 1. ``None``: they have none.
+    dropout : float
+        Share of the images that are trained without their class, if there are classes. 0: no guidance.
+    training : ImageTraining
+        Budget, batch, learning rate, precision, checkpoints.
+    device : str, optional
+        Default: the one accelerate chooses; ``"cpu"`` keeps from accelerators.
+    batch : int
+        Images sampled at once. No effect on the images, beyond rounding.
+    store : path, optional
+        Folder of checkpoints, weights and synthetic sets. A fit or a sample that is in it is read, one that
+        was interrupted goes on where it was; nothing is held in memory. ``None``: all is held in memory.
+    weights : mapping of arrays, optional
+        By name. ``None``: not fitted.
+
+    Notes
+    -----
+    `bias` is classifier-free guidance, for class-conditional models alone (Ho and Salimans 2022,
+    arXiv 2207.12598): bias = 1 / (1 + w), and :math:`D_w = (1 + w) D(x, c) - w D(x)` at every noise level.
+
+    Every image has a seed. Image i is a function of seed i, label i and the weights, whatever the number of
+    processes (``accelerate launch``), which share each batch of a training step, and the batches of a sample.
+    On one process a fit that was killed and goes on ends in the same bits, on the same device.
+    """
+
+    unet: UNet = field(default_factory=UNet)
+    process: Process = field(default_factory=lambda: EDM(p_mean=-1.2))
+    parameterisation: str = "edm"
+    sigma_data: float | None = None
+    sampler: Sampler = field(default_factory=Heun)
+    classes: int | None = None
+    dropout: float = 0.1
+    training: ImageTraining = field(default_factory=ImageTraining)
+    device: str | None = None
+    batch: int = 256
+    store: str | Path | None = None
+    weights: Arrays | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
+        check_size("batch", self.batch)
+        if self.classes is not None:
+            check_size("classes", self.classes)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout!r} is no share of the images; pass 0 <= dropout < 1.")
+        if self.sigma_data is None:
+            object.__setattr__(self, "sigma_data", 0.5 if self.parameterisation == "edm" else 1.0)
+        if not (isinstance(self.sigma_data, (int, float)) and 0 < self.sigma_data < np.inf):
+            raise ValueError(f"sigma_data={self.sigma_data!r} is no deviation; pass a number above 0.")
+        if self.store is not None:
+            object.__setattr__(self, "store", Path(self.store))
+        self.process.levels(self.sampler.steps)
+
+    def fit(self, data: Any, *, rng: np.random.Generator) -> ImageDiffusion:
+        """Train on images; from these weights on if there are any, else from random ones."""
+        if self.weights is None:
+            return self._trained(data, self.training.images, self.training.learning_rate, rng)
+        return self.fine_tuned(data, images=self.training.warm_images or self.training.images, rng=rng)
+
+    def fine_tuned(
+        self, data: Any, *, images: int, learning_rate: float | None = None, rng: np.random.Generator
+    ) -> ImageDiffusion:
+        """Go on training for a budget of images seen; return a new model.
+
+        The learning rate is by default the training's ``warm_learning_rate``, else its ``learning_rate``.
+        """
+        self._check_fitted()
+        rate = self.training.warm_learning_rate if learning_rate is None else learning_rate
+        images = check_size("images", images)
+        return self._trained(data, images, self.training.learning_rate if rate is None else rate, rng)
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
+        """Draw `n` images; with equal class counts if class-conditional."""
+        seeds = sample_seeds(n, rng)
+        if self.classes is None:
+            return self.generate(seeds, bias=bias)
+        order = rng.permutation(self.classes)
+        return self.generate(seeds, rng.permutation(order[np.arange(n) % self.classes]), bias=bias)
+
+    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Images:
+        """The images of given seeds (and classes, if class-conditional): image i needs seed i alone."""
+        return self._combined(((1.0, self),), seeds, labels, bias)
+
+    def guided(self, auxiliary: Any, weight: float) -> Guided:
+        r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
+        return Guided(self, auxiliary, float(weight))
+
+    def extrapolated(self, auxiliary: Any, weight: float) -> ImageDiffusion:
+        r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
+        self._check_like(auxiliary)
+        mine, theirs = self._check_fitted(), auxiliary.weights
+        key = key_of(extrapolated=[fingerprint(mine), fingerprint(theirs)], weight=float(weight))
+
+        def merged() -> dict[str, NDArray[Any]]:
+            # theta - w (theta_s - theta) in double precision: the difference is small.
+            return {
+                name: value
+                if name.startswith("_")
+                else (value - weight * (theirs[name].astype(float) - value)).astype(value.dtype)
+                for name, value in mine.items()
+            }
+
+        return self._kept(key, merged, accelerated(self.device))
+
+    def _trained(
+        self, data: Any, images: int, learning_rate: float, rng: np.random.Generator
+    ) -> ImageDiffusion:
+        given = data if isinstance(data, Images) else Images.of(data)
+        check_data(self, given)
+        seed = int(rng.integers(2**63))
+        fit = Fit(
+            training=self.training,
+            process=self.process,
+            images=images,
+            learning_rate=learning_rate,
+            seed=seed,
+            classes=self.classes,
+            unlabelled=self.dropout,
+            dropout=self.unet.dropout > 0,
+        )
+        accelerator = accelerated(self.device, self.training.precision)
+        key, checkpoint = "", None
+        if self.store is not None:
+            start = fingerprint(self.weights)
+            key = key_of(fit=described_fit(self), data=given.fingerprint(), start=start,
+                         images=images, learning_rate=float(learning_rate), seed=seed)  # fmt: skip
+            checkpoint = Checkpoint(Store(Path(self.store)).fit(key), key)
+
+        def learned() -> dict[str, NDArray[Any]]:
+            module = self._restored(given.shape[1:], seed)
+            fit.run(module, given, accelerator, checkpoint)
+            return {**weights_of(module), "_shape": np.array(given.shape[1:], dtype=np.int32)}
+
+        return self._kept(key, learned, accelerator)
+
+    def _kept(self, key: str, make: Any, accelerator: Any) -> ImageDiffusion:
+        """The model with weights that are made, or found in the store."""
+        if self.store is None:
+            return replace(self, weights=make())
+        store = Store(Path(self.store))
+        found = store.weights(key)
+        # Nobody writes before everybody has looked.
+        accelerator.wait_for_everyone()
+        if found is None:
+            with store.locked(key, accelerator.is_main_process):
+                weights = make()
+                if accelerator.is_main_process:
+                    store.finish(key, weights, {"model": described_fit(self)})
+            accelerator.wait_for_everyone()
+            found = store.weights(key)
+        return replace(self, weights=found)
+
+    def _restored(self, shape: Any, seed: int = 0) -> ImageDenoiser:
+        """The network with these weights, or with new ones drawn from `seed`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed % 2**63)
+            unet = self.unet.module(shape, self.classes)
+        assert self.sigma_data is not None
+        module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data)
+        if self.weights is not None:
+            load_weights(module, self.weights)
+        return module
+
+    def _combined(self, terms: Any, seeds: Any, labels: Any, bias: float | None) -> Images:
+        """Images of a sum of networks: the guided model's denoiser is the sum of their denoisers."""
+        shape = tuple(self._check_fitted()["_shape"].tolist())
+        guidance = guidance_of(self, bias)
+        seeds = np.asarray(seeds, dtype=np.uint64)
+        marks = check_marks(self, seeds, labels)
+        accelerator = accelerated(self.device, self.training.precision)
+
+        def make(start: int, stop: int) -> NDArray[np.uint8]:
+            if not modules:
+                modules.extend(self._terms(terms, shape, guidance, accelerator.device))
+            chosen = None if marks is None else marks[start:stop]
+            return sampled(modules, self.process, self.sampler, shape, seeds[start:stop], chosen, self.batch,
+                           accelerator)  # fmt: skip
+
+        modules: list[Term] = []
+        if self.store is None:
+            return made_in_memory(make, shape, seeds, marks)
+        drawn = hashlib.sha256(seeds.tobytes() + (b"" if marks is None else marks.tobytes())).hexdigest()
+        weights = [[float(c), fingerprint(network.weights)] for c, network in terms]
+        key = key_of(sample=described_network(self), terms=weights, guidance=guidance, drawn=drawn,
+                     batch=self.batch, sampler=described(self.sampler))  # fmt: skip
+        folder = Store(Path(self.store)).samples(key)
+        return made_in_shards(folder, make, seeds, marks, self.batch, accelerator)
+
+    def _terms(self, terms: Any, shape: Any, guidance: float, device: torch.device) -> list[Term]:
+        """The denoisers that are added up, each with classes and, where there is guidance, without."""
+        found: list[Term] = []
+        for coefficient, network in terms:
+            if coefficient:
+                module = network._restored(shape).eval()
+                how = self.training
+                module.placed(device, channels_last=how.channels_last, compiled=how.compile)
+                found.append(Term(coefficient * (1 + guidance), module, self.classes, True))
+                if guidance:
+                    found.append(Term(-coefficient * guidance, module, self.classes, False))
+        return found
+
+    def _check_fitted(self) -> Arrays:
+        if self.weights is None:
+            raise ValueError("this ImageDiffusion is not fitted; call fit(images, rng=rng).")
+        return self.weights
+
+    def _check_like(self, other: Any) -> None:
+        """Refuse to combine what is not the same network for the same images."""
+        mine, theirs = self._check_fitted(), getattr(other, "weights", None)
+        if type(other) is not type(self) or theirs is None:
+            raise TypeError(f"auxiliary={other!r} is no fitted ImageDiffusion; fit it from this model.")
+        if described_network(self) != described_network(other) or not np.array_equal(
+            mine["_shape"], theirs["_shape"]
+        ):
+            raise ValueError(
+                "auxiliary has another network, process or image size than this model; train it from this "
+                "model, with fine_tuned(samples, images=...)."
+            )

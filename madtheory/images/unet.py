@@ -1,0 +1,133 @@
+"""The U-Net, and the denoiser that is made of it."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from madtheory._validation import check_size
+from madtheory.networks._parameterisations import Parameterisation
+
+__all__ = ["ImageDenoiser", "UNet"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNet:
+    """Configuration of a U-Net, built as diffusers' ``UNet2DModel``.
+
+    The default is a small one for 32 x 32 pixels. ``UNet(block_out_channels=(256, 256, 256),
+    layers_per_block=4, attention=(16,), dropout=0.13)`` has the size of the CIFAR-10 network of Karras et al.
+    2022 (arXiv 2206.00364), 59 million weights.
+
+    Attributes
+    ----------
+    block_out_channels : tuple of int
+        Channels of each resolution, the finest first; each next one has half the height and width.
+    layers_per_block : int
+        Residual blocks of each resolution, on the way down.
+    attention : tuple of int
+        Heights of the feature maps that have self-attention, besides the coarsest.
+    dropout : float
+        Of the residual blocks.
+    """
+
+    block_out_channels: tuple[int, ...] = (128, 256, 256)
+    layers_per_block: int = 2
+    attention: tuple[int, ...] = (16,)
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("block_out_channels", "attention"):
+            sizes = tuple(check_size(name, size) for size in getattr(self, name))
+            object.__setattr__(self, name, sizes)
+        if not self.block_out_channels:
+            raise ValueError("block_out_channels=() is empty; pass for example (128, 256, 256).")
+        check_size("layers_per_block", self.layers_per_block)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout!r} is no share of the features; pass 0 <= dropout < 1.")
+
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Refuse images (height, width, channels) that cannot be halved as often as this network does."""
+        factor = 2 ** (len(self.block_out_channels) - 1)
+        if len(shape) != 3 or any(size % factor or size < 1 for size in shape[:2]):
+            raise ValueError(
+                f"images have shape {tuple(shape)}, and block_out_channels={self.block_out_channels} halves "
+                f"them {len(self.block_out_channels) - 1} times: pass (height, width, channels) with height "
+                f"and width multiples of {factor}, or fewer entries of block_out_channels."
+            )
+
+    def module(self, shape: Sequence[int], classes: int | None) -> nn.Module:
+        """A new network for images (height, width, channels); class number `classes` stands for none.
+
+        Its random weights come from torch's global generator; the last layer is zero.
+        """
+        self.check_shape(shape)
+        try:
+            unet_of = importlib.import_module("diffusers").UNet2DModel
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"madtheory.images needs diffusers ({error}); install it with: pip install diffusers"
+            ) from error
+        height, width, channels = shape
+        attended = [height >> level in self.attention for level in range(len(self.block_out_channels))]
+        module: nn.Module = unet_of(
+            sample_size=(height, width),
+            in_channels=channels,
+            out_channels=channels,
+            block_out_channels=self.block_out_channels,
+            layers_per_block=self.layers_per_block,
+            down_block_types=tuple("AttnDownBlock2D" if at else "DownBlock2D" for at in attended),
+            up_block_types=tuple("AttnUpBlock2D" if at else "UpBlock2D" for at in reversed(attended)),
+            attention_head_dim=None,
+            norm_num_groups=math.gcd(32, *self.block_out_channels),
+            num_class_embeds=None if classes is None else classes + 1,
+            dropout=self.dropout,
+        )
+        # The first denoiser is c_skip x, which is a stable start.
+        last: Any = module.conv_out
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        return module
+
+
+class ImageDenoiser(nn.Module):
+    r"""The denoiser :math:`D(x, \sigma, c)` of images x (n, channels, height, width): a parameterised U-Net.
+
+    Parameterisations hold for data of unit deviation, so x and sigma are divided by that of the data,
+    `sigma_data`. The network knows the noise level as the time :math:`1000\,c_{noise} = 250 \ln\sigma`.
+    """
+
+    def __init__(self, unet: nn.Module, parameterisation: Parameterisation, sigma_data: float) -> None:
+        super().__init__()
+        self.unet, self.parameterisation, self.sigma_data = unet, parameterisation, sigma_data
+
+    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Mean of x0 given x, at one noise level, shape (1, 1, 1, 1), or one for each, (n, 1, 1, 1)."""
+        skip, out, scale, _ = self.parameterisation
+        unit, level = x / self.sigma_data, sigma / self.sigma_data
+        times = 250 * sigma.flatten().log()
+        output = self.unet(scale(level) * unit, times, class_labels=labels, return_dict=False)[0]
+        denoised: Tensor = self.sigma_data * (skip(level) * unit + out(level) * output.float())
+        return denoised
+
+    def loss(self, denoised: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+        r"""Weighted squared error :math:`\lambda(\sigma) |D - x|^2`, mean over pixels, shape (n,)."""
+        error = (denoised - x) / self.sigma_data
+        weight = self.parameterisation.weight(sigma / self.sigma_data)
+        loss: Tensor = (weight * error.square()).flatten(1).mean(1)
+        return loss
+
+    def placed(self, device: torch.device, *, channels_last: bool, compiled: bool) -> ImageDenoiser:
+        """The network where and how it is to compute."""
+        module: Any = self.to(device)
+        if channels_last:
+            module.to(memory_format=torch.channels_last)
+        if compiled:
+            self.unet.compile()
+        return self

@@ -1,0 +1,142 @@
+"""A run that is killed goes on where it was, and ends in the same bits."""
+
+import multiprocessing
+import signal
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("accelerate")
+
+from tiny_diffusion import PRELOADED, pictures, pixels_digest, rng, run_in_store, tiny
+
+from madtheory.images import _sampling
+from madtheory.images._shards import ImageStoreError
+from madtheory.images._state import State
+from madtheory.images._store import Store, fingerprint
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    store = tmp_path_factory.mktemp("unbroken")
+    model, images = run_in_store(store)
+    return store, fingerprint(model.weights), pixels_digest(images)
+
+
+def files(store):
+    return {
+        path.relative_to(store): path.read_bytes()
+        for path in store.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+
+
+def started(store, images):
+    # The server of the forks has imported everything: a child is at work at once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    child = context.Process(target=run_in_store, args=(store, images))
+    child.start()
+    return child
+
+
+def killed_and_resumed(folder, kills, seed):
+    images = 64 * kills
+    for name in ("first", "second"):  # the second tells how long a run lasts
+        begun, child = time.monotonic(), started(folder / name, images)
+        child.join()
+        assert child.exitcode == 0
+    lasts, killed = time.monotonic() - begun, 0
+    for share in rng(seed).uniform(0.4, 1.6, kills):
+        child = started(folder / "killed", images)
+        child.join(0.8 * share / kills * lasts)
+        child.kill()
+        child.join()
+        killed += child.exitcode == -signal.SIGKILL
+    assert killed > kills / 2, "most were at work"
+    run_in_store(folder / "killed", images)
+    assert len(files(folder / "first")) == 4
+    assert files(folder / "killed") == files(folder / "first") == files(folder / "second")
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments(tmp_path):
+    killed_and_resumed(tmp_path, 20, 1)
+
+
+def test_killed_at_five_moments(tmp_path):
+    killed_and_resumed(tmp_path, 5, 0)
+
+
+@pytest.mark.parametrize("after", [1, 7, 19])
+def test_interrupted_after_any_step(tmp_path, unbroken, monkeypatch, after):
+    written = []
+
+    def write(state, checkpoint, step, scaler):
+        original(state, checkpoint, step, scaler)
+        written.append(step)
+        if step == after:
+            raise KeyboardInterrupt
+
+    original = State.write
+    monkeypatch.setattr(State, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        run_in_store(tmp_path)
+    assert written == list(range(1, after + 1))
+    model, images = run_in_store(tmp_path)
+    assert written == list(range(1, 21)), "no step is made twice"
+    assert (fingerprint(model.weights), pixels_digest(images)) == unbroken[1:]
+    assert files(tmp_path) == files(unbroken[0])
+
+
+def test_finished_work_is_read(tmp_path, unbroken, monkeypatch):
+    """Neither trained nor sampled again."""
+    monkeypatch.setattr("madtheory.images._training.Fit.run", None)
+    monkeypatch.setattr(_sampling, "_chunk", None)
+    _, images = run_in_store(unbroken[0])
+    assert pixels_digest(images) == unbroken[2]
+    assert not tuple(path for path in unbroken[0].rglob("checkpoint*"))
+
+
+def test_without_a_store_the_bits_are_the_same(unbroken):
+    """Nor do checkpoints have an effect."""
+    model = tiny(training={"images": 320}, unet={"dropout": 0.1}).fit(pictures(), rng=rng(1))
+    assert fingerprint(model.weights) == unbroken[1]
+    assert pixels_digest(model.sample(24, rng=rng(2))) == unbroken[2]
+
+
+def test_interrupted_sampling_keeps_its_shards(tmp_path, monkeypatch):
+    monkeypatch.setattr(_sampling, "_SHARD", 8)
+    model = tiny(tmp_path).fit(pictures(), rng=rng(1))
+    expected = pixels_digest(tiny().fit(pictures(), rng=rng(1)).sample(22, rng=rng(2)))
+    made = []
+
+    def chunk(*arguments):
+        made.append(1)
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    original = _sampling._chunk
+    monkeypatch.setattr(_sampling, "_chunk", chunk)
+    with pytest.raises(KeyboardInterrupt):
+        model.sample(22, rng=rng(2))
+    images = model.sample(22, rng=rng(2))
+    assert len(made) == 5 + 2, "two shards of two chunks were kept"
+    assert pixels_digest(images) == expected
+    np.testing.assert_array_equal(
+        images.labels, tiny().fit(pictures(), rng=rng(1)).sample(22, rng=rng(2)).labels
+    )
+
+
+def test_two_runs_do_not_train_the_same_network(tmp_path):
+    store = Store(tmp_path)
+    with store.locked("a"), store.locked("b"):
+        message = "another run is training this very network"
+        with pytest.raises(ImageStoreError, match=message), store.locked("a"):
+            pass
+    with store.locked("a"):
+        pass
