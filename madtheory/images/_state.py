@@ -108,10 +108,11 @@ class State:
                     target.copy_(torch.from_numpy(groups[kind][name]))
         if header["adam_step"]:
             made = float(header["adam_step"])
+            # In the layout of the weights: Adam walks through the memory of all in step.
             known = {
                 i: {"step": torch.tensor(made)}
-                | {kind: torch.from_numpy(groups[kind][name]) for kind in _MOMENTS}
-                for i, name in enumerate(self.named)
+                | {kind: torch.empty_like(p).copy_(torch.from_numpy(groups[kind][name])) for kind in _MOMENTS}
+                for i, (name, p) in enumerate(self.named.items())
             }
             described = self.optimiser.state_dict()
             self.optimiser.load_state_dict({"state": known, "param_groups": described["param_groups"]})

@@ -52,7 +52,7 @@ class ImageDiffusion:
         What the network predicts; see `madtheory.networks.Diffusion`.
     sigma_data : float, optional
         Deviation of the data that the parameterisation assumes. Default: 0.5 for ``"edm"``, as in the paper,
-        and 1 for the others, which gives DDPM and flow matching as in theirs.
+        and 1 for the others, which gives DDPM and flow matching their own input.
     sampler : Heun or DDIM
         How images are made of the denoiser.
     classes : int, optional
@@ -211,7 +211,7 @@ class ImageDiffusion:
     def _restored(self, shape: Any, seed: int = 0) -> ImageDenoiser:
         """The network with these weights, or with new ones drawn from `seed`."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
+            torch.manual_seed(seed)
             unet = self.unet.module(shape, self.classes)
         assert self.sigma_data is not None
         module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data)

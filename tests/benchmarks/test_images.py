@@ -32,7 +32,7 @@ PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 
 def model(**settings):
     how = {"precision": "bf16", "compile": True} if FAST else {}
-    training = ImageTraining(batch=BATCH, ema_images=500_000, channels_last=True, **how)
+    training = ImageTraining(batch=BATCH, ema_images=500_000, channels_last=FAST, **how)
     return ImageDiffusion(unet=EDM_CIFAR10 if FAST else TINY, training=training, **settings)
 
 

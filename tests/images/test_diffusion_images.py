@@ -283,7 +283,7 @@ def test_one_seed_per_image(fitted):
     assert np.abs(pixels[0] - pixels[3]).max() > 20, "another seed is another image"
 
 
-def test_flow_matching(fitted):
+def test_flow_matching():
     settings = {"process": FlowMatching(), "parameterisation": "velocity", "sampler": DDIM(10)}
     model = tiny(classes=2, training={"images": 1600, "learning_rate": 1e-2}, **settings).fit(
         plain(), rng=rng(1)
@@ -298,6 +298,22 @@ def test_samplers_repeat_themselves(fitted, sampler):
     model = replace(fitted, sampler=sampler)
     np.testing.assert_array_equal(model.sample(5, rng=rng(4)), model.sample(5, rng=rng(4)))
     assert not np.array_equal(model.sample(5, rng=rng(4)), model.sample(5, rng=rng(5)))
+
+
+class Nothing:
+    """A sampler that leaves the first noise as it is."""
+
+    steps = 1
+
+    def integrate(self, denoiser, x, sigmas, noise=None):
+        return x
+
+
+def test_sampling_starts_from_noise_like_noisy_data(fitted):
+    """Of variance sigma_data^2 + sigma^2."""
+    model = replace(fitted, process=EDM(sigma_max=0.1), sampler=Nothing())
+    pixels = np.asarray(model.sample(100, rng=rng(1))) / 127.5 - 1
+    assert np.median(np.abs(pixels)) == pytest.approx(0.6745 * np.sqrt(0.25 + 0.01), rel=0.05)
 
 
 def test_in_a_store_the_images_are_the_same(fitted, tmp_path):

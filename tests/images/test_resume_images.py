@@ -92,6 +92,33 @@ def test_interrupted_after_any_step(tmp_path, unbroken, monkeypatch, after):
     assert files(tmp_path) == files(unbroken[0])
 
 
+ON_AN_ACCELERATOR = [
+    pytest.param("cuda", precision, marks=pytest.mark.gpu) for precision in ("no", "bf16", "fp16")
+]
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), *ON_AN_ACCELERATOR])
+def test_interrupted_in_mixed_precision(tmp_path, monkeypatch, device, precision):
+    """With attention, dropout and images stored by pixel, the average and the scaler of half precision."""
+    how = {"precision": precision, "channels_last": True, "augment": "flips", "checkpoint_every_images": 1}
+    unet = {"dropout": 0.1, "attention": (4,)}
+
+    def fit(store=None):
+        return tiny(store, training=how, unet=unet, device=device).fit(pictures(), rng=rng(1))
+
+    def write(state, checkpoint, step, scaler):
+        original(state, checkpoint, step, scaler)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    expected, original = fingerprint(fit().weights), State.write
+    with monkeypatch.context() as patch:
+        patch.setattr(State, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path)
+    assert fingerprint(fit(tmp_path).weights) == expected
+
+
 def test_finished_work_is_read(tmp_path, unbroken, monkeypatch):
     """Neither trained nor sampled again."""
     monkeypatch.setattr("madtheory.images._training.Fit.run", None)
