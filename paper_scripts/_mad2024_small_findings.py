@@ -38,7 +38,8 @@ def tails_findings(data: xr.Dataset) -> list[Finding]:
                 claim=f"MAD Fig. 17: tails are lost, bias {bias:g}: less mass at t = {last} than at t = 1",
                 ours=f"t = {last} minus t = 1: {_by_tail(change)}",
                 verdict="reproduced" if z < -2 else "not reproduced",
-                note=f"judged by {MAIN}, z = {z:+.1f}, {note}" + (f"; {_drift(data)}" if bias == 1 else ""),
+                note=f"judged by {MAIN}, z = {z:+.1f}{': the tails grow' if z > 2 else ''}, {note}"
+                + (f"; {_drift(data)}" if bias == 1 else ""),
             )
         )
     gap = (mass.sel(bias=0.75) - mass.sel(bias=1.0)).isel(generation=-1)
