@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tqdm import tqdm
 import madtheory as mad
 from madtheory import storage
 
-__all__ = ["run_cells"]
+__all__ = ["run_cells", "seconds"]
 
 
 def run_cells(
@@ -68,16 +69,26 @@ def run_cells(
 def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path | None) -> xr.Dataset:
     if path is not None and path.exists():
         try:
-            return storage.load(path)
+            kept = storage.load(path)
+            path.touch()  # used now: see `seconds`
+            return kept
         except storage.StorageError:
             path.unlink()  # damaged: it is computed again
+    began = time.process_time()
     # One thread, also where there is one process: sums of matrix products depend on their number.
     with threadpool_limits(1):
         dataset = function(**cell)
     if path is None:
         return dataset
+    dataset = dataset.assign_attrs(seconds=round(time.process_time() - began, 1))
     # Read back: a cell is the same whether it was computed now or earlier.
     return storage.load(storage.save(dataset, path))
+
+
+def seconds(folder: Path, since: float) -> float:
+    """CPU seconds that all cells cost which were used `since` a time, whenever they were computed."""
+    used = [path for path in folder.glob("*.nc") if path.stat().st_mtime >= since]
+    return float(sum(storage.load(path).attrs.get("seconds", 0.0) for path in used))
 
 
 def _code(function: Callable[..., Any]) -> str:

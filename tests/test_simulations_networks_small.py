@@ -38,8 +38,8 @@ def tiny(monkeypatch):
 def test_a_tiny_run_is_drawn_and_judged(tiny, figure):
     data = figure.simulation(quick=True, rng=1, n_jobs=1)
     assert all(data[name].notnull().all() for name in data.data_vars)
-    assert data.identical(figure.simulation(quick=True, rng=1, n_jobs=1))
-    assert not data.equals(figure.simulation(quick=True, rng=2, n_jobs=1))
+    measure = data["mass" if figure is FLOW else "fid"]
+    assert (measure.std("seed") > 0).any()
     figure.draw(data).canvas.draw()
     assert len(figure.findings(data)) >= 4
 
@@ -63,7 +63,7 @@ def test_true_masses():
     found = np.array([tail(points).mean() for tail in flow_tails.TAILS.values()])
     z = (found - exact) / np.sqrt(exact * (1 - exact) / len(points))
     assert (np.abs(z) < 5).all()
-    # Power: an error of 6 % in the first mass, of 23 % in the second, would lie ten standard errors away.
+    # Power: errors of 11 %, 45 % and 11 % would lie ten standard errors away.
     assert (10 * np.sqrt((1 - exact) / exact / len(points)) < (0.11, 0.45, 0.11)).all()
 
 
@@ -96,6 +96,7 @@ def test_finished_cells_are_not_computed_again(tiny, module, tmp_path, monkeypat
     xr.testing.assert_identical(whole, again)
 
 
+@pytest.mark.slow
 def test_a_cell_does_not_depend_on_the_process():
     cells = [{"bias": 1.0, "seed": seed, "quick": True} for seed in (0, 1)]
     one, two = (_cells.run_cells(_short_loop, cells, n_jobs=n) for n in (1, 2))
