@@ -71,7 +71,7 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
         try:
             kept = storage.load(path)
             path.touch()  # used now: see `seconds`
-            return kept
+            return _numbers(kept)
         except storage.StorageError:
             path.unlink()  # damaged: it is computed again
     began = time.process_time()
@@ -82,7 +82,13 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
         return dataset
     dataset = dataset.assign_attrs(seconds=round(time.process_time() - began, 1))
     # Read back: a cell is the same whether it was computed now or earlier.
-    return storage.load(storage.save(dataset, path))
+    return _numbers(storage.load(storage.save(dataset, path)))
+
+
+def _numbers(kept: xr.Dataset) -> xr.Dataset:
+    """A cell without what it cost, which is not the same each time."""
+    kept.attrs.pop("seconds", None)
+    return kept
 
 
 def seconds(folder: Path, since: float) -> float:

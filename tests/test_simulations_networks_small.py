@@ -93,7 +93,7 @@ def test_finished_cells_are_not_computed_again(tiny, module, tmp_path, monkeypat
     next(iter(sorted(tmp_path.iterdir()))).unlink()
     again = module.run(quick=True, n_jobs=1, folder=tmp_path)
     assert len(computed) == many + 1
-    xr.testing.assert_identical(whole, again)
+    xr.testing.assert_equal(whole, again)  # attributes tell what a cell cost
 
 
 @pytest.mark.slow
