@@ -58,7 +58,8 @@ def run_cells(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         code = _code(function)
-        paths = [folder / f"{function.__module__}.{_digest(code, cell)}.nc" for cell in cells]
+        name = f"{function.__module__}.{function.__name__}"
+        paths = [folder / f"{name}.{_digest(code, cell)}.nc" for cell in cells]
     tasks = (delayed(_one)(function, dict(cell), path) for cell, path in zip(cells, paths, strict=True))
     with parallel_config(backend="loky", inner_max_num_threads=1):
         done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)

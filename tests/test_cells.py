@@ -18,6 +18,11 @@ def cell(*, seed, size):
     return xr.Dataset({"value": ("point", values)}, attrs={"seed": seed})
 
 
+def other(*, seed, size):
+    """Another experiment of the same module, with the same cells."""
+    return cell(seed=seed + 100, size=size)
+
+
 def broken(*, seed, size):
     """Fails in its second cell."""
     if seed == 1:
@@ -49,6 +54,11 @@ def test_two_processes_give_the_same_numbers(tmp_path):
     one, two = (run_cells(cell, CELLS, folder=tmp_path / str(n), n_jobs=n) for n in (1, 2))
     for a, b in zip(one, two, strict=True):
         assert np.array_equal(a.value, b.value)
+
+
+def test_two_experiments_of_a_module_do_not_share_cells(tmp_path):
+    one, two = (run_cells(function, CELLS[:1], folder=tmp_path, n_jobs=1)[0] for function in (cell, other))
+    assert not np.array_equal(one.value, two.value)
 
 
 def test_a_damaged_cell_is_computed_again(tmp_path):
