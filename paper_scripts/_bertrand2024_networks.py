@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_scripts._figure import Finding, with_error
-from paper_scripts._over_seeds import mean_and_error
+from paper_scripts._seeds import mean_and_error
 
 __all__ = ["draw_retraining", "retraining_findings"]
 

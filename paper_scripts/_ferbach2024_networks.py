@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 
 from madtheory import plotting
 from paper_scripts._figure import Finding, with_error
-from paper_scripts._over_seeds import mean_and_error
+from paper_scripts._seeds import mean_and_error
 from simulations.curated_networks import LAWS
 
 __all__ = ["digits_findings", "draw_digits", "draw_planar", "planar_findings"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from madtheory import plotting
 from paper_scripts._figure import Finding, with_error
-from paper_scripts._over_seeds import mean_and_error
+from paper_scripts._seeds import mean_and_error
 
 __all__ = ["correction_findings", "draw_corrected_networks"]
 

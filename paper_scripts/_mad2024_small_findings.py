@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from paper_scripts._figure import Finding, Verdict, with_error
-from paper_scripts._over_seeds import mean_and_error
+from paper_scripts._seeds import mean_and_error
 
 __all__ = ["digits_findings", "tails_findings"]
 

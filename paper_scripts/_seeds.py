@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from paper_scripts._figure import with_error
 
-__all__ = ["above", "at_choice", "listed", "told"]
+__all__ = ["above", "at_choice", "listed", "mean_and_error", "told"]
 
 NOISE = 2.0  # standard errors that a change must exceed
 
@@ -17,20 +19,26 @@ def at_choice(data: xr.Dataset) -> xr.Dataset:
     return data.isel(weight=data["choice"].argmin("weight"))
 
 
+def mean_and_error(values: xr.DataArray) -> tuple[Any, Any]:
+    """Mean over ``seed`` and its standard error: numbers, or arrays where other dimensions are left."""
+    mean = values.mean("seed")
+    error = values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
+    return (mean.item(), error.item()) if mean.ndim == 0 else (mean.values, error.values)
+
+
 def above(values: xr.DataArray, sigmas: float = NOISE) -> bool:
     """Whether the mean over the seeds exceeds 0 by so many standard errors."""
-    error = values.std("seed", ddof=1).item() / np.sqrt(values.sizes["seed"])
-    return bool(values.mean("seed").item() > sigmas * error)
+    mean, error = mean_and_error(values)
+    return bool(mean > sigmas * error)
 
 
 def told(values: xr.DataArray, sign: str = "") -> str:
-    mean, error = (
-        values.mean("seed").item(),
-        values.std("seed", ddof=1).item() / np.sqrt(values.sizes["seed"]),
-    )
+    """Mean and standard error as text; with a sign, where one is asked for."""
+    mean, error = mean_and_error(values)
     return ("+" if sign and mean > 0 else "") + with_error(mean, error)
 
 
 def listed(values: xr.DataArray) -> str:
+    """The same for each value along the other dimension."""
     name = next(d for d in values.dims if d != "seed")
     return ", ".join(f"{x:g}: {told(values.sel({name: x}))}" for x in values[name].values)
