@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from paper_scripts._figure import Finding, Verdict, with_error
+from paper_scripts._seeds import mean_and_error
 
 __all__ = ["augmented_findings", "synthetic_findings"]
 
@@ -23,7 +24,7 @@ MIDDLE = 5  # the generation at which precision and recall are compared, or the 
 
 def estimate(values: xr.DataArray) -> tuple[float, float]:
     """Mean over the seeds and its standard error."""
-    mean, error = values.mean("seed").item(), values.std("seed", ddof=1).item() / values.sizes["seed"] ** 0.5
+    mean, error = mean_and_error(values)
     return mean, error if error > 1e-12 * abs(mean) else 0.0  # rounding is no spread
 
 
