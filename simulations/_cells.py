@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
     if path is not None and path.exists():
         try:
             kept = storage.load(path)
-            path.touch()  # used now: see `seconds`
+            _mark(path)
             return _numbers(kept)
         except storage.StorageError:
             path.unlink()  # damaged: it is computed again
@@ -82,8 +83,16 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
     if path is None:
         return dataset
     dataset = dataset.assign_attrs(seconds=round(time.process_time() - began, 1))
+    storage.save(dataset, path)
+    _mark(path)
     # Read back: a cell is the same whether it was computed now or earlier.
-    return _numbers(storage.load(storage.save(dataset, path)))
+    return _numbers(storage.load(path))
+
+
+def _mark(path: Path) -> None:
+    """Note that a cell was used now, for `seconds`: files stamp themselves with a clock that is some ms late."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
 
 
 def _numbers(kept: xr.Dataset) -> xr.Dataset:

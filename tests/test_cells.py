@@ -83,7 +83,6 @@ def test_seconds_count_the_cells_that_were_used(tmp_path):
     for path in tmp_path.glob("*.nc"):
         kept = _cells.storage.load(path)
         _cells.storage.save(kept.assign_attrs(seconds=10.0), path)
-    time.sleep(0.05)
     now = time.time()
     assert seconds(tmp_path, now) == 0
     run_cells(cell, CELLS[:2], folder=tmp_path, n_jobs=1)
