@@ -15,7 +15,7 @@ PYTEST := MADTHEORY_REQUIRE=torch $(BIN)/python -m pytest
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help figures figures-networks test test-slow benchmark lint format clean
+.PHONY: help figures figures-networks test test-slow test-gpu benchmark lint format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make figures-networks   the same for those that train networks (installs torch)'
 	@echo 'make test       run the tests (installs torch and the developer tools)'
 	@echo 'make test-slow  run the statistical verification of minutes'
+	@echo 'make test-gpu   run the tests that need an accelerator'
 	@echo 'make benchmark  time the simulators against plain NumPy'
 	@echo 'make lint       ruff check, ruff format --check, mypy'
 	@echo 'make format     let ruff mend and format'
@@ -39,6 +40,9 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow
+
+test-gpu: $(VENV)/.dev
+	$(PYTEST) -m gpu
 
 benchmark: $(VENV)/.dev
 	$(PYTEST) tests/benchmarks -o addopts='--strict-markers -ra' --benchmark-only

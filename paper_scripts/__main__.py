@@ -14,7 +14,21 @@ from paper_scripts._gallery import Entry, render, write_readme
 
 __all__ = ["all_figures", "main"]
 
-MODULES = ("mad2024", "mad2024_mixture", "bertrand2024", "gillman2024", "ferbach2024", "sims2024", "own")
+MODULES = (
+    "mad2024",
+    "mad2024_mixture",
+    "mad2024_networks_small",
+    "mad2024_networks",
+    "bertrand2024",
+    "bertrand2024_networks",
+    "gillman2024",
+    "gillman2024_networks",
+    "ferbach2024",
+    "ferbach2024_networks",
+    "sims2024",
+    "sims2024_networks",
+    "own",
+)
 
 
 def all_figures() -> dict[str, Figure]:

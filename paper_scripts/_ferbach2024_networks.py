@@ -36,7 +36,7 @@ def draw_planar(data: xr.Dataset) -> Figure:
             ax.plot(*cloud.T, ".", color=colour, markersize=1.6, rasterized=True)
             ax.add_patch(Circle(centre, radius, facecolor="#E69F00", alpha=0.18, edgecolor="none"))
             ax.set(title=title, xticks=[], yticks=[], aspect="equal")
-            ax.set(xlim=_limits(points[0, 0, :, 0]), ylim=_limits(points[0, 0, :, 1]))
+            _frame(ax, points[0, 0])
         row[0].set_ylabel(law)
         for ax, name, title in zip(
             row[3:5], ("reward", "top"), ("mean reward", "share on the plateau"), strict=True
@@ -50,9 +50,11 @@ def draw_planar(data: xr.Dataset) -> Figure:
     return figure
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.005, 0.995])
-    return low - 0.2 * (high - low), high + 0.2 * (high - low)
+def _frame(ax: Axes, points: np.ndarray) -> None:
+    """A square around almost all points."""
+    low, high = np.quantile(points, [0.005, 0.995], axis=0)
+    middle, half = (low + high) / 2, 0.65 * (high - low).max()
+    ax.set(xlim=middle[0] + [-half, half], ylim=middle[1] + [-half, half])
 
 
 def _least(mass: xr.DataArray) -> xr.DataArray:
@@ -65,6 +67,7 @@ def _curves(data: xr.Dataset, values: xr.DataArray, ax: Axes, theory: xr.DataArr
         ax.plot(data["generation"], mean, color=COLOURS[loop], label=loop)
         band = (mean - 2 * error, mean + 2 * error)
         ax.fill_between(data["generation"], *band, color=COLOURS[loop], alpha=0.2, linewidth=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         if theory is not None:
             ax.plot(data["generation"], theory.sel(loop=loop), **THEORY)
 
@@ -138,8 +141,8 @@ def _when(data: xr.Dataset) -> str:
 
 def draw_digits(data: xr.Dataset) -> Figure:
     """Confidence, imbalance, distance, precision and recall by generation; shares of the digits; pictures."""
-    figure = plt.figure(figsize=(13.0, 8.2), layout="constrained")
-    upper, middle, lower = figure.subfigures(3, 1, height_ratios=(1.15, 1, 0.8))
+    figure = plt.figure(figsize=(13.0, 7.4), layout="constrained")
+    upper, middle, lower = figure.subfigures(3, 1, height_ratios=(1.2, 1, 0.5))
     panels = {
         "confidence": "mean confidence (reward / 15)",
         "imbalance": "imbalance of the classes",
@@ -158,6 +161,7 @@ def draw_digits(data: xr.Dataset) -> Figure:
         shares = data["share"].sel(loop=loop).isel(seed=0).transpose("digit", "generation")
         ax.stackplot(data["generation"], shares, colors=colours, labels=[str(digit) for digit in range(10)])
         ax.set(title=f"shares of the digits, {loop}, one seed", xlabel="generation", ylim=(0, 1))
+        ax.xaxis.get_major_locator().set_params(integer=True)
     rows[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="x-small", reverse=True)
     grids = {
         "generation 1": data["first"],
@@ -193,11 +197,11 @@ def digits_findings(data: xr.Dataset) -> list[Finding]:
         Finding(
             claim="Fig. 3, with real data: the class proportions stay stable",
             ours=f"imbalance grows by {_both(mixed)}, curated only by {with_error(*grows)}",
-            verdict="reproduced"
-            if less[0] > 2 * less[1] and mixed.mean() < 0.5 * grows[0]
-            else "partly reproduced"
-            if less[0] > 2 * less[1]
-            else "not reproduced",
+            verdict="not reproduced"
+            if min(grows[0] - 2 * grows[1], less[0] - 2 * less[1]) < 0
+            else "reproduced"
+            if mixed.mean() < 0.5 * grows[0]
+            else "partly reproduced",
             note=f"difference {with_error(*less)}",
         )
     )

@@ -1,4 +1,4 @@
-"""Means over the seeds of a Dataset, with their standard errors."""
+"""Means over seeds, told with their standard errors, and what stands out of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["mean_and_error"]
+from paper_scripts._figure import with_error
+
+__all__ = ["above", "at_choice", "listed", "mean_and_error", "told"]
+
+NOISE = 2.0  # standard errors that a change must exceed
+
+
+def at_choice(data: xr.Dataset) -> xr.Dataset:
+    """Every variable at the w of the smallest ``choice``: other samples, and the training half."""
+    return data.isel(weight=data["choice"].argmin("weight"))
 
 
 def mean_and_error(values: xr.DataArray) -> tuple[Any, Any]:
@@ -15,3 +24,21 @@ def mean_and_error(values: xr.DataArray) -> tuple[Any, Any]:
     mean = values.mean("seed")
     error = values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
     return (mean.item(), error.item()) if mean.ndim == 0 else (mean.values, error.values)
+
+
+def above(values: xr.DataArray, sigmas: float = NOISE) -> bool:
+    """Whether the mean over the seeds exceeds 0 by so many standard errors."""
+    mean, error = mean_and_error(values)
+    return bool(mean > sigmas * error)
+
+
+def told(values: xr.DataArray, sign: str = "") -> str:
+    """Mean and standard error as text; with a sign, where one is asked for."""
+    mean, error = mean_and_error(values)
+    return ("+" if sign and mean > 0 else "") + with_error(mean, error)
+
+
+def listed(values: xr.DataArray) -> str:
+    """The same for each value along the other dimension."""
+    name = next(d for d in values.dims if d != "seed")
+    return ", ".join(f"{x:g}: {told(values.sel({name: x}))}" for x in values[name].values)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from tqdm import tqdm
 import madtheory as mad
 from madtheory import storage
 
-__all__ = ["run_cells"]
+__all__ = ["run_cells", "seconds"]
 
 
 def run_cells(
@@ -57,7 +59,8 @@ def run_cells(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         code = _code(function)
-        paths = [folder / f"{function.__module__}.{_digest(code, cell)}.nc" for cell in cells]
+        name = f"{function.__module__}.{function.__name__}"
+        paths = [folder / f"{name}.{_digest(code, cell)}.nc" for cell in cells]
     tasks = (delayed(_one)(function, dict(cell), path) for cell, path in zip(cells, paths, strict=True))
     with parallel_config(backend="loky", inner_max_num_threads=1):
         done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
@@ -68,16 +71,40 @@ def run_cells(
 def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path | None) -> xr.Dataset:
     if path is not None and path.exists():
         try:
-            return storage.load(path)
+            kept = storage.load(path)
+            _mark(path)
+            return _numbers(kept)
         except storage.StorageError:
             path.unlink()  # damaged: it is computed again
+    began = time.process_time()
     # One thread, also where there is one process: sums of matrix products depend on their number.
     with threadpool_limits(1):
         dataset = function(**cell)
     if path is None:
         return dataset
+    dataset = dataset.assign_attrs(seconds=round(time.process_time() - began, 1))
+    storage.save(dataset, path)
+    _mark(path)
     # Read back: a cell is the same whether it was computed now or earlier.
-    return storage.load(storage.save(dataset, path))
+    return _numbers(storage.load(path))
+
+
+def _mark(path: Path) -> None:
+    """Note that a cell was used now, for `seconds`: files stamp themselves with a clock that is some ms late."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
+def _numbers(kept: xr.Dataset) -> xr.Dataset:
+    """A cell without what it cost, which is not the same each time."""
+    kept.attrs.pop("seconds", None)
+    return kept
+
+
+def seconds(folder: Path, since: float) -> float:
+    """CPU seconds that all cells cost which were used `since` a time, whenever they were computed."""
+    used = [path for path in folder.glob("*.nc") if path.stat().st_mtime >= since]
+    return float(sum(storage.load(path).attrs.get("seconds", 0.0) for path in used))
 
 
 def _code(function: Callable[..., Any]) -> str:

@@ -123,11 +123,12 @@ def one_loop(
     from madtheory.networks import EDM, Diffusion, Training, sample_seeds
 
     train, test, _ = halves()
-    # On eight by eight pixels the class is decided at higher noise than the process has by default.
     model = Diffusion(
         hidden=(256, 256),
         classes=10,
-        process=EDM(sigma_max=20.0, p_mean=-0.2, p_std=1.0),
+        # The start at sigma_max knows no class: each generation would take a share of 1 / sigma_max off the
+        # distances of the class means. And classes are decided at higher noise than p_mean is by default.
+        process=EDM(sigma_max=80.0, p_mean=-0.2, p_std=1.0),
         training=Training(images=images, batch=128, learning_rate=8e-3),
         device="cpu",
     )

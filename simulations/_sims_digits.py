@@ -6,15 +6,16 @@ scikit-learn's digits, 8 x 8 pixels, take the place of CIFAR-10 and FFHQ. 897 im
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from madtheory import metrics, sources
 
-__all__ = ["JUDGED", "Images", "Judge", "diffusion", "fid_of"]
+__all__ = ["JUDGED", "Images", "Judge", "diffusion", "fid_of", "labels_of"]
 
 JUDGED = 900  # samples of every Frechet distance, as many as there are images held out
 
@@ -35,19 +36,29 @@ class Images:
         return rng.choice(self.points, n, replace=False)
 
 
-def diffusion(images: int, *, layers: int = 4, classes: int | None = 10) -> Any:
-    """The base: EDM, layers of width 256, averaged weights; `images` is the budget of its training."""
+def diffusion(images: int, *, hidden: Sequence[int], classes: int | None = 10) -> Any:
+    """The base: EDM with 18 steps of Heun, averaged weights; `images` is the budget of its training."""
     from madtheory.networks import Diffusion, Training
 
     training = Training(images=images, batch=128, learning_rate=2e-3, ema_images=20_000)
-    return Diffusion(hidden=(256,) * layers, classes=classes, training=training, device="cpu")
+    return Diffusion(hidden=tuple(hidden), classes=classes, training=training, device="cpu")
+
+
+@cache
+def _classifier() -> Any:
+    from madtheory.networks import digits_classifier
+
+    return digits_classifier(device="cpu")
 
 
 def features(points: np.ndarray) -> np.ndarray:
     """Features of images, whose class, if they have one, is left out."""
-    from madtheory.networks import digits_classifier
+    return _classifier().features(points[:, :64])
 
-    return digits_classifier(device="cpu").features(points[:, :64])
+
+def labels_of(points: np.ndarray) -> np.ndarray:
+    """The digits that the classifier sees in images."""
+    return _classifier().labels(points[:, :64])
 
 
 def fid_of(points: np.ndarray, *, reference: np.ndarray) -> float:

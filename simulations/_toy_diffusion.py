@@ -36,7 +36,7 @@ class ToyChain:
     steps: int = 1000
 
     def levels(self, steps: int) -> np.ndarray:
-        """Noise levels of a sampler, decreasing, shape (steps,): the chain computed anew for so many steps."""
+        """Noise levels of a sampler, decreasing to 0, shape (steps,): a chain of so many steps."""
         return _level(np.arange(steps - 1, -1, -1) / steps)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
@@ -58,7 +58,9 @@ class ScaledDDIM:
     scale: float = 1.0
     chain: int = 1000
 
-    def integrate(self, denoiser: Any, x: Any, sigmas: Sequence[float] | np.ndarray, noise: Any = None) -> Any:
+    def integrate(
+        self, denoiser: Any, x: Any, sigmas: Sequence[float] | np.ndarray, noise: Any = None
+    ) -> Any:
         """Take points x from the noise level ``sigmas[0]`` to the last one."""
         times = np.arange(self.steps - 1, 0, -1) / (self.steps - 1)
         asked = _level(times * (self.chain - 1) / self.chain).tolist()

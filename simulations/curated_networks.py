@@ -48,14 +48,14 @@ class _Sizes:
 
 
 PLANAR = {
-    True: _Sizes(6, 2, {"eight Gaussians": 2000, "two moons": 1000},
-                 {"eight Gaussians": 200, "two moons": 150}, 2000),
-    False: _Sizes(12, 5, {"eight Gaussians": 6000, "two moons": 2500},
+    True: _Sizes(5, 2, {"eight Gaussians": 1500, "two moons": 1500},
+                 {"eight Gaussians": 200, "two moons": 200}, 2000),
+    False: _Sizes(12, 5, {"eight Gaussians": 5000, "two moons": 2500},
                   {"eight Gaussians": 400, "two moons": 300}, 4000),
 }  # fmt: skip
 DIGITS = {
-    True: _Sizes(5, 2, {"digits": 1000}, {"digits": 100}, 1000),
-    False: _Sizes(11, 5, {"digits": 3000}, {"digits": 300}, 2000),
+    True: _Sizes(4, 2, {"digits": 1000}, {"digits": 100}, 1000),
+    False: _Sizes(11, 5, {"digits": 3000}, {"digits": 250}, 2000),
 }
 
 
@@ -272,7 +272,7 @@ def _planar_model(law: str, sizes: _Sizes) -> Any:
     from madtheory.networks import DDIM, DDPM, Diffusion, FlowMatching, Training
 
     training = Training(
-        images=256 * sizes.first[law], batch=256, learning_rate=3e-3,
+        images=256 * sizes.first[law], batch=256, learning_rate=6e-3,
         warm_images=256 * sizes.later[law], warm_learning_rate=1e-3,
     )  # fmt: skip
     if law == "two moons":
@@ -290,7 +290,7 @@ def _digits_model(sizes: _Sizes) -> Any:
     from madtheory.networks import Diffusion, Heun, Training
 
     training = Training(
-        images=128 * sizes.first["digits"], batch=128, learning_rate=1e-2,
-        warm_images=128 * sizes.later["digits"], warm_learning_rate=5e-4,
+        images=128 * sizes.first["digits"], batch=128, learning_rate=4e-3,
+        warm_images=128 * sizes.later["digits"], warm_learning_rate=3e-4,
     )  # fmt: skip
-    return Diffusion(sampler=Heun(24), hidden=(256, 256), training=training, device="cpu")
+    return Diffusion(sampler=Heun(20), hidden=(256, 256, 256), training=training, device="cpu")

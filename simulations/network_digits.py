@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from madtheory.types import Array
 from simulations._cells import run_cells
 from simulations._digit_loops import NEIGHBOURS, VARIABLES, halves, measured, one_loop
 
@@ -22,7 +23,7 @@ BIASES = (1.0, 0.8, 0.66, 0.5)
 N = 897  # the training half
 PICTURED = (1.0, 0.8)  # biases with pictures,
 PICTURES = 20  # so many a generation, two of each class,
-EMBEDDED = 200  # and so many points for the embedding
+EMBEDDED, REAL_EMBEDDED = 200, 300  # and so many points, and real ones, for the embedding
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class _Sizes:
     raw_seeds: int
 
 
-QUICK = _Sizes(2, 36_000, 3, 3, 4, 2, 1)
-FULL = _Sizes(5, 224_000, 10, 8, 20, 5, 3)
+QUICK = _Sizes(2, 32_000, 3, 3, 3, 2, 1)
+FULL = _Sizes(5, 224_000, 10, 6, 20, 4, 3)
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | None = None) -> xr.Dataset:
@@ -97,25 +98,33 @@ def run_embedding(
 ) -> xr.Dataset:
     """The fully synthetic loop at one bias, with real digits and samples of some generations in the plane.
 
-    One t-SNE of all of them together, in pixels: ``embedding`` of the samples of the first seed, and
-    ``real_embedding``, with their classes ``label`` and ``real_label``.
+    One t-SNE of pixels for each generation that is shown, of real digits and samples of the first seed
+    together: ``embedding`` and ``real_embedding``, with the classes ``label`` and ``real_label``. All start
+    from the same two principal components of the real digits.
     """
-    from sklearn.manifold import TSNE
-
     sizes = QUICK if quick else FULL
     cells = [cell for cell in _replace_cells(sizes, rng) if cell["bias"] == bias]
     done = run_cells(one_loop, cells, folder=folder, n_jobs=n_jobs, progress="digits")
     data = _gathered(cells, done, sizes.generations)
     shown = [t for t in (2, 5, 10, 20) if t < sizes.pictured] + [sizes.pictured]
     _, test, _ = halves()
-    real = test[np.linspace(0, len(test) - 1, EMBEDDED).astype(int)]
-    samples = done[0]["image"].sel(generation=shown).values / 16
-    points = np.concatenate([real[:, :-1], samples.reshape(-1, samples.shape[-1])])
-    plane = TSNE(random_state=rng % 2**31, init="pca", max_iter=500, n_jobs=1).fit_transform(points)
-    data["embedding"] = (("shown", "point", "axis"), plane[EMBEDDED:].reshape(len(shown), EMBEDDED, 2))
-    data["real_embedding"] = (("real_point", "axis"), plane[:EMBEDDED])
+    real = test[np.linspace(0, len(test) - 1, REAL_EMBEDDED).astype(int)]
+    planes = [_plane(real[:, :-1], done[0]["image"].sel(generation=t).values / 16, rng) for t in shown]
+    data["real_embedding"] = (("shown", "real_point", "axis"), np.array([p[:REAL_EMBEDDED] for p in planes]))
+    data["embedding"] = (("shown", "point", "axis"), np.array([p[REAL_EMBEDDED:] for p in planes]))
     data["label"], data["real_label"] = done[0]["label"], ("real_point", real[:, -1].astype(int))
     return data.assign_coords(shown=shown).assign_attrs(_attributes(sizes, rng, quick))
+
+
+def _plane(real: Array, fake: Array, rng: int) -> Array:
+    """t-SNE of real points and others, in this order."""
+    from sklearn.manifold import TSNE
+
+    points = np.concatenate([real, fake]) - real.mean(0)
+    _, _, axes = np.linalg.svd(points[: len(real)], full_matrices=False)
+    begin = points @ axes[:2].T
+    begin *= 1e-4 / begin[:, 0].std()
+    return TSNE(init=begin, random_state=rng % 2**31, n_jobs=1).fit_transform(points)
 
 
 def _replace_cells(sizes: _Sizes, rng: int) -> list[dict[str, Any]]:

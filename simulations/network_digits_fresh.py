@@ -3,7 +3,9 @@
 And the effective sample size of such loops on digits: how many real digits alone would give a model as good
 (their Eq. 4, which the paper has for Gaussians only, Figs. 11 and 12). Fresh digits are drawn without
 replacement in each generation, but from the same 897: over the generations they repeat. Models are measured
-without bias, as the paper's Gaussians are; the bias is that of what they are trained on.
+without bias, as the paper's Gaussians are; the bias is that of what they are trained on. Samples are not
+rounded to grey levels here: fresh digits hold the loops in place, and without rounding a model's distance
+falls with the number of its digits, which the effective size needs.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from simulations.network_digits import real_halves
 
 __all__ = ["N_REAL", "effective_size", "run_admissible", "run_limits"]
 
-N_REAL = 200  # fresh real digits of a generation
+N_REAL = 100  # fresh real digits of a generation
 BIASES = (1.0, 0.8)
-INITIAL = (200, 800)
+INITIAL = (100, 800)
+DISTANCES = ("pixel_frechet", "fid")
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,14 @@ class _Sizes:
     alone_seeds: int  # and how many models of each
 
 
-QUICK = _Sizes(2, 24_000, 4, {100: (3, 1), 800: (4, 2)}, (100, 400, 800), 2)
+QUICK = _Sizes(2, 36_000, 4, {100: (2, 1), 500: (3, 1)}, (25, 100, 400), 2)
 FULL = _Sizes(
     5,
     96_000,
-    10,
-    {50: (6, 3), 200: (10, 5), 600: (10, 5), 2000: (16, 6)},
+    8,
+    {30: (4, 2), 100: (6, 3), 300: (8, 4), 1000: (12, 4)},
     (25, 50, 100, 200, 400, 800),
-    10,
+    8,
 )
 
 
@@ -77,9 +80,9 @@ def run_admissible(
     Returns
     -------
     Dataset
-        ``fid`` by bias, n_synthetic and seed, averaged over the last generations, and ``fid_alone`` by
-        n_alone and model. ``effective_size`` and ``effective_size_spread``: its standard deviation, with
-        that of the curve of real digits alone in it, from resampled seeds.
+        ``value`` by distance, bias, n_synthetic and seed, averaged over the last generations, and
+        ``alone`` by distance, n_alone and model; the distances are `DISTANCES`. ``effective_size``, and its
+        standard error ``effective_size_error``.
     """
     sizes = QUICK if quick else FULL
     loops = [
@@ -94,61 +97,63 @@ def run_admissible(
         for seed in range(sizes.alone_seeds)
     ]
     done = run_cells(one_loop, loops + alone, folder=folder, n_jobs=n_jobs, progress="digits")
-    averaged = {n: last for n, (_, last) in sizes.synthetic.items()}
-    fid = [
-        one["fid"].values[-averaged[cell["sizes"]["n_synthetic"]] :].mean()
-        for cell, one in zip(loops, done, strict=False)
-    ]
+    last = [sizes.synthetic[cell["sizes"]["n_synthetic"]][1] for cell in loops]
+    value, fitted = (
+        np.array([[one[name].values[-many:].mean() for one, many in part] for name in DISTANCES])
+        for part in (list(zip(done, last, strict=False)), [(one, 1) for one in done[len(loops) :]])
+    )
+    value = value.reshape(len(DISTANCES), len(BIASES), len(sizes.synthetic), sizes.seeds)
+    fitted = fitted.reshape(len(DISTANCES), len(sizes.alone), sizes.alone_seeds)
+    solved = [effective_size(v, f, sizes.alone, rng) for v, f in zip(value, fitted, strict=True)]
+    dims = ("distance", "bias", "n_synthetic")
     data = xr.Dataset(
         {
-            "fid": (
-                ("bias", "n_synthetic", "seed"),
-                np.reshape(fid, (len(BIASES), len(sizes.synthetic), sizes.seeds)),
-            ),
-            "fid_alone": (
-                ("n_alone", "model"),
-                np.reshape([one["fid"].values[0] for one in done[len(loops) :]], (len(sizes.alone), -1)),
-            ),
+            "value": ((*dims, "seed"), value),
+            "alone": (("distance", "n_alone", "model"), fitted),
+            "effective_size": (dims, np.array([estimate for estimate, _ in solved])),
+            "effective_size_error": (dims, np.array([error for _, error in solved])),
         },
-        {"bias": list(BIASES), "n_synthetic": list(sizes.synthetic), "n_alone": list(sizes.alone)},
+        {
+            "distance": list(DISTANCES),
+            "bias": list(BIASES),
+            "n_synthetic": list(sizes.synthetic),
+            "n_alone": list(sizes.alone),
+        },
     )
-    estimate, spread = effective_size(data["fid"].values, data["fid_alone"].values, sizes.alone, rng)
-    data["effective_size"] = (("bias", "n_synthetic"), estimate)
-    data["effective_size_spread"] = (("bias", "n_synthetic"), spread)
     return data.assign(real_halves()).assign_attrs(_attributes(sizes, rng, quick))
 
 
 def effective_size(
-    fid: np.ndarray, alone: np.ndarray, n_alone: tuple[int, ...], rng: int, draws: int = 400
+    value: np.ndarray, alone: np.ndarray, n_alone: tuple[int, ...], rng: int, draws: int = 400
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve E FID of n_e real digits alone = FID, on the logarithmic scale of both.
+    """Solve E distance of n_e real digits alone = distance of the loop, linearly in the logarithms.
 
     Parameters
     ----------
-    fid : array, shape (..., seed)
+    value : array, shape (..., seed)
     alone : array, shape (len(n_alone), model)
 
     Returns
     -------
     pair of arrays, shape (...)
-        The number n_e, at the ends of `n_alone` where it lies beyond, and its standard deviation when seeds
-        and models are drawn again with replacement.
+        The number n_e, at the ends of `n_alone` where it lies beyond, and its standard error, from seeds and
+        models drawn again with replacement.
     """
 
-    def solved(fid: np.ndarray, alone: np.ndarray) -> np.ndarray:
-        # FID falls with n; where the noise of a mean says otherwise, the larger of the neighbours counts.
-        curve = np.minimum.accumulate(np.log(alone.mean(-1)))
-        return np.exp(np.interp(-np.log(fid.mean(-1)), -curve, np.log(n_alone)))
+    def solved(value: np.ndarray, alone: np.ndarray) -> np.ndarray:
+        # It falls with n; where it does not, the fewest digits that are as good count.
+        levels, first = np.unique(np.maximum.accumulate(-np.log(alone.mean(-1))), return_index=True)
+        return np.exp(np.interp(-np.log(value.mean(-1)), levels, np.log(n_alone)[first]))
 
     generator = np.random.default_rng(rng)
     again = [
         solved(
-            fid[..., generator.integers(fid.shape[-1], size=fid.shape[-1])],
+            value[..., generator.integers(value.shape[-1], size=value.shape[-1])],
             np.take_along_axis(alone, generator.integers(alone.shape[1], size=alone.shape), 1),
         )
         for _ in range(draws)
     ]
-    return solved(fid, alone), np.std(again, axis=0)
+    return solved(value, alone), np.std(again, axis=0)
 
 
 def _cell(
@@ -159,6 +164,7 @@ def _cell(
         "sizes": {"n_real": N_REAL, "n_synthetic": n_synthetic, "n_initial": n_initial},
         "bias": bias,
         "measured_bias": 1.0,
+        "grey": False,
         "generations": generations,
         "images": sizes.images,
         "seed": seed,

@@ -44,12 +44,12 @@ class _Sizes:
 
 SIZES = {
     "eight Gaussians": {
-        True: _Sizes((0.0, 0.5, np.inf), 6, 2, 2000, 200, 2000, (1, 2, 4, 6)),
-        False: _Sizes(RATIOS, 16, 5, 6000, 400, 4000, (1, 2, 4, 8, 16)),
+        True: _Sizes((0.0, 0.5, np.inf), 5, 2, 1800, 200, 2000, (1, 2, 3, 5)),
+        False: _Sizes(RATIOS, 13, 5, 5000, 400, 4000, (1, 2, 4, 8, 13)),
     },
     "two moons": {
-        True: _Sizes((0.0, 0.5, np.inf), 6, 2, 1000, 150, 2000, (1, 2, 4, 6)),
-        False: _Sizes(RATIOS, 16, 5, 2500, 300, 4000, (1, 2, 4, 8, 16)),
+        True: _Sizes((0.0, 0.5, np.inf), 5, 2, 1500, 200, 2000, (1, 2, 3, 5)),
+        False: _Sizes(RATIOS, 13, 5, 2500, 300, 4000, (1, 2, 4, 8, 13)),
     },
 }
 
@@ -137,7 +137,7 @@ def _model(law: str, sizes: _Sizes) -> Any:
     from madtheory.networks import DDIM, DDPM, Diffusion, FlowMatching, Training
 
     training = Training(
-        images=256 * sizes.first, batch=256, learning_rate=3e-3, warm_images=256 * sizes.later,
+        images=256 * sizes.first, batch=256, learning_rate=6e-3, warm_images=256 * sizes.later,
         warm_learning_rate=1e-3,
     )  # fmt: skip
     if law == "two moons":

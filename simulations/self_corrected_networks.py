@@ -5,7 +5,8 @@ cluster centres of the real images of its class, and goes on training on these a
 scikit-learn's 8 x 8 digits (897 to train on, 900 held out) and a multilayer perceptron. As in the paper the
 clusters are found once, on raw pixels, later generations have a smaller learning rate, and the distance is
 that of Frechet in the features of a small convolutional classifier, to held-out images. Beside the corrected
-and the plain loop stands the network that goes on training on the real images alone.
+and the plain loop stands the network that goes on training on the real images alone. There are two budgets:
+the brief one was added after the long one had come out against the paper, whose generator is a worse one.
 """
 
 from __future__ import annotations
@@ -41,13 +42,12 @@ class _Sizes:
     loops: tuple[str, ...]
     generations: int
     seeds: int
-    first: int  # steps of the training of generation 1, and of all others
-    later: int
+    steps: dict[str, tuple[int, int]]  # of the training of generation 1, and of all others
 
 
 SIZES = {
-    True: _Sizes(("real only", "λ = 1", "λ = 1, corrected"), 5, 2, 1000, 100),
-    False: _Sizes(tuple(LOOPS), 10, 5, 2500, 200),
+    True: _Sizes(("real only", "λ = 1", "λ = 1, corrected"), 5, 2, {"brief": (800, 100)}),
+    False: _Sizes(tuple(LOOPS), 10, 5, {"long": (2500, 200), "brief": (800, 100)}),
 }
 
 
@@ -57,33 +57,39 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     Returns
     -------
     Dataset
-        By seed, loop and generation, for as many samples as there are held-out images: ``frechet`` (squared
-        Frechet distance in the classifier's features), ``pixel_frechet``, ``precision``, ``recall``,
-        ``accuracy`` (share that the classifier gives their class) and ``class_variance`` (in features).
+        By training, seed, loop and generation, for as many samples as there are held-out images:
+        ``frechet`` (squared Frechet distance in the classifier's features), ``pixel_frechet``, ``precision``,
+        ``recall``, ``accuracy`` (share that the classifier gives their class) and ``class_variance`` (in
+        features).
         The same for the real images that are trained on, ``real_...``, and for them after correction,
-        ``centre_...``. ``images`` of the first seed (loop, digit, pixel) in the last generation, ``first``
-        in generation 1, and the latter ``corrected``.
+        ``centre_...``. ``images`` of the first training and seed (loop, digit, pixel) in the last
+        generation, ``first`` in generation 1, and the latter ``corrected``.
     """
     sizes = SIZES[quick]
-    cells = [{"quick": quick, "seed": 1000 * rng + i} for i in range(sizes.seeds)]
+    seeds = [1000 * rng + i for i in range(sizes.seeds)]
+    cells = [{"training": name, "quick": quick, "seed": seed} for name in sizes.steps for seed in seeds]
     parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="self-correction of digits")
     once = [name for name, variable in parts[0].items() if "generation" not in variable.dims]
-    data = xr.concat([part.drop_vars(once) for part in parts], "seed", join="exact").merge(parts[0][once])
-    return data.assign_attrs(
+    rows = [
+        xr.concat([part.drop_vars(once) for part in parts[i : i + len(seeds)]], "seed", join="exact")
+        for i in range(0, len(cells), len(seeds))
+    ]
+    data = xr.concat(rows, "training", join="exact").assign_coords(training=list(sizes.steps))
+    return data.merge(parts[0][once]).assign_attrs(
         real="scikit-learn load_digits, 897 of 1797 images", clusters=CLUSTERS, seeds=sizes.seeds, rng=rng,
         quick=int(quick),
     )  # fmt: skip
 
 
-def _cell(*, quick: bool, seed: int) -> xr.Dataset:
+def _cell(*, training: str, quick: bool, seed: int) -> xr.Dataset:
     """All loops of one seed: they share generation 1, and the noise of the samples that are judged."""
     sizes = SIZES[quick]
     real = sources.digits("train", labels=True).points
     correction, judge = _correction(real), _judge()
-    shared = next(mad.iterate(_loop(real, correction, sizes, "λ = 1"), rng=seed))
+    shared = next(mad.iterate(_loop(real, correction, sizes.steps[training], "λ = 1"), rng=seed))
     rows, images = [], []
     for name in sizes.loops:
-        loop = _loop(real, correction, sizes, name)
+        loop = _loop(real, correction, sizes.steps[training], name)
         row = []
         for snapshot in [shared, *islice(mad.iterate(loop, previous=shared), sizes.generations - 1)]:
             drawn = np.random.default_rng([seed, snapshot.generation])
@@ -103,11 +109,11 @@ def _cell(*, quick: bool, seed: int) -> xr.Dataset:
     return data.assign(first=(("digit", "pixel"), _grey(first)), corrected=(("digit", "pixel"), _grey(fixed)))
 
 
-def _loop(real: np.ndarray, correction: Callable, sizes: _Sizes, name: str) -> mad.Loop:
+def _loop(real: np.ndarray, correction: Callable, steps: tuple[int, int], name: str) -> mad.Loop:
     ratio, corrected = LOOPS[name]
     return mad.Loop(
         real=_Exactly(real),
-        model=_model(sizes),
+        model=_model(*steps),
         regime=regimes.augment(n_real=len(real), n_synthetic=round(ratio * len(real))),
         treatments=(treatments.project(correction),) if corrected else (),
         warm_start=True,
@@ -126,11 +132,11 @@ class _Exactly:
         return self.points
 
 
-def _model(sizes: _Sizes) -> Any:
+def _model(first: int, later: int) -> Any:
     from madtheory.networks import Diffusion, Heun, Training
 
     training = Training(
-        images=128 * sizes.first, batch=128, learning_rate=1e-2, warm_images=128 * sizes.later,
+        images=128 * first, batch=128, learning_rate=1e-2, warm_images=128 * later,
         warm_learning_rate=1e-3,
     )  # fmt: skip
     return Diffusion(

@@ -3,8 +3,8 @@
 An analogue of SIMS (Alemohammad et al. 2024, arXiv 2408.16333), section 4.2, for more than two generations: a
 fully synthetic loop, and one with fixed real images beside the synthetic ones of the last generation. Every
 generation is trained from scratch. What the next one trains on comes from the guided model; the set S of its
-auxiliary comes from the base. SIMS has w = 1, or chooses w anew every generation by FID to the real training
-half. Loops of one seed share their first base and the noise of the samples that are judged.
+auxiliary comes from the base. SIMS chooses its w anew every generation, by FID to the real training half.
+Loops of one seed share their first base, and the noise of the samples that are judged.
 """
 
 from __future__ import annotations
@@ -24,14 +24,11 @@ from madtheory.models.selection import Tuned
 from simulations._cells import run_cells
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion
 
-__all__ = ["LOOPS", "PLAIN", "run"]
+__all__ = ["GENERATORS", "GRID", "LOOPS", "run"]
 
-LOOPS = {
-    "fully synthetic": ("plain", "SIMS, w = 1", "SIMS, w chosen"),
-    "synthetic augmentation": ("plain", "SIMS, w = 1", "SIMS, w chosen"),
-}
-PLAIN = "plain"
-GRID = (0.0, 0.5, 1.0, 1.5, 2.0)
+LOOPS = ("fully synthetic", "synthetic augmentation")
+GENERATORS = ("plain", "SIMS")
+GRID = (0.0, 1.0, 1.5, 2.0, 3.0)
 N = 897  # real images, and synthetic ones of each generation
 
 
@@ -39,13 +36,18 @@ N = 897  # real images, and synthetic ones of each generation
 class _Sizes:
     seeds: int
     generations: int
+    hidden: tuple[int, ...]
     images: int
     n_auxiliary: int
     budget: int
+    grid: tuple[float, ...]
     rate: float = 2e-4
 
 
-SIZES = {True: _Sizes(2, 3, 20_000, 1000, 8192), False: _Sizes(5, 8, 100_000, 6000, 65_536)}
+SIZES = {
+    True: _Sizes(2, 3, (128, 128, 128), 25_000, 1000, 8192, GRID[::2]),
+    False: _Sizes(5, 8, (256, 256, 256), 100_000, 5000, 65_536, GRID),
+}
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | None = None) -> xr.Dataset:
@@ -60,22 +62,18 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
         half.
     """
     sizes = SIZES[quick]
+    seeds = range(sizes.seeds)
     cells = [
         {"quick": quick, "seed": 1000 * rng + i, "loop": loop, "generator": generator}
-        for i in range(sizes.seeds)
-        for loop, generators in LOOPS.items()
-        for generator in generators
+        for i in seeds
+        for loop in LOOPS
+        for generator in GENERATORS
     ]
-    parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="loops with SIMS")
-    rows = []
-    for i in range(sizes.seeds):
-        per = len(cells) // sizes.seeds
-        seed = parts[i * per : (i + 1) * per]
-        width = len(LOOPS[next(iter(LOOPS))])
-        loops = [xr.concat(seed[k : k + width], "generator") for k in range(0, per, width)]
-        rows.append(xr.concat(loops, "loop"))
-    data = xr.concat(rows, "seed").assign_coords(
-        loop=list(LOOPS), generator=list(LOOPS["fully synthetic"]), seed=np.arange(sizes.seeds)
+    parts = iter(run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="loops with SIMS"))
+    nested = [[[next(parts) for _ in GENERATORS] for _ in LOOPS] for _ in seeds]
+    data = xr.combine_nested(nested, ["seed", "loop", "generator"], join="exact")
+    data = data.transpose("seed", "loop", "generator", ...).assign_coords(
+        seed=list(seeds), loop=list(LOOPS), generator=list(GENERATORS)
     )
     data["images"] = data["images"].isel(seed=0)
     data["floor"] = Judge.of_digits()(sources.digits("train").points)["fid"]
@@ -87,10 +85,8 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
 
 def _cell(*, quick: bool, seed: int, loop: str, generator: str) -> xr.Dataset:
     sizes, judge = SIZES[quick], Judge.of_digits()
-    if loop == "fully synthetic":
-        regime = regimes.replace(n=N)
-    else:
-        regime = regimes.augment(n_real=N, n_synthetic=N)
+    augmented = regimes.augment(n_real=N, n_synthetic=N)
+    regime = regimes.replace(n=N) if loop == "fully synthetic" else augmented
     made = mad.Loop(real=Images.train(), model=_model(generator, sizes, judge), regime=regime)
     rows = []
     for snapshot in islice(mad.iterate(made, rng=seed), sizes.generations):
@@ -107,17 +103,12 @@ def _cell(*, quick: bool, seed: int, loop: str, generator: str) -> xr.Dataset:
 
 
 def _model(generator: str, sizes: _Sizes, judge: Judge) -> Any:
-    base = diffusion(sizes.images, layers=3)
-    if generator == PLAIN:
+    base = diffusion(sizes.images, hidden=sizes.hidden)
+    if generator == "plain":
         return base
-    improved = SIMS(
-        base, 1.0, n_auxiliary=sizes.n_auxiliary, budget=sizes.budget, learning_rate=sizes.rate
-    )
-    if generator == "SIMS, w = 1":
-        return improved
-    return Tuned(improved, metric=judge.choice, grid=GRID, n=JUDGED)
+    improved = SIMS(base, 0.0, n_auxiliary=sizes.n_auxiliary, budget=sizes.budget, learning_rate=sizes.rate)
+    return Tuned(improved, metric=judge.choice, grid=sizes.grid, n=JUDGED)
 
 
 def _guidance(model: Any) -> float:
-    improved = model.improved if isinstance(model, Tuned) else model
-    return improved.guidance if isinstance(improved, SIMS) else 0.0
+    return model.improved.guidance if isinstance(model, Tuned) else 0.0

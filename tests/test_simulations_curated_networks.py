@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
+from madtheory import networks
 from paper_scripts.ferbach2024_networks import FIGURES
 from simulations import curated_networks
 
@@ -22,6 +23,11 @@ def _close():
     plt.close("all")
 
 
+def tiny_network():
+    training = networks.Training(images=2000, batch=100, warm_images=500)
+    return networks.Diffusion(sampler=networks.Heun(3), hidden=(8,), training=training, device="cpu")
+
+
 def test_rewards_are_flat_on_their_plateaus():
     reward = curated_networks.plateau("eight Gaussians")
     assert np.allclose(reward(np.array([[2.0, 0.0], [2.0, 0.9], [2.0, 1.5], [-2.0, 0.0]])), [0, 0, -5, -30])
@@ -31,6 +37,7 @@ def test_a_tiny_run_in_the_plane(monkeypatch, tmp_path):
     steps = dict.fromkeys(curated_networks.LAWS, 5)
     tiny = curated_networks._Sizes(3, 2, steps, steps, 200)
     monkeypatch.setattr(curated_networks, "PLANAR", {True: tiny})
+    monkeypatch.setattr(curated_networks, "_planar_model", lambda law, sizes: tiny_network())
     monkeypatch.setattr(curated_networks, "PICTURED", 50)
     data = curated_networks.planar(quick=True, rng=1, n_jobs=1, folder=tmp_path)
     assert data["reward"].dims == ("law", "seed", "loop", "generation")
@@ -49,10 +56,11 @@ def test_a_tiny_run_in_the_plane(monkeypatch, tmp_path):
 
 
 def test_a_tiny_run_on_digits(monkeypatch, tmp_path):
-    tiny = curated_networks._Sizes(3, 2, {"digits": 5}, {"digits": 5}, 900)
+    tiny = curated_networks._Sizes(2, 2, {"digits": 5}, {"digits": 5}, 900)
     monkeypatch.setattr(curated_networks, "DIGITS", {True: tiny})
+    monkeypatch.setattr(curated_networks, "_digits_model", lambda sizes: tiny_network())
     data = curated_networks.digits(quick=True, rng=1, n_jobs=1, folder=tmp_path)
-    assert data["confidence"].shape == (2, 3, 3)
+    assert data["confidence"].shape == (2, 3, 2)
     assert np.allclose(data["share"].sum("digit"), 1)
     assert data["real_confidence"] > 0.95
     assert ((data["imbalance"] >= 0) & (data["imbalance"] <= 1)).all()

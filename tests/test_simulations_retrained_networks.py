@@ -101,7 +101,7 @@ SHARE = np.array([0, 0.05, 0.1, 0.2, 0.5, 1.0])[:, None]
 
 def test_a_collapse_that_grows_with_the_ratio_reproduces_the_paper():
     # Theorem 1 holds for the baseline and for what differs from it by little.
-    data = made_up(0.05 + TIME * 0.5 * SHARE**2)
+    data = made_up(0.05 + TIME * 0.5 * SHARE**3)
     assert verdicts(data) == {"stable": "reproduced", "collapse": "reproduced", "order": "reproduced"}
 
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
-from madtheory import sources
+from madtheory import networks, sources
 from paper_scripts.gillman2024_networks import FIGURES
 from simulations import self_corrected_networks
 
@@ -46,11 +46,20 @@ def test_the_correction_maps_to_centres_of_the_class(correction):
     assert np.array_equal(correct(corrected), corrected)
 
 
+def tiny_network():
+    training = networks.Training(images=2000, batch=100, warm_images=500)
+    sampler = networks.Heun(3)
+    return networks.Diffusion(sampler=sampler, hidden=(8,), classes=10, training=training, device="cpu")
+
+
 def test_a_tiny_run_is_drawn_and_judged(monkeypatch, tmp_path):
-    tiny = self_corrected_networks._Sizes(("real only", "λ = 1", "λ = 1, corrected"), 3, 2, 20, 5)
+    tiny = self_corrected_networks._Sizes(
+        ("real only", "λ = 1", "λ = 1, corrected"), 2, 2, {"brief": (20, 5)}
+    )
     monkeypatch.setattr(self_corrected_networks, "SIZES", {True: tiny})
+    monkeypatch.setattr(self_corrected_networks, "_model", lambda first, later: tiny_network())
     data = self_corrected_networks.run(quick=True, rng=1, n_jobs=1, folder=tmp_path)
-    assert data["frechet"].dims == ("seed", "loop", "generation")
+    assert data["frechet"].dims == ("training", "seed", "loop", "generation")
     assert data["images"].shape == (3, 10, 64)
     first = data["frechet"].isel(generation=0)
     assert (first == first.isel(loop=0)).all()
@@ -67,10 +76,13 @@ def made_up(ends, noise=0.05, seeds=5):
     """Distances that go from 10 to `ends`, one for each loop."""
     rng = np.random.default_rng(0)
     path = 10 + (np.array(ends)[:, None] - 10) * np.array([0, 1, 1, 1, 1.0])
-    values = path + noise * rng.standard_normal((seeds, len(LOOPS), 5))
-    dims = ("seed", "loop", "generation")
-    names = ("frechet", "precision", "recall", "accuracy", "class_variance")
-    data = xr.Dataset(dict.fromkeys(names, (dims, values)), {"loop": LOOPS, "generation": np.arange(1, 6)})
+    values = path + noise * rng.standard_normal((1, seeds, len(LOOPS), 5))
+    dims = ("training", "seed", "loop", "generation")
+    names = ("frechet", "pixel_frechet", "precision", "recall", "accuracy", "class_variance")
+    data = xr.Dataset(
+        dict.fromkeys(names, (dims, values)),
+        {"training": ["long"], "loop": LOOPS, "generation": np.arange(1, 6)},
+    )
     return data.assign({f"{p}_{name}": v for name in names for p, v in (("real", 1.0), ("centre", 0.7))})
 
 

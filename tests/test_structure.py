@@ -164,9 +164,9 @@ FROZEN = {
     ],
     "madtheory.metrics": [
         "DEFAULT", "class_shares", "class_variance", "density_coverage", "effective_sample_size",
-        "frechet_distance", "kl_divergence", "log_total_variance", "log_volume", "mean_error", "mode_coverage",
-        "on_samples", "precision_recall", "reverse_kl_divergence", "sliced_wasserstein", "total_variance",
-        "variance_by_class", "wasserstein2_squared",
+        "frechet_distance", "kl_divergence", "log_total_variance", "log_volume", "mean_error",
+        "mode_coverage", "on_samples", "precision_recall", "reverse_kl_divergence", "sliced_wasserstein",
+        "total_variance", "variance_by_class", "wasserstein2_squared",
     ],
     "madtheory.sources": [
         "Law", "digits", "eight_gaussians", "grid25", "rings", "rosenbrock", "two_moons",
