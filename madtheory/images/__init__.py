@@ -1,3 +1,27 @@
-"""The diffusion image backend: data sets, U-Net, training and sampling in a folder that resumes."""
+"""The diffusion image backend: data sets, U-Net, training and sampling in a folder that resumes.
 
-__all__: list[str] = []
+It needs torch, diffusers and accelerate: ``pip install madtheory[images]``. Importing it imports torch.
+
+>>> from madtheory import images
+>>> model = images.ImageDiffusion(store="store")
+"""
+
+from madtheory.images import datasets
+from madtheory.images._images import Images
+from madtheory.images._real import RealImages
+from madtheory.images._shards import ImageStoreError, open_shards, write_shards
+from madtheory.images._training import ImageTraining
+from madtheory.images.diffusion import ImageDiffusion
+from madtheory.images.unet import UNet
+
+__all__ = [
+    "ImageDiffusion",
+    "ImageStoreError",
+    "ImageTraining",
+    "Images",
+    "RealImages",
+    "UNet",
+    "datasets",
+    "open_shards",
+    "write_shards",
+]
