@@ -90,7 +90,7 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
 
 
 def _mark(path: Path) -> None:
-    """Note that a cell was used now, for `seconds`: files stamp themselves with a clock that is some ms late."""
+    """Note for `seconds` that a cell was used now: files stamp themselves with a clock that is some ms late."""
     now = time.time_ns()
     os.utime(path, ns=(now, now))
 
