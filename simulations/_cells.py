@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,9 @@ import madtheory as mad
 from madtheory import storage
 
 __all__ = ["run_cells", "seconds"]
+
+_USED: dict[Path, float] = {}
+"""When this process last asked for a cell: several may share a folder."""
 
 
 def run_cells(
@@ -61,6 +63,7 @@ def run_cells(
         code = _code(function)
         name = f"{function.__module__}.{function.__name__}"
         paths = [folder / f"{name}.{_digest(code, cell)}.nc" for cell in cells]
+        _USED.update(dict.fromkeys(filter(None, paths), time.time()))
     tasks = (delayed(_one)(function, dict(cell), path) for cell, path in zip(cells, paths, strict=True))
     with parallel_config(backend="loky", inner_max_num_threads=1):
         done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
@@ -71,9 +74,7 @@ def run_cells(
 def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path | None) -> xr.Dataset:
     if path is not None and path.exists():
         try:
-            kept = storage.load(path)
-            _mark(path)
-            return _numbers(kept)
+            return _numbers(storage.load(path))
         except storage.StorageError:
             path.unlink()  # damaged: it is computed again
     began = time.process_time()
@@ -83,16 +84,8 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
     if path is None:
         return dataset
     dataset = dataset.assign_attrs(seconds=round(time.process_time() - began, 1))
-    storage.save(dataset, path)
-    _mark(path)
     # Read back: a cell is the same whether it was computed now or earlier.
-    return _numbers(storage.load(path))
-
-
-def _mark(path: Path) -> None:
-    """Note for `seconds` that a cell was used now: files stamp themselves with a clock that is some ms late."""
-    now = time.time_ns()
-    os.utime(path, ns=(now, now))
+    return _numbers(storage.load(storage.save(dataset, path)))
 
 
 def _numbers(kept: xr.Dataset) -> xr.Dataset:
@@ -102,9 +95,9 @@ def _numbers(kept: xr.Dataset) -> xr.Dataset:
 
 
 def seconds(folder: Path, since: float) -> float:
-    """CPU seconds that all cells cost which were used `since` a time, whenever they were computed."""
-    used = [path for path in folder.glob("*.nc") if path.stat().st_mtime >= since]
-    return float(sum(storage.load(path).attrs.get("seconds", 0.0) for path in used))
+    """CPU seconds of the cells that this process used `since` a time, whenever they were computed."""
+    used = [path for path, last in _USED.items() if path.parent == folder and last >= since]
+    return float(sum(storage.load(path).attrs.get("seconds", 0.0) for path in used if path.exists()))
 
 
 def _code(function: Callable[..., Any]) -> str:
