@@ -75,5 +75,5 @@ $(VENV)/.torch: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e '.[torch,dev]'
+	$(PIP) -c constraints.txt -e '.[torch,images,dev]'
 	@touch $@ $(VENV)/.core $(VENV)/.torch
