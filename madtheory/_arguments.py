@@ -45,7 +45,9 @@ class Usage(ValueError):
     """The arguments cannot be understood."""
 
 
-def parsed(commands: dict[str, Callable[..., Job]], arguments: list[str], about: str) -> Job:
+def parsed(
+    commands: dict[str, Callable[..., Job]], arguments: list[str], about: str, *, prog: str = "madtheory"
+) -> Job:
     """Turn arguments into a job.
 
     Raises
@@ -64,7 +66,7 @@ def parsed(commands: dict[str, Callable[..., Job]], arguments: list[str], about:
     try:
         with contextlib.redirect_stderr(boxed):
             job: Job = tyro.extras.subcommand_cli_from_dict(
-                commands, prog="madtheory", description=about, args=arguments, config=flat
+                commands, prog=prog, description=about, args=arguments, config=flat
             )
     except SystemExit as stop:
         if stop.code:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory import data
-from madtheory._rejection import Mask, accepted
+from madtheory._rejection import Mask, accepted, is_set, sampled
 from madtheory._validation import check_choice, check_points
 from madtheory.types import Array, Source
 
@@ -131,9 +131,9 @@ class _Replicated:
     source: Any
     replicates: tuple[int, ...]
 
-    def sample(self, n: int, *, rng: np.random.Generator) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator) -> Any:
         if not self.replicates:
-            return np.asarray(self.source.sample(n, rng=rng))
+            return sampled(self.source, n, rng)
         if hasattr(self.source, "expand"):
             return np.asarray(self.source.expand(*self.replicates).sample(n, rng=rng))
         points = np.asarray(self.source.sample(int(np.prod(self.replicates)) * n, rng=rng))
@@ -152,18 +152,20 @@ class _Mixture:
     truth: _Replicated
     share: float
 
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         lead = self.truth.replicates
         true = rng.random((*lead, n)) < self.share
-        options = {} if bias is None else {"bias": bias}
         # Every part is drawn as often as the replicate that needs it most; places are random, as they must
         # be where the first points of a batch are kept longer than the rest.
-        parts = [(true, self.truth, {}), (~true, self.model, options)]
+        parts = [(true, self.truth, None), (~true, self.model, bias)]
         drawn = [
-            (mask, np.asarray(source.sample(many, rng=rng, **keywords)))
-            for mask, source, keywords in parts
+            (mask, sampled(source, many, rng, own))
+            for mask, source, own in parts
             if (many := int(mask.sum(-1).max()))
         ]
+        if is_set(drawn[0][1]):
+            order = np.argsort(np.concatenate([np.flatnonzero(mask) for mask, _ in drawn]))
+            return data.join([values for _, values in drawn]).select(order)
         points = np.empty((*lead, n, drawn[0][1].shape[-1]))
         for mask, values in drawn:
             place = np.minimum(np.cumsum(mask, -1) - 1, values.shape[-2] - 1).clip(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from madtheory._rejection import Mask, accepted
+from madtheory._rejection import Mask, accepted, is_set, picked, places, sampled, valued
 from madtheory._validation import check_choice, check_numbers, check_size
 from madtheory.types import Array, Source
 
@@ -62,7 +62,8 @@ def curate(
     ----------
     reward : callable
         Maps points of shape (*replicate, n, d) to rewards of shape (*replicate, n), finite. A constant added
-        to them changes nothing.
+        to them changes nothing. Of images it gets uint8 pixels (k, height, width, channels), a batch at a
+        time, and their classes if it has a parameter ``labels``.
     choices : int or infinity
         K. Infinitely many Luce choices tilt the model's law by :math:`e^{r/\mathrm{scale}}`; they are drawn
         exactly, by rejection, and need `reward_max`.
@@ -116,23 +117,24 @@ class _Curated:
     model: Any
     rule: Curation
 
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         n = check_size("n", n)
-        keywords = {} if bias is None else {"bias": bias}
         if self.rule.choices == np.inf:
-            return self._tilted(n, rng, keywords)
+            return self._tilted(n, rng, bias)
         k = int(self.rule.choices)
-        parts: list[Array] = []
+        parts: list[Any] = []
         left, each = n, max(1, AT_ONCE // k)
         while left:
-            parts.append(self._chosen(min(left, each), k, rng, keywords))
-            left -= parts[-1].shape[-2]
-            each = max(1, AT_ONCE // (k * parts[0][..., 0, :].size))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
+            parts.append(self._chosen(min(left, each), k, rng, bias))
+            left -= places(parts[-1])[-1]
+            each = max(1, AT_ONCE // k if is_set(parts[0]) else AT_ONCE // (k * parts[0][..., 0, :].size))
+        if len(parts) == 1:
+            return parts[0]
+        return parts[0].joined(parts) if is_set(parts[0]) else np.concatenate(parts, axis=-2)
 
-    def _chosen(self, n: int, k: int, rng: np.random.Generator, keywords: dict[str, float]) -> Array:
-        points = np.asarray(self.model.sample(n * k, rng=rng, **keywords))
-        groups = self._rewards(points).reshape(*points.shape[:-2], n, k)
+    def _chosen(self, n: int, k: int, rng: np.random.Generator, bias: float | None) -> Any:
+        points = sampled(self.model, n * k, rng, bias)
+        groups = self._rewards(points).reshape(*places(points)[:-1], n, k)
         match self.rule.noise:
             case "luce":
                 groups = groups + self.rule.scale * rng.gumbel(size=groups.shape)
@@ -141,15 +143,15 @@ class _Curated:
             case _:
                 groups = np.where(groups == groups.max(-1, keepdims=True), rng.random(groups.shape), -1.0)
         index = groups.argmax(-1) + k * np.arange(n)
-        return np.take_along_axis(points, index[..., None], axis=-2)
+        return picked(points, index)
 
-    def _tilted(self, n: int, rng: np.random.Generator, keywords: dict[str, float]) -> Array:
+    def _tilted(self, n: int, rng: np.random.Generator, bias: float | None) -> Any:
         """Points that are accepted with probability exp((r - reward_max) / scale)."""
         top = self.rule.reward_max
         assert top is not None
 
-        def propose(many: int) -> tuple[Array, Mask]:
-            points = np.asarray(self.model.sample(many, rng=rng, **keywords))
+        def propose(many: int) -> tuple[Any, Mask]:
+            points = sampled(self.model, many, rng, bias)
             rewards = self._rewards(points)
             if rewards.max() > top + 1e-9 * (1 + abs(top)):
                 raise ValueError(
@@ -164,12 +166,12 @@ class _Curated:
         )
         return accepted(propose, n, refusal=refusal)
 
-    def _rewards(self, points: Array) -> Array:
-        rewards = np.asarray(self.rule.reward(points), dtype=float)
-        if rewards.shape != points.shape[:-1]:
+    def _rewards(self, points: Any) -> Array:
+        rewards = valued(points, self.rule.reward)
+        if rewards.shape != places(points):
             raise ValueError(
                 f"reward returned shape {rewards.shape} for points of shape {points.shape}; expected "
-                f"{points.shape[:-1]}: one reward per point."
+                f"{places(points)}: one reward per point."
             )
         if not np.isfinite(rewards).all():
             raise ValueError("reward returned values that are not finite; clip or shift them.")

@@ -251,9 +251,9 @@ def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: fl
 def _draw_real(
     real: Any, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[Any, Any]:
-    """Real data, and the source they leave: a source with ``draw`` gives each of its points once."""
-    if hasattr(real, "draw") and not lead:
-        drawn, left = real.draw(n, rng=rng)
+    """Real data, and the source they leave: a source with ``take`` gives each of its points once."""
+    if hasattr(real, "take") and not lead:
+        drawn, left = real.take(n, rng=rng)
         return drawn, left
     return _draw(real.expand(*lead) if lead else real, n, method, rng), real
 

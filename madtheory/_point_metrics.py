@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 _BLOCK = 2**19  # numbers of a block, 4 MiB
+_FEW, _ROUNDING = 16, 1e-13
 
 
 def frechet_distance(*, real: Array, fake: Array) -> float:
@@ -76,9 +77,9 @@ def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     Cost O(d (n_real + n_fake)^2); memory of one block of distances.
     """
     real, fake = point_sets(real, fake, check_size("k", k) + 1, f"n > k={k}")
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    real_radii, fake_radii = _radii(real, k, ties=False), _radii(fake, k, ties=False)
     inside, covered = 0, np.zeros(len(real), dtype=bool)
-    for rows, distance in distances(fake, real):
+    for rows, distance in distances(fake, real, ties=False):
         inside += int((distance <= real_radii).any(1).sum())
         covered |= (distance <= fake_radii[rows, None]).any(0)
     return inside / len(fake), float(covered.mean())
@@ -190,20 +191,37 @@ def point_sets(
     return first, second
 
 
-def distances(points: Array, to: Array) -> Iterator[tuple[slice, Array]]:
-    """Blocks of rows of the matrix of Euclidean distances."""
+def distances(points: Array, to: Array, *, ties: bool = True) -> Iterator[tuple[slice, Array]]:
+    """Blocks of rows of the matrix of Euclidean distances.
+
+    Where equal distances may come out unequal by rounding, ``ties=False``, it takes a tenth of the time in
+    many dimensions.
+    """
     from scipy.spatial.distance import cdist
 
     step = max(_BLOCK // len(to), 1)
+    exact = ties or points.shape[1] <= _FEW
+    if not exact:
+        # |x|^2 + |y|^2 - 2 x.y, around a common centre.
+        centre = to.mean(0)
+        points, to = points - centre, to - centre
+        squares, others = (points**2).sum(1), (to**2).sum(1)
     for first in range(0, len(points), step):
         rows = slice(first, first + step)
-        yield rows, cdist(points[rows], to)
+        if exact:
+            yield rows, cdist(points[rows], to)
+            continue
+        total = squares[rows, None] + others
+        squared = total - 2 * (points[rows] @ to.T)
+        # What is left of two equal points is rounding.
+        squared[squared < _ROUNDING * total] = 0
+        yield rows, np.sqrt(squared)
 
 
-def _radii(points: Array, k: int) -> Array:
+def _radii(points: Array, k: int, *, ties: bool = True) -> Array:
     """Distance of each point to its k-th neighbour, itself not counted."""
     radii = np.empty(len(points))
-    for rows, block in distances(points, points):
+    for rows, block in distances(points, points, ties=ties):
         block.partition(k, axis=1)
         radii[rows] = block[:, k]
     return radii

@@ -1,4 +1,4 @@
-"""The `madtheory` command: ``demo``, ``simulate`` and ``predict``."""
+"""The `madtheory` command: ``demo``, ``simulate``, ``predict`` and ``images``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ Start with:
   madtheory predict replace --n 100 --dim 2 --generations 200
   madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000
   madtheory simulate fresh --help
+  madtheory images --help
 
 madtheory --version prints the version."""
 
@@ -60,10 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"madtheory {mad.__version__}")
         return 0
     try:
+        if arguments[:1] == ["images"]:
+            from madtheory.images.runs._command import ABOUT, COMMANDS
+
+            print(parsed(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")(), flush=True)
+            return 0
         commands = {
             "demo": _demo,
             "simulate": command(_simulate, mad.simulate, _SIMULATE),
             "predict": command(_predict, mad.predict, _PREDICT),
+            "images": _images,
         }
         print(parsed(commands, arguments, _ABOUT)(), flush=True)
     except SystemExit as stop:  # after --help
@@ -77,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"madtheory: error: {error}; lower dim, replicates or generations.", file=sys.stderr)
         return 2
-    except (ValueError, OSError, mad.NoClosedForm) as error:
+    except (ValueError, OSError, ImportError, mad.NoClosedForm) as error:
         print(f"madtheory: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
@@ -98,6 +105,13 @@ def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
     from madtheory._demo import run_demo
 
     return lambda: run_demo(out, quick)
+
+
+def _images() -> Any:
+    """The papers' loops of image diffusions, in a folder that resumes: madtheory images --help.
+
+    It needs torch, diffusers and accelerate (the extra images).
+    """
 
 
 def _simulate(
@@ -163,3 +177,7 @@ def _points(real: str) -> Any:
         raise ValueError(
             f"real={real!r} cannot be read ({error}); pass digits, or a .npy or .csv file of numbers."
         ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,9 @@
 A treatment goes into ``Loop(treatments=...)``: `correct` towards the truth, `project` every point, `verify`,
 or `curate` by a reward. It makes a source of treated points from a model. Several are applied one after
 another, in the order given.
+
+Points are arrays, or the image sets of `madtheory.images`, which stay where they are: `curate` and `verify`
+pick images by index, `project` makes a set whose images are mapped when they are read.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 
 from madtheory._correction import Correction, correct
 from madtheory._curation import Curation, curate
-from madtheory._rejection import Mask, accepted
+from madtheory._rejection import Mask, accepted, is_set, places, sampled, valued
 from madtheory._validation import check_numbers, check_points
 from madtheory.types import Array, Source
 
@@ -57,7 +60,9 @@ def project(function: Callable[[Array], Any]) -> Projection:
     ----------
     function : callable
         Maps points of shape (*replicate, n, d) to corrected points of the same shape; for example
-        ``nearest(centres)``, or a simulator that finds the nearest admissible state.
+        ``nearest(centres)``, or a simulator that finds the nearest admissible state. Of images it maps uint8
+        pixels (k, height, width, channels), a batch at a time and each time they are read, and gets their
+        classes if it has a parameter ``labels``: an image must become the same in every batch.
 
     Returns
     -------
@@ -129,7 +134,9 @@ def verify(
     Parameters
     ----------
     accept : callable
-        Maps points of shape (*replicate, n, d) to booleans or probabilities of shape (*replicate, n).
+        Maps points of shape (*replicate, n, d) to booleans or probabilities of shape (*replicate, n). Of
+        images it gets uint8 pixels (k, height, width, channels), a batch at a time, and their classes if it
+        has a parameter ``labels``.
     keep_correct, keep_incorrect : float
         :math:`\phi` and :math:`\psi`, probabilities that a point which `accept` calls good, or bad, is kept.
 
@@ -165,8 +172,10 @@ class _Projected:
     model: Any
     function: Callable[[Array], Any]
 
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        points = _points(self.model, n, rng, bias)
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
+        points = sampled(self.model, n, rng, bias)
+        if is_set(points):
+            return points.mapped(self.function)
         mapped = check_points(self.function(points), "function(points)")
         if mapped.shape != points.shape:
             raise ValueError(
@@ -180,16 +189,16 @@ class _Verified:
     model: Any
     verifier: Verification
 
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         good, bad = self.verifier.keep_correct, self.verifier.keep_incorrect
 
-        def propose(many: int) -> tuple[Array, Mask]:
-            points = _points(self.model, many, rng, bias)
-            called = np.asarray(self.verifier.accept(points), dtype=float)
-            if called.shape != points.shape[:-1] or not ((called >= 0) & (called <= 1)).all():
+        def propose(many: int) -> tuple[Any, Mask]:
+            points = sampled(self.model, many, rng, bias)
+            called = valued(points, self.verifier.accept)
+            if called.shape != places(points) or not ((called >= 0) & (called <= 1)).all():
                 raise ValueError(
                     f"accept(points) has shape {called.shape} and must hold a boolean or a probability for "
-                    f"each point, shape {points.shape[:-1]}."
+                    f"each point, shape {places(points)}."
                 )
             chance = bad + (good - bad) * called
             return points, rng.random(chance.shape) < chance
@@ -199,7 +208,3 @@ class _Verified:
             "loosen accept, or raise keep_incorrect."
         )
         return accepted(propose, n, refusal=refusal)
-
-
-def _points(model: Any, n: int, rng: np.random.Generator, bias: float | None) -> Array:
-    return np.asarray(model.sample(n, rng=rng, **({} if bias is None else {"bias": bias})))

@@ -91,7 +91,7 @@ PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 ABOVE = {
     "storage": {"_loop", "_simulate"},
     "testing": {"_conformance"},
-    "cli": {"_arguments", "_demo", "_table"},
+    "cli": {"_arguments", "_demo", "_table", "images"},
     "_demo": {"_table"},
     "images.runs": {"_validation"},
 }

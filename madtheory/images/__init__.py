@@ -6,7 +6,7 @@ It needs torch, diffusers and accelerate: ``pip install madtheory[images]``. Imp
 >>> model = images.ImageDiffusion(store="store")
 """
 
-from madtheory.images import datasets
+from madtheory.images import centres, datasets, features, metrics, rewards
 from madtheory.images._images import Images
 from madtheory.images._real import RealImages
 from madtheory.images._shards import ImageStoreError, open_shards, write_shards
@@ -21,7 +21,11 @@ __all__ = [
     "Images",
     "RealImages",
     "UNet",
+    "centres",
     "datasets",
+    "features",
+    "metrics",
     "open_shards",
+    "rewards",
     "write_shards",
 ]

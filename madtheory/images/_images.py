@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from madtheory._validation import check_size
+from madtheory.images._mapped import mapped, values
 from madtheory.images._parts import Held, Index, Part, Pixels, check_labels, check_pixels, check_seeds
 
 __all__ = ["Images"]
@@ -117,6 +118,38 @@ class Images:
         if len(rows):
             rows = rows - self._offsets[where] + before[np.searchsorted(used, where)]
         return Images(tuple(self.parts[k] for k in used), rows)
+
+    def mapped(self, function: Callable[..., Any]) -> Images:
+        """The set of these images after a function, which is applied to each batch when it is read.
+
+        Parameters
+        ----------
+        function : callable
+            Maps uint8 pixels (k, height, width, channels) to such pixels; where it has a parameter
+            ``labels``, it gets their classes (k,) by that name. An image must become the same in every batch,
+            whatever the others in it: nothing is kept but its sha256.
+
+        Returns
+        -------
+        Images
+            With the labels and seeds of this set. A function that is slow is better applied once:
+            ``write_shards(folder, lambda start, stop: made.batch(np.arange(start, stop)), len(made))``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the function cannot be called, or, tried on the first images, returns something else or not
+            twice the same.
+        """
+        return Images((mapped(self, function),))
+
+    def valued(self, function: Callable[..., Any]) -> NDArray[np.float64]:
+        """The values of a function of each image, shape (n,), which is applied batch by batch.
+
+        The function maps uint8 pixels (k, height, width, channels) to k numbers; where it has a parameter
+        ``labels``, it gets the classes (k,) by that name.
+        """
+        return values(self, function)
 
     def first(self, share: float) -> Images:
         """The first images: the integer part of `share` of their number."""

@@ -33,7 +33,7 @@ class RealImages:
     Examples
     --------
     >>> from madtheory.images import datasets
-    >>> drawn, rest = datasets.digits().draw(500, rng=np.random.default_rng(0))
+    >>> drawn, rest = datasets.digits().take(500, rng=np.random.default_rng(0))
     >>> len(drawn), rest.left
     (500, 397)
     """
@@ -66,9 +66,9 @@ class RealImages:
         """Draw `n` different images of those that are left. `bias` is refused: the data are what they are."""
         if bias is not None:
             raise ValueError(f"bias={bias!r}: real data cannot be sampled with a bias; leave it out.")
-        return self.draw(n, rng=rng)[0]
+        return self.take(n, rng=rng)[0]
 
-    def draw(self, n: int, *, rng: np.random.Generator) -> tuple[Images, RealImages]:
+    def take(self, n: int, *, rng: np.random.Generator) -> tuple[Images, RealImages]:
         """Draw `n` images, and return them with the source of all others.
 
         Raises

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from madtheory.images._device import deterministic, sent
 from madtheory.images._images import Images
 from madtheory.images._shards import (
     ImageStoreError,
@@ -20,7 +21,6 @@ from madtheory.images._shards import (
     open_shards,
     write_shard,
 )
-from madtheory.images._training import deterministic
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import noise
 from madtheory.networks._processes import Process
@@ -93,11 +93,17 @@ def sampled(
     """Pixels (n, height, width, channels). Processes take chunks in turn; all of them get all pixels."""
     pixels = np.zeros((len(seeds), *shape), dtype=np.uint8)
     firsts = range(0, len(seeds), batch)[accelerator.process_index :: accelerator.num_processes]
+    made = []
     with torch.inference_mode(), accelerator.autocast(), deterministic(accelerator.device):
         for first in firsts:
             chosen = slice(first, first + batch)
             marks = None if labels is None else labels[chosen]
-            pixels[chosen] = _chunk(terms, process, sampler, shape, seeds[chosen], marks, accelerator.device)
+            # An accelerator is not waited for: the noise of the next chunk is drawn while it works.
+            made.append(
+                _chunk(terms, process, sampler, shape, seeds[chosen], marks, batch, accelerator.device)
+            )
+        for first, chunk in zip(firsts, made, strict=True):
+            pixels[first : first + batch] = chunk.cpu().numpy()
     if accelerator.num_processes > 1:
         shared = torch.from_numpy(pixels).to(accelerator.device)
         torch.distributed.all_reduce(shared)  # the sum: where others made images, this process has zeros
@@ -112,14 +118,19 @@ def _chunk(
     shape: Sequence[int],
     seeds: NDArray[np.uint64],
     labels: NDArray[np.int64] | None,
+    batch: int,
     device: torch.device,
-) -> Pixels:
-    height, width, channels = shape
+) -> Tensor:
+    n, (height, width, channels) = len(seeds), shape
+    if any(term.module.compiled for term in terms):
+        # A network is compiled for one size: the last chunk is filled up.
+        seeds = np.resize(seeds, batch)
+        labels = None if labels is None else np.resize(labels, batch)
     sigmas = process.levels(sampler.steps)
-    marks = None if labels is None else torch.from_numpy(labels).to(device)
+    marks = None if labels is None else sent(labels, device)
 
     def drawn(step: int) -> Tensor:
-        return noise(seeds, (channels, height, width), step + 1).to(device)
+        return sent(noise(seeds, (channels, height, width), step + 1), device)
 
     def denoiser(x: Tensor, sigma: float) -> Tensor:
         level = torch.full((1, 1, 1, 1), sigma, device=device)
@@ -135,5 +146,5 @@ def _chunk(
     # The first noise has the variance of noisy data, whose own is sigma_data^2.
     spread = math.sqrt(terms[0].module.sigma_data ** 2 + sigmas[0] ** 2)
     x: Tensor = sampler.integrate(denoiser, spread * drawn(-1), sigmas, drawn)
-    levels = (x.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).cpu().numpy()
+    levels = (x[:n].float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+    return levels.permute(0, 2, 3, 1)

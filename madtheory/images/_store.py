@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from madtheory.images._shards import ImageStoreError
 
-__all__ = ["Checkpoint", "Store", "StoredWeights", "described", "fingerprint", "key_of"]
+__all__ = [
+    "Checkpoint",
+    "Store",
+    "StoredWeights",
+    "described",
+    "fingerprint",
+    "key_of",
+    "read_arrays",
+    "write_arrays",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -36,7 +45,7 @@ class StoredWeights(Mapping[str, NDArray[Any]]):
     @classmethod
     def of(cls, path: Path) -> StoredWeights:
         """Those of a file, whose checksum is verified once, now."""
-        header, tensors = _read(path)
+        header, tensors = read_arrays(path)
         return cls(path, tuple(tensors), header["sha256"])
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -111,7 +120,7 @@ class Store:
 
     def finish(self, key: str, weights: Arrays, about: Mapping[str, Any]) -> None:
         """Write the weights of a fit."""
-        _write(self.fit(key) / "weights.safetensors", weights, {"key": key, **about})
+        write_arrays(self.fit(key) / "weights.safetensors", weights, {"key": key, **about})
 
     @contextmanager
     def locked(self, key: str, main: bool = True) -> Iterator[None]:
@@ -156,7 +165,7 @@ class Checkpoint:
     def write(self, tensors: Arrays, about: Mapping[str, Any]) -> None:
         """Replace the checkpoint before the last one."""
         last, before = self.paths
-        _write(last, tensors, {"key": self.key, **about}, keep=before)
+        write_arrays(last, tensors, {"key": self.key, **about}, keep=before)
 
     def read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
         """What was written last and is not damaged; ``None`` if there is no checkpoint.
@@ -171,7 +180,7 @@ class Checkpoint:
             if not path.exists():
                 continue
             try:
-                header, tensors = _read(path)
+                header, tensors = read_arrays(path)
             except ImageStoreError as error:
                 damage = damage or error
                 continue
@@ -188,7 +197,7 @@ class Checkpoint:
         return None
 
 
-def _write(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Path | None = None) -> None:
+def write_arrays(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Path | None = None) -> None:
     """Write beside `path`, flush to the disk, and rename; what was there is renamed to `keep`."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -212,7 +221,8 @@ def _write(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Path | N
         ) from error
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The header and the arrays of a file that `write_arrays` wrote, verified by its checksum."""
     from safetensors import SafetensorError, safe_open
 
     try:

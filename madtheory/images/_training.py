@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from madtheory._validation import check_choice, check_size
+from madtheory.images._device import accelerated, ahead, deterministic, sent
 from madtheory.images._images import Images
 from madtheory.images._state import State
 from madtheory.images._store import Checkpoint
@@ -57,7 +56,8 @@ class ImageTraining:
         Parts that a step is computed in, to save memory: one after another, or by several processes. In two
         parts, two processes compute the bits that one computes.
     compile, channels_last : bool
-        Compile the network (``torch.compile``), store images by pixel: faster on accelerators.
+        Compile the network (``torch.compile``), store images by pixel: together faster on accelerators, where
+        the first steps then take a minute. No use on a CPU.
     checkpoint_every_images, checkpoint_every_seconds : int, float
         A checkpoint is written as soon as either has passed. No effect on the weights, nor has the store.
     warm_images, warm_learning_rate : int, float, optional
@@ -109,23 +109,6 @@ class ImageTraining:
         return rise * left.get(self.decay, 0.5 * (1 + math.cos(math.pi * seen / images)))
 
 
-def accelerated(device: str | None, precision: str = "no") -> Any:
-    """An ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses."""
-    try:
-        accelerate = importlib.import_module("accelerate")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"madtheory.images needs accelerate ({error}); install it with: pip install accelerate"
-        ) from error
-    # Precision and device are global there, and stay as the first network in this process had them.
-    alone = not torch.distributed.is_initialized()
-    importlib.import_module("accelerate.state").AcceleratorState._reset_state(reset_partial_state=alone)
-    accelerator = accelerate.Accelerator(cpu=device == "cpu", mixed_precision=precision)
-    if precision == "fp16" and accelerator.device.type == "cpu":
-        raise ValueError("precision='fp16' needs an accelerator; pass precision='bf16' or 'no' on a CPU.")
-    return accelerator
-
-
 def _seed(*address: Any) -> int:
     """A seed for this address, independent of those for others."""
     return int.from_bytes(hashlib.sha256(repr(address).encode()).digest()[:8], "little") >> 1
@@ -151,9 +134,18 @@ def order(n: int, seed: int) -> Callable[[int, int], NDArray[np.int64]]:
     return places
 
 
-def _parts(accumulate: int, workers: int) -> int:
-    """Parts of a step: equally many for each process."""
-    return workers * math.ceil(accumulate / workers)
+def _shares(batch: int, accumulate: int, accelerator: Any) -> list[tuple[int, slice]]:
+    """Those of the parts of a step, by number, that this process computes: equally many for each process."""
+    workers = accelerator.num_processes
+    parts = workers * math.ceil(accumulate / workers)
+    if batch < parts:
+        raise ValueError(
+            f"batch={batch} is less than one image for each of {parts} parts of a step "
+            f"(accumulate={accumulate}, processes: {workers}); raise batch."
+        )
+    pieces = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(batch), parts)]
+    mine = np.array_split(np.arange(parts), workers)[accelerator.process_index]
+    return [(i, pieces[i]) for i in mine.tolist()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,18 +172,20 @@ class Fit:
         """Train `module`, from its checkpoint on if there is one; in the end it has the averaged weights."""
         from tqdm import tqdm
 
-        training, workers = self.training, accelerator.num_processes
-        if training.batch < (parts := _parts(training.accumulate, workers)):
-            raise ValueError(
-                f"batch={training.batch} is less than one image for each of {parts} parts of a step "
-                f"(accumulate={training.accumulate}, processes: {workers}); raise batch."
-            )
+        training = self.training
+        shares = _shares(training.batch, training.accumulate, accelerator)
+        mine = slice(shares[0][1].start, shares[-1][1].stop)
         with ExitStack() as stack:
             device = accelerator.device
             on = [device] if device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(on, enabled=self.dropout))
             stack.enter_context(deterministic(device))
             places = order(len(data), self.seed)
+
+            def read(step: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
+                rows = places(step * training.batch, training.batch)[mine]
+                return step, rows, data.batch(rows)
+
             module.train().placed(device, channels_last=training.channels_last, compiled=training.compile)
             state = State(module, self.learning_rate, training.betas, training.ema_images)
             first = state.read(checkpoint, accelerator.scaler)
@@ -199,13 +193,18 @@ class Fit:
             accelerator.wait_for_everyone()
             denoiser, optimiser = accelerator.prepare(module, state.optimiser)
             written, seconds = first, time.monotonic()
-            bar = tqdm(range(first, self.steps), initial=first, total=self.steps, desc="U-Net", delay=5.0,
-                       leave=False, disable=None if accelerator.is_main_process else True)  # fmt: skip
-            for step in bar:
+            steps, quiet = (
+                ahead(read, range(first, self.steps)),
+                None if accelerator.is_main_process else True,
+            )
+            bar = tqdm(steps, initial=first, total=self.steps, desc="U-Net", delay=5.0, leave=False,
+                       disable=quiet)  # fmt: skip
+            for step, rows, pixels in bar:
                 seen = step * training.batch
                 for group in optimiser.param_groups:
                     group["lr"] = self.learning_rate * training.rate(seen, self.images)
-                self._step(step, places(seen, training.batch), data, denoiser, module, optimiser, accelerator)
+                labels = None if data.labels is None else data.labels[rows]
+                self._step(step, shares, pixels, labels, denoiser, module, optimiser, accelerator)
                 state.average(seen + training.batch, training.batch)
                 due = (step + 1 - written) * training.batch >= training.checkpoint_every_images
                 due = due or time.monotonic() - seconds >= training.checkpoint_every_seconds
@@ -217,64 +216,44 @@ class Fit:
     def _step(
         self,
         step: int,
-        rows: NDArray[np.int64],
-        data: Images,
+        shares: Sequence[tuple[int, slice]],
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64] | None,
         denoiser: Any,
         module: ImageDenoiser,
         optimiser: Any,
         accelerator: Any,
     ) -> None:
-        """One step of Adam. Every process draws the noise of all images and takes its part of it."""
-        training, device, workers = self.training, accelerator.device, accelerator.num_processes
+        """One step of Adam. Every process draws the noise of all images, and has the pixels of its part."""
+        training, device, n = self.training, accelerator.device, self.training.batch
         small = torch.Generator().manual_seed(_seed(self.seed, "level", step))
         large = torch.Generator(device).manual_seed(_seed(self.seed, "noise", step))
-        _, height, width, channels = data.shape
-        noise = torch.randn((len(rows), channels, height, width), generator=large, device=device)
-        sigma = self.process.draw(len(rows), small)[:, :, None, None]
-        mirrored = torch.rand(len(rows), 1, 1, 1, generator=small) < 0.5
-        unlabelled = torch.rand(len(rows), generator=small) < self.unlabelled
-        parts = np.array_split(np.arange(len(rows)), _parts(training.accumulate, workers))
-        mine = np.array_split(np.arange(len(parts)), workers)[accelerator.process_index]
+        _, height, width, channels = pixels.shape
+        noise = torch.randn((n, channels, height, width), generator=large, device=device)
+        sigma = self.process.draw(n, small)[:, :, None, None]
+        mirrored = torch.rand(n, 1, 1, 1, generator=small) < 0.5
+        unlabelled = torch.rand(n, generator=small) < self.unlabelled
         optimiser.zero_grad(set_to_none=True)
-        for i in mine:
-            part = parts[i]
-            chosen = torch.from_numpy(part)
-            x = torch.from_numpy(data.batch(rows[part])).to(device, non_blocking=True)
+        for i, part in shares:
+            own = slice(part.start - shares[0][1].start, part.stop - shares[0][1].start)
+            x = sent(pixels[own], device)
             x = (x.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
             if training.augment == "flips":
-                x = torch.where(mirrored[chosen].to(device), x.flip(3), x)
+                x = torch.where(sent(mirrored[part], device), x.flip(3), x)
             if training.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
-            labels = None
-            if self.classes is not None and data.labels is not None:
-                known = torch.from_numpy(data.labels[rows[part]].astype(np.int64))
-                labels = known.masked_fill(unlabelled[chosen], self.classes).to(device)
-            level, last = sigma[chosen].to(device), i == mine[-1]
+            known = None
+            if self.classes is not None and labels is not None:
+                classes = torch.from_numpy(labels[own].astype(np.int64))
+                known = sent(classes.masked_fill(unlabelled[part], self.classes), device)
+            level, last = sent(sigma[part], device), i == shares[-1][0]
             if self.dropout:
-                torch.manual_seed(_seed(self.seed, "dropout", step, int(i)))
+                torch.manual_seed(_seed(self.seed, "dropout", step, i))
             with nullcontext() if last else accelerator.no_sync(denoiser):
-                denoised = denoiser(x + level * noise[part[0] : part[-1] + 1], level, labels)
+                denoised = denoiser(x + level * noise[part], level, known)
                 # The processes' gradients are averaged: in all, this is the mean over the batch.
-                loss = module.loss(denoised, x, level).sum() * (workers / len(rows))
+                loss = module.loss(denoised, x, level).sum() * (accelerator.num_processes / n)
                 accelerator.backward(loss)
         if training.clip_norm is not None:
             accelerator.clip_grad_norm_(module.parameters(), training.clip_norm)
         optimiser.step()
-
-
-@contextmanager
-def deterministic(device: torch.device) -> Iterator[None]:
-    """On an accelerator choose those algorithms that give the same bits in every run."""
-    if device.type != "cuda":
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

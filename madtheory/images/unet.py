@@ -106,6 +106,7 @@ class ImageDenoiser(nn.Module):
     def __init__(self, unet: nn.Module, parameterisation: Parameterisation, sigma_data: float) -> None:
         super().__init__()
         self.unet, self.parameterisation, self.sigma_data = unet, parameterisation, sigma_data
+        self.compiled = False
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """Mean of x0 given x, at one noise level, shape (1, 1, 1, 1), or one for each, (n, 1, 1, 1)."""
@@ -129,5 +130,7 @@ class ImageDenoiser(nn.Module):
         if channels_last:
             module.to(memory_format=torch.channels_last)
         if compiled:
-            self.unet.compile()
+            # For one size each: code for any size is slower, and training and sampling need two sizes.
+            self.unet.compile(dynamic=False)
+            self.compiled = True
         return self

@@ -139,10 +139,10 @@ class Improved:
             return own(auxiliary, self._weight)
         return self._known[type(fitted)](fitted, auxiliary, self._weight)
 
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        """Draw `n` points, shape (*replicate, n, d); `bias` goes to the law's own sampling."""
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
+        """Draw `n` points, shape (*replicate, n, d), or images; `bias` goes to the law's own sampling."""
         drawn = self._fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
-        return np.asarray(drawn)
+        return drawn if hasattr(drawn, "joined") else np.asarray(drawn)
 
     def __getattr__(self, name: str) -> Any:
         # sample_statistic and expand exist where the base has them, in training sets of Moments.

@@ -158,7 +158,7 @@ def test_labels_of_files(tmp_path, place):
     opened = put(path, files | {"dataset.json": json.dumps(listed).encode()})
     real = opened(path, labels=True)
     assert real.images.labels.tolist() == LABELS[order].tolist()
-    drawn, _ = real.draw(4, rng=rng())
+    drawn, _ = real.take(4, rng=rng())
     where = [int(np.flatnonzero((image == DIGITS).all((1, 2, 3)))[0]) for image in np.asarray(drawn)]
     assert drawn.labels.tolist() == LABELS[where].tolist()
 
@@ -280,7 +280,7 @@ def test_only_what_is_asked_for_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(
         _files, "decoded", lambda file, size, name: names.append(name) or real(file, size, name)
     )
-    drawn, rest = datasets.folder(tmp_path / "a").draw(4, rng=rng())
+    drawn, rest = datasets.folder(tmp_path / "a").take(4, rng=rng())
     mad.data.join([drawn, rest.images]).fingerprint()
     assert names == []
     drawn.batch([0, 2])

@@ -223,7 +223,11 @@ def test_options_of_training(training, fitted):
 
 def test_compilation_is_asked_for(monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+
+    def compile_(module, **how):
+        compiled.append(type(module).__name__)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_)
     tiny(training={"compile": True}).fit(pictures(), rng=rng(1)).sample(2, rng=rng(2))
     assert compiled == ["UNet2DModel"] * 2
 

@@ -1,0 +1,234 @@
+"""Features of images: what networks make of pixels, for Frechet distances, precision and recall.
+
+Features of one network are points of one space. Compare sets by one network alone: its name, which knows its
+weights, is part of every result that is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from madtheory._validation import check_size
+from madtheory.images._feature_networks import checksum, device_of, exact, random_network, rows_of, short
+from madtheory.images._images import Images
+from madtheory.images._inception import inception_network
+from madtheory.images._parts import Pixels, check_pixels
+from madtheory.images._store import fingerprint
+from madtheory.networks import Classifier, Training, cached_fit
+
+__all__ = ["Features", "inception", "lenet", "lenet_of", "of_module", "random_convolutions"]
+
+_EPOCHS, _LEAST = 5, 25_000
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A function of images, and a name that tells it from every other.
+
+    One of one's own is ``Features("name", function)``.
+
+    Attributes
+    ----------
+    name : str
+        What network this is, with which weights: results that are kept are found by it.
+    function : callable
+        From uint8 pixels (n, height, width, channels) to numbers (n, d).
+    """
+
+    name: str
+    function: Callable[[Pixels], Any]
+
+    def __call__(self, pixels: Any) -> NDArray[Any]:
+        """Features (n, d) of images (n, height, width, channels), uint8.
+
+        Raises
+        ------
+        ValueError
+            If these are no such images, or the function gives no finite numbers of shape (n, d).
+        """
+        pixels = check_pixels("pixels", pixels)
+        with torch.inference_mode(), exact():
+            values = np.asarray(self.function(pixels))
+        if values.ndim != 2 or len(values) != len(pixels) or not values.shape[1]:
+            raise ValueError(
+                f"features={self.name!r} gives shape {values.shape} for {len(pixels)} images; expected "
+                f"({len(pixels)}, d): one row for each image."
+            )
+        if not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
+            raise ValueError(
+                f"features={self.name!r} gives values that are not finite numbers (type {values.dtype}); "
+                f"check its weights."
+            )
+        return values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
+
+
+def of_module(
+    module: Callable[[Tensor], Any], name: str | None = None, *, device: str | None = None
+) -> Features:
+    """Features of any torch module, or of a function of a tensor.
+
+    Parameters
+    ----------
+    module : nn.Module or callable
+        From float32 (n, channels, height, width), 0 to 1, to (n, d), or to (n, ...), which is flattened. A
+        module is copied and put into evaluation mode: what becomes of it afterwards has no effect.
+    name : str, optional
+        What to call it. A module's layers and weights are told by a checksum that is added to it; the name of
+        a function has to say all that it depends on.
+    device : str, optional
+        Where to compute. Default: the accelerator, if there is one.
+    """
+    place = device_of(device)
+    if isinstance(module, nn.Module):
+        network = copy.deepcopy(module).eval().to(place)
+        label = f"{name or type(module).__name__}-{checksum(module)}"
+    elif name is None:
+        raise ValueError("name=None: a function needs a name, which says all that it depends on.")
+    else:
+        network, label = module, name  # type: ignore[assignment]
+
+    def values(pixels: Pixels) -> NDArray[Any]:
+        scaled = torch.from_numpy(np.ascontiguousarray(pixels)).to(place).permute(0, 3, 1, 2).float() / 255
+        return rows_of(network(scaled))
+
+    return Features(label, values)
+
+
+def lenet(classifier: Classifier) -> Features:
+    """Features of a fitted classifier of grey square images: the layer of 84 units before its last.
+
+    As LeNet's of MNIST (LeCun et al. 1998, doi 10.1109/5.726791), which stand for those of Inception in the
+    MNIST experiments of Alemohammad et al. (arXiv 2307.01850). For scikit-learn's digits pass
+    ``networks.digits_classifier()``; `lenet_of` trains one on other images.
+    """
+    if classifier.weights is None:
+        raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng), or use lenet_of.")
+
+    def values(pixels: Pixels) -> NDArray[Any]:
+        return classifier.features(_grey_rows(pixels))
+
+    return Features(f"lenet-{short(fingerprint(classifier.weights))}", values)
+
+
+def lenet_of(
+    images: Images, *, training: Training | None = None, seed: int = 0, device: str | None = None
+) -> Features:
+    """Features of a LeNet that is trained on real grey images and their classes, and kept in the cache.
+
+    Parameters
+    ----------
+    images : Images
+        With labels, grey and square, for instance
+        ``datasets.torchvision_set("MNIST", root, labels=True).images``. They are read at once.
+    training : Training, optional
+        Default: each image is seen 5 times, and at least 25,000 in all.
+    seed : int
+        Of the training.
+    device : str, optional
+        Default: the accelerator, if there is one.
+
+    Notes
+    -----
+    Networks of other seeds, and of other devices, are other features.
+    """
+    labels = images.labels
+    if labels is None:
+        raise ValueError("images has no labels; open the data set with labels=True.")
+    if training is None:
+        seen = max(_LEAST, _EPOCHS * len(images))
+        training = Training(images=seen, batch=64, learning_rate=3e-3)
+    classifier = Classifier(classes=int(labels.max()) + 1, training=training, device=device)
+    return lenet(cached_fit(classifier, _grey_rows(np.asarray(images)), labels, seed=seed))
+
+
+def inception(package: str = "torch-fidelity", weights: Any = None, *, device: str | None = None) -> Features:
+    """The 2048 features of Inception-v3 of which the FID is made, in the network of another package.
+
+    Parameters
+    ----------
+    package : {"torch-fidelity", "torchmetrics"}
+        Whose network. Both have the weights of the first FID code (Heusel et al. 2017, arXiv 1706.08500) and
+        resize to 299 x 299: torch-fidelity as that code did, torchmetrics with antialiasing, so that their
+        numbers differ.
+    weights : path, optional
+        The file of the weights. ``None``: torch-fidelity downloads it once and keeps it.
+    device : str, optional
+        Where to compute. Default: the accelerator, if there is one.
+
+    Raises
+    ------
+    ImportError
+        If the package is not installed.
+    ImageStoreError
+        If the weights are not there and cannot be downloaded, or the file holds something else.
+
+    Notes
+    -----
+    Grey images are given to it as colours, three times the same channel.
+    """
+    place = device_of(device)
+    network = inception_network(package, weights).eval().to(place)
+
+    def values(pixels: Pixels) -> NDArray[Any]:
+        if pixels.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"pixels has {pixels.shape[-1]} channels; Inception takes 1 (grey) or 3 (colour)."
+            )
+        colours = np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
+        given = torch.from_numpy(np.ascontiguousarray(colours.transpose(0, 3, 1, 2))).to(place)
+        found = network(given)
+        return rows_of(found[0] if isinstance(found, tuple) else found)
+
+    return Features(f"inception-{package}-{checksum(network)}", values)
+
+
+def random_convolutions(
+    seed: int = 0, dim: int = 64, *, channels: int = 3, device: str | None = None
+) -> Features:
+    """Features of a convolutional network whose weights are random and never trained.
+
+    They need no download and favour no data set, as the random embedding of Naeem et al. 2020 (arXiv
+    2002.09797), of 64 features too. Compare them with each other alone: they are no FID.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the weights.
+    dim : int
+        Number of features.
+    channels : int
+        Of the images, at least 4 x 4 pixels.
+    device : str, optional
+        Where to compute. Default: the accelerator, if there is one.
+    """
+    channels, dim = check_size("channels", channels), check_size("dim", dim)
+    network = random_network(check_size("seed", seed, 0), dim, channels)
+    convolved = of_module(network, f"random-convolutions-{seed}", device=device)
+
+    def values(pixels: Pixels) -> NDArray[Any]:
+        if pixels.shape[-1] != channels:
+            raise ValueError(
+                f"images have {pixels.shape[-1]} channels, and these features take channels={channels}; pass "
+                f"random_convolutions(channels={pixels.shape[-1]})."
+            )
+        return convolved(pixels)
+
+    return Features(convolved.name, values)
+
+
+def _grey_rows(pixels: Pixels) -> NDArray[np.float64]:
+    n, height, width, channels = pixels.shape
+    if channels != 1 or height != width:
+        raise ValueError(
+            f"images have shape {pixels.shape[1:]}; LeNet takes square grey ones, (s, s, 1). For colours use "
+            f"inception() or random_convolutions()."
+        )
+    return pixels.reshape(n, -1) / 255.0

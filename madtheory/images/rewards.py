@@ -1,0 +1,193 @@
+"""Rewards of images by a classifier, for ``treatments.curate``: the probability of a class, the confidence.
+
+With ``curate(reward, choices=K)`` the image :math:`x_k` of a group of K is chosen with probability
+proportional to :math:`e^{r(x_k)}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from madtheory._validation import check_numbers, check_size
+from madtheory.images._parts import Pixels
+from madtheory.networks import Classifier
+
+__all__ = ["ClassifierReward", "class_probability", "confidence", "of_module"]
+
+Probabilities = NDArray[np.float64]
+
+
+def class_probability(classifier: Any, label: int, *, gamma: float = 1.0) -> ClassifierReward:
+    r"""Reward images by the probability that a classifier gives to a class, :math:`r = \gamma q_c(x)`.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        A fitted `madtheory.networks.Classifier`, which sees pixels / 255 of square grey images; or a function
+        of uint8 pixels (n, height, width, channels) that returns probabilities (n, classes), as `of_module`
+        makes of a torch module.
+    label : int
+        The class c.
+    gamma : float
+        :math:`\gamma`; the reward is from 0 to gamma, which is ``reward_max``.
+
+    Returns
+    -------
+    ClassifierReward
+        A function of pixels, shape (n,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the classifier is none, or is not fitted; when called, if it returns no probabilities.
+
+    Notes
+    -----
+    Source: Ferbach et al. 2024 (arXiv 2407.09499) curate CIFAR-10 by the probability of its class 0
+    (airplane), Figure 2, and by the confidence, Figure 3.
+    """
+    return ClassifierReward(classifier, _checked(gamma), check_size("label", label, 0))
+
+
+def confidence(classifier: Any, *, gamma: float = 1.0) -> ClassifierReward:
+    r"""Reward images by the confidence of a classifier, :math:`r = \gamma \max_c q_c(x)`.
+
+    Arguments, errors and source are those of `class_probability`.
+    """
+    return ClassifierReward(classifier, _checked(gamma))
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierReward:
+    """Function that rewards images by a classifier's probabilities.
+
+    Attributes
+    ----------
+    classifier : Classifier or callable
+        Where the probabilities come from.
+    gamma : float
+        What they are multiplied by.
+    label : int, optional
+        The class whose probability it is; ``None`` is the largest of all.
+    """
+
+    classifier: Any
+    gamma: float = 1.0
+    label: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classifier, torch.nn.Module):
+            raise TypeError(
+                "classifier is a torch module, whose units are not known; pass rewards.of_module(module, "
+                "mean=..., std=...)."
+            )
+        if isinstance(self.classifier, Classifier):
+            if self.classifier.weights is None:
+                raise ValueError("classifier is not fitted; call fit(points, labels, rng=rng).")
+        elif not callable(self.classifier):
+            raise TypeError(
+                f"classifier={self.classifier!r} is neither a networks.Classifier nor a function of pixels; "
+                f"pass one that returns probabilities (n, classes)."
+            )
+
+    def probabilities(self, pixels: Pixels) -> Probabilities:
+        """Probabilities of the classes, shape (n, classes)."""
+        if isinstance(self.classifier, Classifier):
+            found = _of_classifier(self.classifier, pixels)
+        else:
+            found = np.asarray(self.classifier(pixels), dtype=float)
+        if found.ndim != 2 or len(found) != len(pixels) or (self.label or 0) >= found.shape[1]:
+            raise ValueError(
+                f"classifier returned shape {found.shape} for {len(pixels)} images; expected "
+                f"({len(pixels)}, classes)"
+                + ("." if self.label is None else f" with more than label={self.label} classes.")
+            )
+        if not ((found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3)):
+            raise ValueError(
+                "classifier returned rows that are no probabilities (not negative, with sum 1): take the "
+                "softmax of its outputs, as rewards.of_module does."
+            )
+        return found
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """Return the reward of each image, shape (n,)."""
+        found = self.probabilities(pixels)
+        return self.gamma * (found.max(1) if self.label is None else found[:, self.label])
+
+
+def of_module(
+    module: torch.nn.Module,
+    *,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    device: str | None = None,
+) -> Callable[[Pixels], Probabilities]:
+    """Return the function of pixels that gives the class probabilities of a torch module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps images (n, channels, height, width), single precision, to the logarithms of unnormalised
+        probabilities (n, classes). It is copied.
+    mean, std : float or one for each channel
+        What it sees is (pixels / 255 - mean) / std, as it was trained.
+    device : str, optional
+        Where it computes. Default: the accelerator, if there is one.
+
+    Returns
+    -------
+    callable
+        Maps uint8 pixels (n, height, width, channels) to probabilities (n, classes), for
+        `class_probability` and `confidence`.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"module={module!r} is no torch.nn.Module; pass a trained classifier.")
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    shift, scale = (torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1) for value in (mean, std))
+    if not (torch.isfinite(shift).all() and (scale > 0).all() and torch.isfinite(scale).all()):
+        raise ValueError(f"mean={mean!r}, std={std!r} are no units of pixels; pass numbers, std above 0.")
+    return _OfModule(deepcopy(module).eval().to(chosen), shift, scale, torch.device(chosen))
+
+
+@dataclass(frozen=True, eq=False)
+class _OfModule:
+    module: torch.nn.Module
+    shift: torch.Tensor
+    scale: torch.Tensor
+    device: torch.device
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        with torch.inference_mode(), _exactly():
+            x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+            found = self.module(((x - self.shift) / self.scale).to(self.device))
+            return np.asarray(found.double().softmax(-1).cpu().numpy())
+
+
+def _of_classifier(classifier: Classifier, pixels: Pixels) -> Probabilities:
+    if pixels.shape[-1] != 1:
+        raise ValueError(
+            f"pixels has shape {pixels.shape}, and a networks.Classifier takes grey images; pass "
+            f"rewards.of_module(module, mean=..., std=...) for images in colour."
+        )
+    with _exactly():
+        return np.asarray(classifier.probabilities(pixels.reshape(len(pixels), -1) / 255))
+
+
+def _exactly() -> AbstractContextManager[None]:
+    """Single precision, and the same bits in every run: choices are made by these numbers."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+def _checked(gamma: Any) -> float:
+    number = check_numbers("gamma", gamma)
+    if number.ndim:
+        raise ValueError(f"gamma={gamma!r} has shape {number.shape}; pass a number.")
+    return float(number)

@@ -1,0 +1,187 @@
+"""The files of a run: each is written whole or not at all, and says what the next call has to know."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from madtheory.images._images import Images
+from madtheory.images._shards import ImageStoreError
+from madtheory.images._store import fingerprint
+
+__all__ = ["Line", "RunFolder", "plain"]
+
+Line = dict[str, Any]
+
+_WHERE = ("device", "path", "store", "checkpoint_every_images", "checkpoint_every_seconds")
+"""Where something is done or lies, and what is kept meanwhile: no part of what is computed."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run; those of the networks and synthetic sets are in ``store``."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """Weights, checkpoints, synthetic sets and features of the reference."""
+        return self.path / "store"
+
+    @property
+    def config(self) -> Path:
+        """What the run is."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One line for each generation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.path / "report.html"
+
+    @property
+    def real(self) -> Path:
+        """The picture of real images."""
+        return self.path / "grids" / "real.png"
+
+    def grid(self, generation: int) -> Path:
+        """The picture of a generation."""
+        return self.path / "grids" / f"generation-{generation:03}.png"
+
+    def begin(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the configuration, unless that of another run is there, and return it.
+
+        A run can be made longer; it is not made shorter.
+
+        Raises
+        ------
+        ImageStoreError
+            If the folder holds another run, and it says in what they differ.
+        """
+        new: dict[str, Any] = json.loads(json.dumps(config))
+        known = self._known() if self.config.exists() else None
+        if known is not None:
+            self._check_same(known, new)
+            new["run"]["generations"] = max(new["run"]["generations"], known["run"]["generations"])
+        if new != known:
+            self.write(self.config, (json.dumps(new, indent=1) + "\n").encode())
+        return new
+
+    def lines(self) -> list[Line]:
+        """The generations that were measured; half a line at the end is none."""
+        if not self.metrics.exists():
+            return []
+        whole, _, _ = self.metrics.read_text(encoding="utf-8").rpartition("\n")
+        found = []
+        for number, text in enumerate(whole.splitlines(), start=1):
+            try:
+                line = json.loads(text)
+                good = line["generation"] == number and "weights" in line
+            except (ValueError, KeyError, TypeError):
+                good = False
+            if not good:
+                raise ImageStoreError(
+                    f"{str(self.metrics)!r} is damaged in line {number}; remove it and run again: what it "
+                    f"says is measured again."
+                )
+            found.append(line)
+        return found
+
+    def add(self, line: Line) -> None:
+        """Add a line to ``metrics.jsonl``; the file is replaced, so that no half line is ever there."""
+        lines = [*self.lines(), line]
+        self.write(self.metrics, "".join(json.dumps(each) + "\n" for each in lines).encode())
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write beside `path`, flush to the disk, and rename.
+
+        Raises
+        ------
+        ImageStoreError
+            If that fails, for instance because the disk is full.
+        """
+        temporary = path.with_name(f".{path.name}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise ImageStoreError(
+                f"{str(path)!r} could not be written ({error}); what was finished before is kept. Make room "
+                f"on the disk and run the same call again."
+            ) from error
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            known: dict[str, Any] = json.loads(self.config.read_text(encoding="utf-8"))
+            int(known["run"]["generations"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ImageStoreError(
+                f"{str(self.config)!r} is damaged ({type(error).__name__}: {error}); remove it and run the "
+                f"same call again."
+            ) from error
+        return known
+
+    def _check_same(self, known: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        there, here = dict(_entries(known["run"])), dict(_entries(new["run"]))
+        differing = [
+            f"{name} ({there.get(name, 'nothing')} there, {here.get(name, 'nothing')} here)"
+            for name in {**there, **here}
+            if name != "generations" and there.get(name) != here.get(name)
+        ]
+        if differing:
+            raise ImageStoreError(
+                f"folder={str(self.path)!r} holds another run, which differs in {', '.join(differing)}; "
+                f"choose another folder, or go on with what that one holds."
+            )
+
+
+def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """What is compared of a configuration: each number or word, by its place."""
+    if not isinstance(value, (dict, list)) or not value:
+        yield name, json.dumps(value)
+        return
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs:
+        if key not in _WHERE:
+            yield from _entries(inner, f"{name}.{key}" if name else str(key))
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold of a loop: of a dataclass its class and fields, of images and weights a checksum."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Images):
+        return {"shape": list(value.shape), "sha256": value.fingerprint()}
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {field.name.lstrip("_"): getattr(value, field.name) for field in fields(value)}
+        return {"class": type(value).__name__, **{name: plain(inner) for name, inner in held.items()}}
+    if isinstance(value, (tuple, list)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, Mapping):
+        arrays = all(isinstance(inner, np.ndarray) for inner in value.values())
+        return fingerprint(value) if arrays else {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.size <= 32 else f"array of shape {value.shape}"
+    named: Callable[..., Any] | type = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,210 @@
+"""What the command prints: presets, plans and runs as text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from madtheory.images.runs._plan import Plan
+from madtheory.images.runs._preset import Preset, Scale
+from madtheory.images.runs._settings import Settings
+from madtheory.images.runs._work import Work
+from madtheory.images.runs._work import evaluations as evaluations_of
+
+__all__ = ["counted", "described", "listed", "plan_text", "run_text", "table"]
+
+_WIDTH = 100
+_PICTURES = {"digits": "handwritten digits", "photographs": "patches of photographs", "CIFAR10": "CIFAR-10"}
+_REAL = {"fixed": "{} real images, always the same", "fresh": "{} new real images"}
+
+_COLUMNS = {"n_training": "training set"}
+
+
+def counted(number: float) -> str:
+    """A number of things in words: 950, 12,000, 1.2 million."""
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.3g} {word}" if number < 1000 * size else f"{number / size:,.0f} {word}"
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns, the first of them to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for row in (header, *rows):
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join((first, *others)).rstrip())
+    return "\n".join(lines)
+
+
+def listed(presets: Sequence[Preset]) -> str:
+    """All presets, with their sources and costs."""
+    rows = [(preset.name, f"{preset.gpu_hours:g}", f"  {preset.title}") for preset in presets]
+    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    lines = [f"{name:<{widths[0]}}  {hours:>{widths[1]}}{title}" for name, hours, title in rows]
+    return "\n".join([
+        "Presets: name, GPU-hours of the full run, what it is.", "", *lines, "", _wrapped(_RECKONED), "",
+        "madtheory images presets NAME says more of one.",
+    ])  # fmt: skip
+
+
+_RECKONED = (
+    "GPU-hours are for one H100 and were reckoned, not measured: by the floating-point operations of "
+    "training and sampling, at a tenth of the card's bf16 peak. madtheory images plan NAME measures "
+    "on this device."
+)
+
+
+def described(preset: Preset) -> str:
+    """All about a preset."""
+    scales: tuple[Scale, ...] = ("full", "small", "smoke")
+    return "\n".join([
+        *_head(preset.title, preset.source), "",
+        *(_wrapped(f"{scale.capitalize()}: {_sentences(preset.settings(scale))}") for scale in scales), "",
+        _wrapped(f"Cost of the full run: {preset.gpu_hours:g} GPU-hours. {_RECKONED}"), "",
+        "What the paper says, and what we chose:",
+        *(_wrapped(note, bullet=True) for note in preset.notes),
+    ])  # fmt: skip
+
+
+def plan_text(preset: Preset, scale: str, made: Plan) -> str:
+    """The cost of a run."""
+    names = ["1"]
+    groups: list[list[Work]] = [[made.works[0]]]
+    for generation, work in enumerate(made.works[1:], start=2):
+        if len(groups) > 1 and groups[-1][0] == work:
+            groups[-1].append(work)
+            names[-1] = f"{generation - len(groups[-1]) + 1} to {generation}, each"
+        else:
+            groups.append([work])
+            names.append(str(generation))
+    works = [group[0] for group in groups]
+    if len(made.works) > 1:
+        names, works = [*names, "in all"], [*works, made.total]
+    rows = [
+        (name, counted(work.seen), counted(work.made), counted(work.evaluations), _time(made.hours(work)),
+         _bytes(work.stored))
+        for name, work in zip(names, works, strict=True)
+    ]  # fmt: skip
+    speed = made.speed
+    clock = "time" if speed.device == "this CPU" else "GPU time"
+    header = ("generation", "images seen", "images made", "evaluations", clock, "disk")
+    measured = (
+        f"Measured on {speed.device}: {counted(speed.training)} images seen in training in a second, "
+        f"{speed.batches[0]} at once, and {counted(speed.sampling)} evaluations of the network in sampling, "
+        f"{speed.batches[1]} at once."
+    )
+    notes = [
+        "Images are seen in training, with repetition; they are made by sampling, for training and for the "
+        "measurements. An evaluation is one forward pass for one image.",
+        f"While a network is trained, its checkpoints take up to {_bytes(made.checkpoint)} more.",
+        "Not counted: reading data, features and metrics, and the training of classifiers.",
+    ]
+    if scale == "full":
+        notes.append(
+            f"The preset expects {preset.gpu_hours:g} GPU-hours on an H100, for its own settings, reckoned "
+            f"and not measured."
+        )
+    return "\n".join([
+        *_head(preset.title, preset.source),
+        _wrapped(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
+        table(header, rows), "", _wrapped(measured), *(_wrapped(note) for note in notes),
+    ])  # fmt: skip
+
+
+def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations: int, folder: str) -> str:
+    """The measurements of a run."""
+    arguments, done = about["arguments"], len(lines)
+    changes = [
+        f"{name.replace('_', ' ')} {arguments[name]:g}"
+        for name in ("bias", "n_synthetic", "weight")
+        if arguments[name] is not None
+    ]
+    which = ", ".join([about["preset"], f"scale {arguments['scale']}", f"seed {arguments['seed']}", *changes])
+    body = [f"{which}: {done} of {generations} generations are done."]
+    if lines:
+        names = [
+            key for key, value in lines[0].items() if isinstance(value, (int, float)) and key != "generation"
+        ]
+        rows = [[str(line["generation"]), *(_figure(line[name]) for name in names)] for line in lines]
+        spoken = [_COLUMNS.get(name, name.replace("_", " ")) for name in names]
+        body += ["", table(["generation", *spoken], rows)]
+        body += ["", f"Pictures and curves: {folder}/report.html"]
+    if done < generations:
+        body += [f"To go on: madtheory images resume {folder}"]
+    return "\n".join([*_head(about["title"], about["source"]), *body]).rstrip()
+
+
+def _head(title: str, source: str) -> list[str]:
+    return [f"{title}.", _wrapped(f"Source: {source}.")]
+
+
+def _sentences(settings: Settings) -> str:
+    """A run in words."""
+    data, regime, model = settings.data, settings.regime, settings.model
+    synthetic = regime.n_synthetic_at(2) if settings.generations > 1 else 0
+    words = [
+        f"{_PICTURES.get(data.name, data.name)}, {data.size} x {data.size} pixels. Generation 1 is trained "
+        f"on {counted(regime.n_initial)} real images."
+    ]
+    if settings.generations > 1:
+        each = (
+            "Generation 2 is" if settings.generations == 2 else f"Generations 2 to {settings.generations} are"
+        )
+        if regime.real_data == "none":
+            words.append(f"{each} trained on {counted(synthetic)} synthetic images alone.")
+        else:
+            real = _REAL[regime.real_data].format(counted(regime.n_real))
+            made = f", and {counted(synthetic)} synthetic ones" if synthetic else ""
+            words.append(f"{each} trained on {real}{made}.")
+        if settings.treatment is not None:
+            words.append(settings.treatment.sentence)
+    training = model.training
+    warm = training.warm_images if settings.warm_start else None
+    if warm is None:
+        words.append(f"Each training sees {counted(training.images)} images.")
+    else:
+        words.append(
+            f"The first training sees {counted(training.images)} images; each later one goes on from the "
+            f"last weights, and sees {counted(warm)}."
+        )
+    words.append(f"An image takes {evaluations_of(settings)} evaluations of the network.")
+    if settings.bias is not None:
+        words.append(f"The bias is {settings.bias:.3g}.")
+    if settings.improvement is not None:
+        improved = settings.improvement
+        words.append(
+            f"{improved.method} has the weight {improved.weight:g}; its auxiliary is trained on "
+            f"{counted(improved.n_auxiliary)} synthetic images, and sees {counted(improved.budget)} in all."
+        )
+    return " ".join(words)
+
+
+def _figure(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def _time(hours: float) -> str:
+    for unit, size in (("hours", 1.0), ("minutes", 60.0)):
+        if hours * size >= 1.5:
+            return f"{hours * size:,.3g} {unit}" if hours * size < 1000 else f"{hours * size:,.0f} {unit}"
+    return f"{hours * 3600:.2g} seconds"
+
+
+def _bytes(number: float) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"
+
+
+def _wrapped(text: str, *, bullet: bool = False) -> str:
+    first, later = ("- ", "  ") if bullet else ("", "")
+    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=later)

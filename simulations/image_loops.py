@@ -1,0 +1,209 @@
+"""Loops of a diffusion of images: what becomes of digits, and of patches of photographs.
+
+The three loops of Alemohammad et al. 2024 (MAD, arXiv 2307.01850), and the fully synthetic one with SIMS
+(arXiv 2408.16333), with the package's image backend: a U-Net, trained from scratch in every generation, and the
+sampler of Karras et al. 2022 (arXiv 2206.00364). In the augmentation loop the real images are fixed; in the
+fresh data loop every generation has new ones, a quarter of its training set, until all are used. Loops of one
+seed share their first model, but for SIMS' guidance, and every generation is judged and shown by the same
+noise.
+
+Sizes are small, for a CPU; where there is an accelerator the full version is larger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import madtheory as mad
+from madtheory import regimes
+from simulations._cells import run_cells
+
+__all__ = ["LOOPS", "SIZES", "Sizes", "digits", "photographs", "scale_of"]
+
+LOOPS = ("fully synthetic", "synthetic augmentation", "fresh data", "fully synthetic, SIMS")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """`n` images in each training set of generation 1, `seen` in training; `judged` by the metrics."""
+
+    seeds: int
+    generations: int
+    channels: tuple[int, ...]
+    n: int
+    seen: int
+    judged: int
+    steps: int
+    auxiliary: int
+    pixels: int = 8
+    layers: int = 1
+    guidance: float = 1.0
+    batch: int = 64
+    learning_rate: float = 2e-3
+    shown: int = 10
+
+
+SIZES = {
+    ("digits", "quick"): Sizes(1, 2, (16, 32), 448, 2048, 200, 6, 512),
+    ("digits", "cpu"): Sizes(1, 5, (24, 48), 448, 25_000, 600, 10, 4096),
+    ("digits", "accelerator"): Sizes(5, 5, (64, 128), 448, 100_000, 900, 18, 16_384, layers=2),
+    ("photographs", "quick"): Sizes(1, 2, (8, 16), 300, 1024, 200, 6, 256, pixels=16),
+    ("photographs", "cpu"): Sizes(1, 4, (16, 32), 600, 15_000, 400, 10, 2048, pixels=16),
+    ("photographs", "accelerator"): Sizes(
+        3, 5, (64, 128, 128), 5000, 500_000, 2000, 18, 50_000, pixels=32, layers=2, batch=128
+    ),
+}
+
+
+def digits(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | None = None) -> xr.Dataset:
+    """Simulate loops of scikit-learn's digits, 8 x 8 grey pixels, with their classes.
+
+    Returns
+    -------
+    Dataset
+        By seed, loop and generation: ``distance``, the Frechet distance of a small classifier's features to
+        the images that are held out, ``precision``, ``recall``; ``images`` of the first seed, one of each
+        class; ``real``, real ones; ``floor``, the distance of the real training half.
+    """
+    return _run("digits", quick=quick, rng=rng, n_jobs=n_jobs, folder=folder)
+
+
+def photographs(
+    *, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | None = None
+) -> xr.Dataset:
+    """Simulate loops of patches of scikit-learn's two photographs, in colour.
+
+    Returns
+    -------
+    Dataset
+        As `digits`; the features are those of random convolutions, and the distance is to other patches of
+        the same photographs.
+    """
+    return _run("photographs", quick=quick, rng=rng, n_jobs=n_jobs, folder=folder)
+
+
+def _run(name: str, *, quick: bool, rng: int, n_jobs: int, folder: Path | None) -> xr.Dataset:
+    scale = scale_of(quick)
+    sizes, code = SIZES[name, scale], _code()
+    cells = [
+        {"name": name, "scale": scale, "seed": 1000 * rng + i, "loop": loop, "code": code}
+        for i in range(sizes.seeds)
+        for loop in LOOPS
+    ]
+    parts = iter(run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress=f"loops of {name}"))
+    nested = [[next(parts) for _ in LOOPS] for _ in range(sizes.seeds)]
+    data = xr.combine_nested(nested, ["seed", "loop"], join="exact").transpose("seed", "loop", ...)
+    data = data.assign_coords(seed=list(range(sizes.seeds)), loop=list(LOOPS))
+    data["images"] = data["images"].isel(seed=0)
+    for shared in ("real", "floor"):
+        data[shared] = data[shared].isel(seed=0, loop=0)
+    return data.assign_attrs(
+        n_real=sizes.n, fresh=_share(sizes.n), images_seen=sizes.seen, judged=sizes.judged, pixels=sizes.pixels,
+        guidance=sizes.guidance, auxiliary=sizes.auxiliary, seeds=sizes.seeds, scale=scale, rng=rng,
+        quick=int(quick),
+    )  # fmt: skip
+
+
+def scale_of(quick: bool) -> str:
+    """Which sizes: quick ones, or those for the device that is there."""
+    import torch
+
+    return "quick" if quick else "accelerator" if torch.cuda.is_available() else "cpu"
+
+
+def _cell(*, name: str, scale: str, seed: int, loop: str, code: str) -> xr.Dataset:
+    sizes = SIZES[name, scale]
+    real, judge = {"digits": _digits, "photographs": _photographs}[name](sizes)
+    made = mad.Loop(real=real, model=_model(loop, sizes, name == "digits"), regime=_regime(loop, sizes))
+    rows, pictures = [], []
+    for snapshot in islice(mad.iterate(made, rng=seed), sizes.generations):
+        # The same noise in every loop and generation: what differs is the model.
+        images = snapshot.model.sample(sizes.judged, rng=np.random.default_rng([seed, 9]))
+        rows.append(judge(images))
+        pictures.append(_shown(images, sizes.shown))
+    data = xr.Dataset(
+        {key.replace("frechet_", ""): ("generation", [row[key] for row in rows]) for key in rows[0]},
+        {"generation": np.arange(1, sizes.generations + 1)},
+    )
+    pixel = ("shown", "y", "x", "channel")
+    data["images"] = (("generation", *pixel), np.stack(pictures))
+    data["real"] = (pixel, _shown(real.images, sizes.shown))
+    data["floor"] = judge(real.images.first(min(1.0, sizes.judged / len(real.images))))["frechet_distance"]
+    return data
+
+
+def _shown(images: Any, number: int) -> np.ndarray:
+    """Some images: one of each class, where there are classes."""
+    if images.labels is None:
+        return images.batch(np.arange(number))
+    return images.batch([np.flatnonzero(images.labels == k % 10)[k // 10] for k in range(number)])
+
+
+def _model(loop: str, sizes: Sizes, labelled: bool) -> Any:
+    from madtheory.images import ImageDiffusion, ImageTraining, UNet
+    from madtheory.models import SIMS
+    from madtheory.networks import Heun
+
+    training = ImageTraining(
+        images=sizes.seen, batch=sizes.batch, learning_rate=sizes.learning_rate, decay="cosine",
+        ema_images=sizes.seen // 5, warm_learning_rate=sizes.learning_rate / 10,
+    )  # fmt: skip
+    base = ImageDiffusion(
+        unet=UNet(block_out_channels=sizes.channels, layers_per_block=sizes.layers, attention=()),
+        classes=10 if labelled else None, training=training, sampler=Heun(sizes.steps), batch=200,
+    )  # fmt: skip
+    if "SIMS" not in loop:
+        return base
+    return SIMS(base, sizes.guidance, n_auxiliary=sizes.n, budget=sizes.auxiliary)
+
+
+def _regime(loop: str, sizes: Sizes) -> Any:
+    n, new = sizes.n, _share(sizes.n)
+    if loop == "synthetic augmentation":
+        return regimes.augment(n_real=n, n_synthetic=n)
+    if loop == "fresh data":
+        return regimes.fresh(n_initial=n, n_real=new, n_synthetic=n - new)
+    return regimes.replace(n=n)
+
+
+def _share(n: int) -> int:
+    """New real images of a generation of the fresh data loop."""
+    return n // 4
+
+
+def _digits(sizes: Sizes) -> tuple[Any, Callable[[Any], dict[str, float]]]:
+    from madtheory.images import datasets, features, metrics
+    from madtheory.networks import digits_classifier
+
+    lenet = features.lenet(digits_classifier(device="cpu"))
+    reference = metrics.feature_summary(datasets.digits("test").images, lenet)
+    judge = partial(metrics.measured, reference=reference, features=lenet)
+    return datasets.digits(labels=True), judge
+
+
+def _photographs(sizes: Sizes) -> tuple[Any, Callable[[Any], dict[str, float]]]:
+    from madtheory.images import RealImages, datasets, features, metrics
+
+    patches = datasets.photographs(sizes.pixels).images
+    # Neighbours overlap: what is judged against is drawn first, from the same photographs.
+    order = np.random.default_rng(0).permutation(len(patches))
+    convolutions = features.random_convolutions(device="cpu")
+    reference = metrics.feature_summary(patches.select(order[:2000]), convolutions)
+    judge = partial(metrics.measured, reference=reference, features=convolutions)
+    return RealImages(patches.select(order[2000:]), "patches of photographs"), judge
+
+
+def _code() -> str:
+    """Digest of the image backend, which makes the numbers."""
+    folder = Path(mad.__file__).parent / "images"
+    content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,140 @@
+"""The command ``madtheory images``: what it prints, what it resumes, and how it refuses."""
+
+import json
+import re
+import shutil
+from functools import partial
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("accelerate")
+
+from madtheory._arguments import Usage, parsed
+from madtheory.images._shards import ImageStoreError
+from madtheory.images.runs import _plan, _preset
+from madtheory.images.runs._command import ABOUT, COMMANDS
+from madtheory.images.runs.presets import PRESETS
+
+NAME = "mad-mnist-fully-synthetic"
+
+
+def command(line):
+    """What a command line prints."""
+    return parsed(COMMANDS, line.split(), ABOUT)()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run, and what the command printed."""
+    folder = tmp_path_factory.mktemp("finished") / "trial"
+    return folder, command(f"run {NAME} --scale smoke --folder {folder} --device cpu --bias 0.8")
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """A copy of that run."""
+    return shutil.copytree(finished[0], tmp_path / "trial")
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit):
+        command("--help")
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("presets", "plan", "run", "resume", "show"))
+    for name in COMMANDS:
+        with pytest.raises(SystemExit):
+            command(f"{name} --help")
+        assert "Parameters" not in capsys.readouterr().out
+
+
+def test_presets_are_listed_and_described():
+    out = command("presets")
+    for name, preset in PRESETS.items():
+        row = next(line for line in out.splitlines() if line.startswith(f"{name} "))
+        assert preset.title in row
+        assert f" {preset.gpu_hours:g} " in row
+    assert "reckoned, not measured" in out
+    for name, preset in PRESETS.items():
+        text = " ".join(command(f"presets {name}").split())
+        assert preset.source in text
+        assert all(note in text for note in preset.notes)
+        for scale in ("Full: ", "Small: ", "Smoke: "):
+            assert scale in text
+        assert " 1 images" not in text
+        assert "and 0 synthetic" not in text
+
+
+def test_a_run_prints_its_measurements(finished):
+    folder, out = finished
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert "scale smoke, seed 0, bias 0.8: 2 of 2 generations are done." in out
+    header = next(line for line in out.splitlines() if line.startswith("generation"))
+    assert re.split(r"  +", header)[:4] == ["generation", "frechet distance", "precision", "recall"]
+    for line in lines:
+        row = next(row for row in out.splitlines() if row.startswith(f"{line['generation']} "))
+        assert float(row.split()[1]) == pytest.approx(line["frechet_distance"], rel=1e-3)
+    assert out == command(f"show {folder}")
+
+
+def test_running_again_changes_nothing(folder, finished):
+    before = (folder / "metrics.jsonl").read_bytes()
+    assert (
+        command(f"run {NAME} --scale smoke --folder {folder} --device cpu --bias 0.8").splitlines()[:7]
+        == (finished[1].splitlines()[:7])
+    )
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_resume_goes_on_from_the_folder_alone(folder):
+    """The last line is lost, in the middle of being written; the fits are in the store."""
+    metrics = folder / "metrics.jsonl"
+    before = metrics.read_bytes()
+    metrics.write_bytes(before[:-20])
+    shown = command(f"show {folder}")
+    assert "1 of 2 generations are done" in shown
+    assert f"madtheory images resume {folder}" in shown
+    assert "2 of 2 generations are done" in command(f"resume {folder}")
+    assert metrics.read_bytes() == before
+
+
+def test_a_run_that_has_just_begun_is_shown(folder):
+    (folder / "metrics.jsonl").unlink()
+    shown = command(f"show {folder}")
+    assert "0 of 2 generations are done." in shown
+    assert "frechet" not in shown
+
+
+def test_plan_measures_here(monkeypatch):
+    monkeypatch.setattr(_preset, "plan", partial(_plan.plan, seconds=0.02))
+    out = " ".join(command(f"plan {NAME} --scale smoke --generations 3 --device cpu").split())
+    assert "Measured on this CPU" in out
+    assert "2 to 3, each" in out
+    assert "checkpoints take up to" in out
+
+
+def test_bad_input_is_one_error(tmp_path, folder):
+    for line in (f"run nonsense --folder {tmp_path}", "plan nonsense", "presets nonsense"):
+        with pytest.raises(ValueError, match="preset='nonsense' is unknown; choose one of 'mad-mnist"):
+            command(line)
+    for line in ("run", f"run {NAME}", "nonsense", f"plan {NAME} --scale huge"):
+        with pytest.raises(Usage):
+            command(line)
+    with pytest.raises(ValueError, match="generations"):
+        command(f"plan {NAME} --scale smoke --generations 0")
+    with pytest.raises(ValueError, match="MNIST does not come with madtheory"):
+        command(f"run {NAME} --folder {tmp_path / 'new'}")
+    assert not (tmp_path / "new").exists()
+    for name in ("show", "resume"):
+        with pytest.raises(FileNotFoundError, match="holds no run"):
+            command(f"{name} {tmp_path}")
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text("{" + text)
+    with pytest.raises(ImageStoreError, match="damaged"):
+        command(f"show {folder}")
+    for content in ("{", "[]", "{}", '{"run": {"generations": 2}, "about": {"preset": 1}}'):
+        (folder / "config.json").write_text(content)
+        for name in ("show", "resume"):
+            with pytest.raises(ImageStoreError, match="not that of a preset's run"):
+                command(f"{name} {folder}")
