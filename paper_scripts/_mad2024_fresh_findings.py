@@ -67,17 +67,20 @@ def admissible_findings(data: xr.Dataset) -> list[Finding]:
         falls = bool((np.diff(alone) < 0).all())
         note = "" if falls else "; the distance of real digits alone does not fall throughout"
         for bias in one["bias"].values:
-            found.append(_threshold(one.sel(bias=bias), data.attrs["n_real"], NAMES[distance], bias, note))
+            least = int(data["n_alone"].min())
+            found.append(_threshold(one.sel(bias=bias), data.attrs["n_real"], least, NAMES[distance], note))
     return found
 
 
-def _threshold(part: xr.Dataset, n_real: int, name: str, bias: float, note: str) -> Finding:
+def _threshold(part: xr.Dataset, n_real: int, least: int, name: str, note: str) -> Finding:
+    bias = part["bias"].item()
     ratio = part["effective_size"].values / n_real
     error = part["effective_size_error"].values / n_real
     # At an end of the curve of real digits alone resampling sees no error.
     error = np.maximum(error, 0.02 * ratio)
     listed = ", ".join(
-        f"{n}: {with_error(r, e)}" for n, r, e in zip(part["n_synthetic"].values, ratio, error, strict=True)
+        f"{n}: {with_error(r, e) if r * n_real > least else f'at most {r:g}'}"
+        for n, r, e in zip(part["n_synthetic"].values, ratio, error, strict=True)
     )
     top = int(ratio.argmax())
     above = bool(ratio[top] - 1 > CLEAR * error[top])
