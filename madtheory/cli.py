@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] == ["images"]:
             from madtheory.images.runs._command import ABOUT, COMMANDS
 
-            print(parsed(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")(), flush=True)
+            if said := parsed(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
+                print(said, flush=True)
             return 0
         commands = {
             "demo": _demo,

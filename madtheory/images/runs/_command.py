@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -97,8 +98,7 @@ def run(
             scale, seed=seed, generations=generations, device=device, data=data, inception=inception,
             bias=bias, n_synthetic=n_synthetic, weight=weight,
         )  # fmt: skip
-        made.go(folder)
-        return show(folder)()
+        return _gone(made, folder)
 
     return job
 
@@ -186,6 +186,12 @@ COMMANDS: dict[str, Callable[..., Job]] = {
     "show": show,
 }
 """The subcommands, for `madtheory._arguments.parsed`."""
+
+
+def _gone(made: Run, folder: Path) -> str:
+    """Run to the end, and say what came out; of several processes the first one alone speaks."""
+    made.go(folder)
+    return show(folder)() if os.environ.get("RANK", "0") == "0" else ""
 
 
 def _about(folder: Path) -> tuple[dict[str, Any], int]:

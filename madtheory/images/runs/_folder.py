@@ -82,7 +82,7 @@ class RunFolder:
         """The generations that were measured; half a line at the end is none."""
         if not self.metrics.exists():
             return []
-        whole, _, _ = self.metrics.read_text(encoding="utf-8").rpartition("\n")
+        whole, _, _ = self.metrics.read_text(encoding="utf-8", errors="replace").rpartition("\n")
         found = []
         for number, text in enumerate(whole.splitlines(), start=1):
             try:

@@ -16,7 +16,7 @@ _GAP, _CELL, _WIDTH, _MOST, _CLASSES = 2, 32, 560, 8, 12
 
 
 def grid(images: Images) -> bytes:
-    """A PNG of some of the images, always at the same places: of each class a row, else the first ones.
+    """A PNG of some of the images, always at the same places: of each class some rows, else the first ones.
 
     Small images are enlarged, pixel by pixel; at most 8 stand in a row, and less if they are large.
     """
@@ -34,8 +34,10 @@ def _chosen(images: Images, columns: int) -> tuple[Index, int]:
     if labels is None or len(np.unique(labels)) > _CLASSES:
         return np.arange(min(len(images), columns * columns)), columns
     places = [np.flatnonzero(labels == c) for c in np.unique(labels)]
-    columns = min(columns, *map(len, places))
-    return np.concatenate([found[:columns] for found in places]), columns
+    fewest = min(map(len, places))
+    columns = min(columns, fewest)
+    rows = min(max(1, columns // len(places)), fewest // columns)
+    return np.concatenate([found[: rows * columns] for found in places]), columns
 
 
 def _tiled(cells: Pixels, columns: int) -> Pixels:

@@ -21,6 +21,7 @@ _CURVES = {
     "recall": ("recall", "share of real images that are reached"),
 }
 
+_TOLD = ("scale", "n_synthetic", "weight")  # of what a preset was asked for
 _SHARES = ("precision", "recall")
 
 _STYLE = """
@@ -81,8 +82,9 @@ def _summary(about: Mapping[str, Any], run: Mapping[str, Any], done: int) -> str
     which = f"All {wanted}" if done == wanted else f"{done} of {wanted}"
     words = [f"{which} generations are finished."]
     if "preset" in about:
-        told = {name: value for name, value in about.get("arguments", {}).items() if value is not None}
-        words.append(", ".join([about["preset"], *(f"{name} {value}" for name, value in told.items())]) + ".")
+        given_too = about.get("arguments", {})
+        told = [f"{name} {given_too[name]}" for name in _TOLD if given_too.get(name) is not None]
+        words.append(", ".join([about["preset"], *told]) + ".")
     words.append(
         f"Regime {run['regime']}{'' if given is None else f', bias {given:.3g}'}, seed {run['seed']}. Each "
         f"generation is measured on {run['n_evaluation']:,} images, by the features {run['features']}."

@@ -157,4 +157,4 @@ class Settings:
 
     def measured_against(self, data: str | Path | None = None) -> Images:
         """The real images that each generation is compared with."""
-        return replaced(self.data, first=None).opened(self.reference, data, labels=False).images
+        return replaced(self.data, first=None).opened(self.reference, data).images
