@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 from madtheory.images._shards import ImageStoreError
 from madtheory.images.runs import _texts
 from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs._run import Run
 from madtheory.images.runs.presets import PRESETS, Scale, named
 
 __all__ = ["ABOUT", "COMMANDS", "plan", "presets", "resume", "run", "show"]
