@@ -27,6 +27,7 @@ MODULES = (
     "ferbach2024_networks",
     "sims2024",
     "sims2024_networks",
+    "images",
     "own",
 )
 

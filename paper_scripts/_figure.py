@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VERDICTS", "Figure", "Finding", "agreement", "with_error", "within"]
 
-Verdict = Literal["reproduced", "partly reproduced", "not reproduced", "agrees", "disagrees", "shown"]
+Verdict = Literal[
+    "reproduced", "partly reproduced", "not reproduced", "agrees", "disagrees", "shown", "not yet measured"
+]
 VERDICTS: tuple[Verdict, ...] = (
     "reproduced",  # the paper's statement comes out
     "partly reproduced",
@@ -21,6 +23,7 @@ VERDICTS: tuple[Verdict, ...] = (
     "agrees",  # our own figures: simulation and theory agree
     "disagrees",
     "shown",  # a measurement that nothing is held against
+    "not yet measured",  # it needs a device that was not at hand
 )
 
 

@@ -1,11 +1,10 @@
 """Loops of a diffusion of images: what becomes of digits, and of patches of photographs.
 
 The three loops of Alemohammad et al. 2024 (MAD, arXiv 2307.01850), and the fully synthetic one with SIMS
-(arXiv 2408.16333), with the package's image backend: a U-Net, trained from scratch in every generation, and the
-sampler of Karras et al. 2022 (arXiv 2206.00364). In the augmentation loop the real images are fixed; in the
-fresh data loop every generation has new ones, a quarter of its training set, until all are used. Loops of one
-seed share their first model, but for SIMS' guidance, and every generation is judged and shown by the same
-noise.
+(arXiv 2408.16333), with the package's image backend: a U-Net, trained from scratch in every generation, and
+the sampler of Karras et al. 2022 (arXiv 2206.00364). In the augmentation loop the real images are fixed; in
+the fresh data loop every generation has new ones, a quarter of its training set. Loops of one seed share
+their first model, but for SIMS' guidance, and every generation is judged and shown by the same noise.
 
 Sizes are small, for a CPU; where there is an accelerator the full version is larger.
 """
@@ -47,19 +46,19 @@ class Sizes:
     pixels: int = 8
     layers: int = 1
     guidance: float = 1.0
-    batch: int = 64
+    batch: int = 32
     learning_rate: float = 2e-3
     shown: int = 10
 
 
 SIZES = {
-    ("digits", "quick"): Sizes(1, 2, (16, 32), 448, 2048, 200, 6, 512),
-    ("digits", "cpu"): Sizes(1, 5, (24, 48), 448, 25_000, 600, 10, 4096),
-    ("digits", "accelerator"): Sizes(5, 5, (64, 128), 448, 100_000, 900, 18, 16_384, layers=2),
-    ("photographs", "quick"): Sizes(1, 2, (8, 16), 300, 1024, 200, 6, 256, pixels=16),
-    ("photographs", "cpu"): Sizes(1, 4, (16, 32), 600, 15_000, 400, 10, 2048, pixels=16),
+    ("digits", "quick"): Sizes(1, 2, (16, 32), 100, 1536, 100, 4, 128),
+    ("digits", "cpu"): Sizes(1, 5, (24, 48), 448, 20_000, 600, 10, 4096, guidance=0.5),
+    ("digits", "accelerator"): Sizes(5, 5, (64, 128), 448, 100_000, 900, 18, 16_384, layers=2, guidance=0.5),
+    ("photographs", "quick"): Sizes(1, 2, (8, 16), 100, 512, 100, 4, 64, pixels=16, learning_rate=6e-3),
+    ("photographs", "cpu"): Sizes(1, 4, (16, 32), 448, 16_000, 300, 10, 2048, pixels=16, learning_rate=6e-3),
     ("photographs", "accelerator"): Sizes(
-        3, 5, (64, 128, 128), 5000, 500_000, 2000, 18, 50_000, pixels=32, layers=2, batch=128
+        3, 5, (64, 128, 128), 2000, 1_000_000, 2000, 18, 50_000, pixels=32, layers=2, batch=128
     ),
 }
 
@@ -107,9 +106,9 @@ def _run(name: str, *, quick: bool, rng: int, n_jobs: int, folder: Path | None) 
     for shared in ("real", "floor"):
         data[shared] = data[shared].isel(seed=0, loop=0)
     return data.assign_attrs(
-        n_real=sizes.n, fresh=_share(sizes.n), images_seen=sizes.seen, judged=sizes.judged, pixels=sizes.pixels,
-        guidance=sizes.guidance, auxiliary=sizes.auxiliary, seeds=sizes.seeds, scale=scale, rng=rng,
-        quick=int(quick),
+        n_real=sizes.n, fresh=_share(sizes.n), images_seen=sizes.seen, judged=sizes.judged,
+        pixels=sizes.pixels, guidance=sizes.guidance, auxiliary=sizes.auxiliary, seeds=sizes.seeds,
+        scale=scale, rng=rng, quick=int(quick),
     )  # fmt: skip
 
 

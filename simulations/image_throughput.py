@@ -49,11 +49,12 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
             batch: [[bench.rate(task, code, batch, quick) for code in CODES] for task in TASKS]
             for batch in batches
         }
+        operations = [bench.operations(task) for task in TASKS]
     rates = np.array([measured[batch] for batch in batches])
     return xr.Dataset(
         {
             "images_per_second": (("batch", "task", "code"), rates),
-            "operations": ("task", [bench.operations(task) for task in TASKS]),
+            "operations": ("task", operations),
         },
         {"task": list(TASKS), "code": list(CODES), "batch": list(batches)},
         {
@@ -121,8 +122,8 @@ class Bench:
         else:
             makes = self.trained_by_diffusers if task == "training" else self.sampled_by_diffusers
             work = makes(batch, half)
-        units = 20 if task == "training" else 4
-        return batch / self._seconds(work, max(units // 3, 2) if quick else units)
+        units = 20 if task == "training" else 6
+        return batch / self._seconds(work, 3 if quick else units)
 
     def trained(self, batch: int) -> Callable[[int], Any]:
         """Our training, by number of steps."""

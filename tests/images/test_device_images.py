@@ -1,4 +1,4 @@
-"""What training and sampling share of a device: data read ahead, tensors sent, and networks that are compiled."""
+"""What training and sampling share: data read ahead, tensors sent, and networks that are compiled."""
 
 import threading
 from dataclasses import replace
@@ -80,7 +80,7 @@ def test_compiled_networks_see_one_size(monkeypatch):
 
         def integrate(self, denoiser, x, sigmas, noise=None):
             sizes.append(len(x))
-            return model.sampler.integrate(denoiser, x, sigmas[:2].tolist() + [0.0], noise)
+            return model.sampler.integrate(denoiser, x, [*sigmas[:2].tolist(), 0.0], noise)
 
     images = replace(fitted, sampler=Recording()).generate(seeds, labels)
     assert sizes == [4, 4, 4]

@@ -42,7 +42,7 @@ def fitted_in_a_process(store, sent):
 
 
 def from_a_process(store, kill_at=None):
-    """Weights and images that a new process makes, which is killed after some checkpoints if that is asked."""
+    """Weights and images that a new process makes; or it is killed, some seconds after a checkpoint."""
     context = multiprocessing.get_context("spawn")
     sent = context.SimpleQueue()
     child = context.Process(target=fitted_in_a_process, args=(store, sent))
