@@ -75,8 +75,8 @@ def loops_findings(data: xr.Dataset) -> list[Finding]:
             claim="SIMS: negative guidance by a self-trained model keeps the fully synthetic loop nearer",
             ours=f"{course(sims)}, without it {told(end['plain'])}",
             verdict="reproduced" if _exceeds(end["plain"], end["s"]) else "not reproduced",
-            note=f"w = {data.attrs['guidance']:g}, chosen on generation 1 with another seed, by the same real "
-            f"images, which favours SIMS; each auxiliary sees {data.attrs['auxiliary']} images",
+            note=f"w = {data.attrs['guidance']:g}, chosen on generation 1 with another seed, by the same "
+            f"real images, which favours SIMS; each auxiliary sees {data.attrs['auxiliary']} images",
         ),
     ]
 

@@ -121,9 +121,17 @@ def test_the_commands_of_the_readme_exist():
         "simulate": _arguments.command(cli._simulate, mad.simulate, ""),
         "predict": _arguments.command(cli._predict, mad.predict, ""),
     }
-    for line in shell_lines():
-        if line.startswith("madtheory ") and not line.endswith(("--help", "--version")):
-            assert callable(_arguments.parsed(commands, shlex.split(line)[1:], "")), line
+    lines = [shlex.split(line, comments=True)[1:] for line in shell_lines() if line.startswith("madtheory ")]
+    for line in lines:
+        if line[0] != "images" and line[-1] not in ("--help", "--version"):
+            assert callable(_arguments.parsed(commands, line, "")), line
+    pytest.importorskip("torch")
+    from madtheory.images.runs import _command
+
+    of_images = [line[1:] for line in lines if line[0] == "images"]
+    assert of_images
+    for line in of_images:
+        assert callable(_arguments.parsed(_command.COMMANDS, line, "")), line
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
