@@ -1,5 +1,5 @@
 # make figures   install the core (no torch) and reproduce every figure in quick mode
-# make figures-networks   the same for the figures that train networks (installs torch)
+# make figures-networks   the same for the figures that train networks (installs torch and diffusers)
 # make test      install everything and run the tests
 # Another interpreter: make PYTHON=python3.12 test
 
@@ -20,7 +20,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 help:
 	@echo 'make figures    reproduce every figure in quick mode into $(OUT) (installs what it needs, no torch)'
-	@echo 'make figures-networks   the same for those that train networks (installs torch)'
+	@echo 'make figures-networks   the same for those that train networks (installs torch and diffusers)'
 	@echo 'make test       run the tests (installs torch and the developer tools)'
 	@echo 'make test-slow  run the statistical verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
@@ -71,7 +71,7 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e '.[torch]'
+	$(PIP) -c constraints.txt -e '.[torch,images]'
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
