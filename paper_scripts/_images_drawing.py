@@ -42,7 +42,7 @@ def draw_loops(data: xr.Dataset) -> Figure:
         axes[name].set(xlabel="generation", title=f"({letter}) {label}", xticks=data["generation"].values)
     axes["distance"].axhline(data["floor"].item(), color="0.45", linestyle=":", linewidth=1.1)
     axes["distance"].set_ylim(0, None)
-    axes["distance"].legend()
+    axes["precision"].legend(loc="lower left")
     for name in ("precision", "recall"):
         axes[name].set_ylim(0, 1.03)
     return figure

@@ -56,7 +56,7 @@ SIZES = {
     ("digits", "cpu"): Sizes(1, 5, (24, 48), 448, 20_000, 600, 10, 4096, guidance=0.5),
     ("digits", "accelerator"): Sizes(5, 5, (64, 128), 448, 100_000, 900, 18, 16_384, layers=2, guidance=0.5),
     ("photographs", "quick"): Sizes(1, 2, (8, 16), 100, 512, 100, 4, 64, pixels=16, learning_rate=6e-3),
-    ("photographs", "cpu"): Sizes(1, 4, (16, 32), 448, 16_000, 300, 10, 2048, pixels=16, learning_rate=6e-3),
+    ("photographs", "cpu"): Sizes(1, 4, (16, 32), 448, 64_000, 300, 10, 2048, pixels=16, learning_rate=6e-3),
     ("photographs", "accelerator"): Sizes(
         3, 5, (64, 128, 128), 2000, 1_000_000, 2000, 18, 50_000, pixels=32, layers=2, batch=128
     ),
