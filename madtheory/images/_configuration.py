@@ -50,7 +50,8 @@ def check_data(model: Any, images: Images) -> None:
         found = "none" if labels is None else f"labels from {labels.min()} to {labels.max()}"
         raise ValueError(
             f"classes={model.classes} needs images with labels from 0 to {model.classes - 1}, and there are "
-            f"{found}; pass Images.of(pixels, labels=labels) with such labels, or change classes."
+            f"{found}; open the data set with labels=True, or pass Images.of(pixels, labels=labels), or "
+            f"change classes."
         )
 
 

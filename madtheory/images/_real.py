@@ -86,8 +86,9 @@ class RealImages:
         if not self.draws:
             return f"n={n} exceeds the {self.left} images of {self.name}; ask for {self.left} or fewer."
         return (
-            f"n={n} exceeds the {self.left} images that are left of {self.name}: {self.draws} draws have "
-            f"used {(self.total or 0) - self.left} of its {self.total}. A loop that draws fresh data in "
+            f"n={n} exceeds the {self.left} images that are left of {self.name}: {self.draws} "
+            f"{'draw has' if self.draws == 1 else 'draws have'} used {(self.total or 0) - self.left} of its "
+            f"{self.total}. A loop that draws fresh data in "
             f"each generation runs out of them in generation {self.draws + 1}: stop after "
             f"generation {self.draws}, lower n_real, or take a larger data set."
         )

@@ -390,7 +390,7 @@ def test_images_that_do_not_fit(fitted):
     for data, classes, match in [
         (pictures(size=7), 3, r"shape \(7, 7, 1\).*multiples of 2"),
         (pictures(), None, "labels and classes=None"),
-        (pictures(classes=None), 3, "there are none; pass Images.of"),
+        (pictures(classes=None), 3, "there are none; open the data set with labels=True, or pass Images.of"),
         (pictures(classes=5), 3, "there are labels from 0 to 4"),
         (pictures().select([]), 3, "holds no images"),
         (np.zeros((4, 8, 8)), None, r"expected \(n, height, width, channels\)"),
