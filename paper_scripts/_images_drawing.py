@@ -5,10 +5,10 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from madtheory import plotting
+from paper_scripts._seeds import banded
 
 __all__ = ["draw_loops", "draw_throughput"]
 
@@ -38,7 +38,14 @@ def draw_loops(data: xr.Dataset) -> Figure:
             ax.set_ylabel("generation")
     for letter, (name, label) in zip("efg", CURVES, strict=True):
         for loop, colour in zip(loops, COLOURS, strict=True):
-            _banded(axes[name], data[name].sel(loop=loop), label=loop, color=colour)
+            banded(
+                axes[name],
+                data["generation"],
+                data[name].sel(loop=loop),
+                marker="o",
+                label=loop,
+                color=colour,
+            )
         axes[name].set(xlabel="generation", title=f"({letter}) {label}", xticks=data["generation"].values)
     axes["distance"].axhline(data["floor"].item(), color="0.45", linestyle=":", linewidth=1.1)
     axes["distance"].set_ylim(0, None)
@@ -70,12 +77,3 @@ def draw_throughput(data: xr.Dataset) -> Figure:
         f"{about['evaluations']} evaluations in sampling"
     )
     return figure
-
-
-def _banded(ax: Axes, values: xr.DataArray, *, label: str, color: str) -> None:
-    """Mean over the seeds, with two standard errors where there are several."""
-    mean = values.mean("seed")
-    ax.plot(values["generation"], mean, "o-", label=label, color=color)
-    if values.sizes["seed"] > 1:
-        error = 2 * values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
-        ax.fill_between(values["generation"], mean - error, mean + error, color=color, alpha=0.2, linewidth=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from madtheory import plotting
+from paper_scripts._seeds import banded
 
 __all__ = [
     "draw_admissible",
@@ -35,6 +37,7 @@ LABELS = {
     "between_variance": "variance between classes  [pixel²]",
 }
 REAL = {"color": "0.45", "linestyle": ":", "linewidth": 1.2}
+DOTS: dict[str, Any] = {"marker": "o", "markersize": 2.5}
 DIGITS = ListedColormap(plt.get_cmap("tab10").colors)  # type: ignore[attr-defined]
 
 
@@ -44,7 +47,7 @@ def draw_synthetic(data: xr.Dataset) -> Figure:
     names = ("fid", "precision", "recall", "accuracy", "within_variance", "between_variance")
     for ax, name in zip(axes.flat, names, strict=True):
         for bias in data["bias"].values:
-            _curve(ax, data[name].sel(bias=bias), color=COLOURS[bias])
+            banded(ax, data["generation"], data[name].sel(bias=bias), **DOTS, color=COLOURS[bias])
         _finish(ax, data, name)
     _logarithmic(axes[0, 0])
     _legend(figure, data["bias"].values)
@@ -57,7 +60,7 @@ def draw_augmented(data: xr.Dataset) -> Figure:
     for ax, name in zip(axes, ("fid", "precision", "recall"), strict=True):
         for bias in data["bias"].values:
             one = data[name].sel(bias=bias)
-            _curve(ax, one.sel(loop="augment"), color=COLOURS[bias])
+            banded(ax, one["generation"], one.sel(loop="augment"), **DOTS, color=COLOURS[bias])
             ax.plot(
                 one["generation"],
                 one.sel(loop="replace").mean("seed"),
@@ -77,7 +80,14 @@ def draw_limits(data: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.7))
     for ax, name in zip(axes, ("fid", "pixel_frechet"), strict=True):
         for colour, n in zip(("#0072B2", "#D55E00"), data["n_initial"].values, strict=True):
-            _curve(ax, data[name].sel(n_initial=n), color=colour, label=f"{n} initial digits")
+            banded(
+                ax,
+                data["generation"],
+                data[name].sel(n_initial=n),
+                **DOTS,
+                color=colour,
+                label=f"{n} initial digits",
+            )
         _finish(ax, data, name)
         ax.set_ylim(0, None)
     axes[0].legend(fontsize="small")
@@ -152,14 +162,6 @@ def draw_samples(data: xr.Dataset, *, bias: float) -> Figure:
     plotting.sample_grid(images, rows=list(map(str, generations)), columns=columns, limits=(0, 16), ax=ax)
     ax.set_ylabel("generation")
     return figure
-
-
-def _curve(ax: Axes, values: xr.DataArray, **style: str) -> None:
-    """Mean over the seeds with a band of two standard errors."""
-    mean, error = values.mean("seed"), values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
-    ax.plot(values["generation"], mean, marker="o", markersize=2.5, **style)
-    low, high = mean - 2 * error, mean + 2 * error
-    ax.fill_between(values["generation"], low, high, color=style["color"], alpha=0.2, linewidth=0)
 
 
 def _logarithmic(ax: Axes) -> None:

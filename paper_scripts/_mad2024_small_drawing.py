@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from paper_scripts._seeds import mean_and_error
+
 __all__ = ["draw_digits", "draw_tails"]
 
 THEORY = {"color": "black", "linestyle": "--", "linewidth": 1.1, "zorder": 4}
@@ -73,12 +75,11 @@ def draw_digits(data: xr.Dataset) -> Figure:
 
 def _runs(ax: Axes, values: xr.DataArray, colour: str, label: str) -> None:
     """Each seed thinly, and their mean with a band of two standard errors."""
-    t, mean = values["generation"], values.mean("seed")
-    error = 2 * values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
+    t, (mean, error) = values["generation"], mean_and_error(values)
     for one in values.transpose("seed", "generation").values:
         ax.plot(t, one, color=colour, linewidth=0.5, alpha=0.35)
     ax.plot(t, mean, color=colour, label=label)
-    ax.fill_between(t, mean - error, mean + error, color=colour, alpha=0.22, linewidth=0)
+    ax.fill_between(t, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.22, linewidth=0)
 
 
 def _grid(images: np.ndarray, columns: int = 6) -> np.ndarray:

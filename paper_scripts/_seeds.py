@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from paper_scripts._figure import with_error
 
-__all__ = ["above", "at_choice", "listed", "mean_and_error", "told"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["above", "at_choice", "banded", "listed", "mean_and_error", "told"]
 
 NOISE = 2.0  # standard errors that a change must exceed
 
@@ -24,6 +27,15 @@ def mean_and_error(values: xr.DataArray) -> tuple[Any, Any]:
     mean = values.mean("seed")
     error = values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
     return (mean.item(), error.item()) if mean.ndim == 0 else (mean.values, error.values)
+
+
+def banded(ax: Axes, x: Any, values: xr.DataArray, **line: Any) -> None:
+    """Draw the mean over the seeds, with a band of two standard errors where there are several."""
+    (drawn,) = ax.plot(x, values.mean("seed"), **line)
+    if values.sizes["seed"] > 1:
+        mean, error = mean_and_error(values)
+        low, high = mean - 2 * error, mean + 2 * error
+        ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
 def above(values: xr.DataArray, sigmas: float = NOISE) -> bool:

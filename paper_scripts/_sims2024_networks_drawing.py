@@ -7,11 +7,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from madtheory import plotting
-from paper_scripts._seeds import at_choice
+from paper_scripts._seeds import at_choice, banded, mean_and_error
 
 __all__ = ["draw_budgets", "draw_classes", "draw_loops", "draw_pollution", "draw_toy"]
 
@@ -28,14 +27,14 @@ def draw_budgets(data: xr.Dataset) -> Figure:
     for i, colour in enumerate(colours):
         one = guided.isel(curve=i)
         label = f"SIMS, {one['budget'].item() / 1000:.0f}k images"
-        _banded(left, one["weight"], one["fid"], label=label, color=colour)
+        banded(left, one["weight"], one["fid"], label=label, color=colour)
         mean = one["fid"].mean("seed")
         left.plot(
             one["weight"][mean.argmin("weight")], mean.min(), "*", color=colour, markersize=12, zorder=5
         )
     neon = data.sel(curve=data["scheme"] == "Neon").isel(curve=0)
     label = f"Neon, {neon['budget'].item() / 1000:.0f}k images"
-    _banded(left, neon["weight"], neon["fid"], label=label, color=NEON, linestyle="--")
+    banded(left, neon["weight"], neon["fid"], label=label, color=NEON, linestyle="--")
     base = data["fid"].sel(weight=0.0).isel(curve=0)
     left.axhline(base.mean(), **DOTTED)
     high = guided["fid"].mean("seed").sel(weight=[-1.0, 2.0]).max().item()
@@ -52,7 +51,7 @@ def draw_budgets(data: xr.Dataset) -> Figure:
     middle.set(ylim=(0, None), xlabel="images seen by the auxiliary", title="(b) every seed, w chosen before")
     one = guided.isel(curve=-1)
     for name, colour in (("precision", "#009E73"), ("recall", "#CC79A7")):
-        _banded(right, one["weight"], one[name], label=name, color=colour)
+        banded(right, one["weight"], one[name], label=name, color=colour)
     right.set(xlabel=GUIDANCE, title="(c) largest budget", ylim=(None, 1.0))
     right.legend()
     return figure
@@ -62,8 +61,8 @@ def draw_pollution(data: xr.Dataset) -> Figure:
     """FID against the amount of pollution, and against w for every amount."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 3.9))
     standard, guided = data["fid"].sel(weight=0.0), at_choice(data)["fid"]
-    _banded(left, data["ratio"], standard, label="standard training", color=BASE, marker="o")
-    _banded(left, data["ratio"], guided, label="SIMS, w chosen", color=SIMS, marker="o")
+    banded(left, data["ratio"], standard, label="standard training", color=BASE, marker="o")
+    banded(left, data["ratio"], guided, label="SIMS, w chosen", color=SIMS, marker="o")
     left.axhline(standard.sel(ratio=0.0).mean(), label="standard, not polluted", **DOTTED)
     left.set(
         xlabel="synthetic images per real one, $|D_p| / |D_r|$", ylabel="FID, classifier's features",
@@ -73,7 +72,7 @@ def draw_pollution(data: xr.Dataset) -> Figure:
     colours = plt.get_cmap("plasma")(np.linspace(0, 0.85, data.sizes["ratio"]))
     for ratio, colour in zip(data["ratio"].values, colours, strict=True):
         one = data["fid"].sel(ratio=ratio)
-        _banded(right, data["weight"], one, label=f"ratio {ratio:g}", color=colour)
+        banded(right, data["weight"], one, label=f"ratio {ratio:g}", color=colour)
     right.set(xlabel="guidance w (0: standard training)", ylim=(0, None), title="(b) the sweeps of w")
     right.legend(ncols=2)
     return figure
@@ -87,7 +86,7 @@ def draw_loops(data: xr.Dataset) -> Figure:
     for ax, loop, letter in zip(axes[0], data["loop"].values, "ab", strict=False):
         for name, colour in colours.items():
             one = data["fid"].sel(loop=loop, generator=name)
-            _banded(ax, data["generation"], one, label=name, color=colour, marker="o")
+            banded(ax, data["generation"], one, label=name, color=colour, marker="o")
         ax.axhspan(0.9 * first, 1.1 * first, color="#009E73", alpha=0.2, linewidth=0)
         ax.set(title=f"({letter}) {loop}", xlabel="generation", ylabel="FID, classifier's features")
         ax.set_ylim(0, None)
@@ -100,7 +99,7 @@ def draw_loops(data: xr.Dataset) -> Figure:
                 if variable != "guidance" or name == "SIMS":
                     one = data[variable].sel(loop=loop, generator=name)
                     how = {"color": colour, "linestyle": style, "label": f"{name}, {loop}"}
-                    _banded(ax, data["generation"], one, **how)
+                    banded(ax, data["generation"], one, **how)
         ax.set(title=title, xlabel="generation")
     for ax in (*axes[0], *axes[1, :2]):
         ax.set_xticks(data["generation"].values)
@@ -120,19 +119,19 @@ def draw_classes(data: xr.Dataset) -> Figure:
     """The share of odd digits and the FID to the target against w, and every digit's share."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.0, 3.7))
     odd = data["share"].isel(digit=slice(1, None, 2)).sum("digit")
-    _banded(left, data["weight"], odd, color=SIMS, marker="o")
+    banded(left, data["weight"], odd, color=SIMS, marker="o")
     left.axhline(data.attrs["target"], **DOTTED)
     left.set(xlabel=GUIDANCE, ylabel="share of odd digits", ylim=(0, 1), title="(a) mix of classes")
     left.annotate("wanted", (-0.95, data.attrs["target"]), (0, 3), textcoords="offset points", color="0.35")
-    _banded(middle, data["weight"], data["fid"], color=SIMS, marker="o")
+    banded(middle, data["weight"], data["fid"], color=SIMS, marker="o")
     middle.set(xlabel=GUIDANCE, ylabel="FID to images of the wanted mix", ylim=(0, None))
     middle.set_title("(b) distance to the target")
     x, target = np.arange(10), data.attrs["target"]
     shares = {"base": data["share"].sel(weight=0.0), "SIMS, w chosen": at_choice(data)["share"]}
     for i, (label, share) in enumerate(shares.items()):
-        error = 2 * share.std("seed", ddof=1) / np.sqrt(data.sizes["seed"])
+        mean, error = mean_and_error(share)
         bars = {"color": ("0.7", SIMS)[i], "width": 0.38, "error_kw": {"linewidth": 0.8}, "label": label}
-        right.bar(x + 0.4 * i - 0.2, share.mean("seed"), yerr=error, **bars)
+        right.bar(x + 0.4 * i - 0.2, mean, yerr=2 * error, **bars)
     wanted = np.where(x % 2, target, 1 - target) / 5
     right.step(
         np.append(x, 10) - 0.5, np.append(wanted, wanted[-1]), where="post", color="0.3", label="wanted"
@@ -174,10 +173,3 @@ def draw_toy(data: xr.Dataset) -> Figure:
     axes[1].set_ylabel("FID")
     axes[2].legend(fontsize="x-small")
     return figure
-
-
-def _banded(ax: Axes, x: Any, y: xr.DataArray, **line: Any) -> None:
-    """Mean over the seeds, with two standard errors."""
-    mean, error = y.mean("seed"), 2 * y.std("seed", ddof=1) / np.sqrt(y.sizes["seed"])
-    (drawn,) = ax.plot(x, mean, **line)
-    ax.fill_between(x, mean - error, mean + error, color=drawn.get_color(), alpha=0.2, linewidth=0)
