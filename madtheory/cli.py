@@ -62,7 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         if arguments[:1] == ["images"]:
-            from madtheory.images.runs._command import ABOUT, COMMANDS
+            try:
+                from madtheory.images.runs._command import ABOUT, COMMANDS
+            except ModuleNotFoundError as error:
+                raise ImportError(
+                    f"madtheory images needs torch, diffusers and accelerate ({error}); install them by the "
+                    f"extra images: pip install 'madtheory[images]'"
+                ) from None
 
             if said := parsed(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
                 print(said, flush=True)

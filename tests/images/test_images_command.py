@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 
 from madtheory._arguments import Usage, parsed
+from madtheory.cli import main
 from madtheory.images._shards import ImageStoreError
 from madtheory.images.runs import _plan, _preset
 from madtheory.images.runs._command import ABOUT, COMMANDS
@@ -138,3 +140,16 @@ def test_bad_input_is_one_error(tmp_path, folder):
         for name in ("show", "resume"):
             with pytest.raises(ImageStoreError, match="not that of a preset's run"):
                 command(f"{name} {folder}")
+
+
+def test_without_torch(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "madtheory.images.runs._command", None)
+    assert main(["images", "presets"]) == 2
+    assert "install them by the extra images" in capsys.readouterr().err
+
+
+def test_a_data_set_that_is_not_there(tmp_path, capsys):
+    line = f"images run mad-ffhq-fully-synthetic --data {tmp_path / 'none'} --folder {tmp_path / 'run'}"
+    assert main(line.split()) == 2
+    assert "there is no such folder or archive" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

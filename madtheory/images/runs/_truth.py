@@ -91,6 +91,10 @@ class RealData:
                 real = datasets.photographs(self.size, part, labels=marked)
             case "FFHQ":
                 given = Path(path or "")
+                if not given.exists():
+                    raise FileNotFoundError(
+                        f"data={os.fspath(given)!r}: there is no such folder or archive; pass FFHQ's."
+                    )
                 opened = datasets.folder if given.is_dir() else datasets.archive
                 real = opened(given, self.size, labels=marked)
             case name:
