@@ -56,7 +56,7 @@ def killed_and_resumed(folder, kills, seed):
         child.kill()
         child.join()
         killed += child.exitcode == -signal.SIGKILL
-    assert killed > kills / 2, "most were at work"
+    assert killed >= kills / 5, "a faster machine may finish before the later ones"
     run_in_store(folder / "killed", images)
     assert len(files(folder / "first")) == 4
     assert files(folder / "killed") == files(folder / "first") == files(folder / "second")
