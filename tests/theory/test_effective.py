@@ -71,7 +71,7 @@ def test_inversion_extrapolates_nothing_below_two_points():
 
 
 def test_printed_ratios_in_a_hundred_dimensions():
-    # mad.md 2.1: simulated, n_e good to about 3 %
+    # reference values, simulated, n_e good to about 3 %
     assert ratio(100, n_synthetic=900, dim=100) == pytest.approx(2.3, rel=0.02)
     assert ratio(100, n_synthetic=900, dim=100, bias=0.8) == pytest.approx(1.43, rel=0.02)
     assert ratio(1000, n_synthetic=10**4, dim=100) == pytest.approx(1.95, rel=0.01)
@@ -93,7 +93,7 @@ def test_unbiased_synthetic_data_never_hurts_and_a_fixed_set_never_gains(dim):
     ("n_real", "simulated"), [(100, (224, 657, 1230, 2640)), (1000, (98, None, None, 1925))]
 )
 def test_admissible_sizes_of_mad(n_real, simulated):
-    # mad.md 2.1, interpolated in simulations on a coarse grid; at n_real = 1000 its 361 and 785 are not
+    # reference values, interpolated in simulations on a coarse grid; at n_real = 1000 its 361 and 785 are not
     # crossings: raw loops there are 1.8 % and 3.2 % closer to the truth than 1000 real points
     for bias, expected in zip((0.1, 0.5, 0.7, 0.85), simulated, strict=True):
         value = admissible_n_synthetic(n_real=n_real, bias=bias, dim=100)
@@ -128,7 +128,7 @@ def test_the_boundary_is_where_nothing_is_gained(n_real, bias, dim):
     [(100, 0.1, 1.19, 56), (100, 0.5, 1.57, 100), (100, 0.7, 1.87, 178), (100, 0.85, 2.21, 316)],
 )
 def test_peaks_of_mad(n_real, bias, peak, where):
-    # mad.md 2.1: the place is that of the best of a coarse grid
+    # reference value: the place is that of the best of a coarse grid
     out = optimal_n_synthetic(n_real=n_real, bias=bias, dim=100)
     assert out["ratio"] == pytest.approx(peak, rel=0.01)
     assert out["n_synthetic"] == pytest.approx(where, rel=0.3)

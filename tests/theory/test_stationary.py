@@ -59,7 +59,7 @@ def test_raw_points_of_a_skewed_law_settle_on_the_first_moments(real_data):
 
 
 def test_printed_limits():
-    # mad.md 3.4, computed from the recursion of means
+    # reference values, computed from the recursion of means
     unbiased = stationary(n_real=100, n_synthetic=900, dim=100)
     biased = stationary(n_real=100, n_synthetic=900, dim=100, bias=0.8)
     assert unbiased["mean_error"] == pytest.approx(0.5286, abs=1e-4)

@@ -61,7 +61,7 @@ def test_real_fit_on_raw_points_and_not_with_the_other_divisor(n, dim, known_mea
 
 
 def test_the_baseline_in_a_hundred_dimensions():
-    # mad.md 2.1, simulated there: standard errors 0.3 % up to n = 10 and 0.1 % above
+    # reference values, simulated: standard errors 0.3 % up to n = 10 and 0.1 % above
     simulated = {
         2: 229.3, 10: 150.6, 30: 99.7, 50: 71.4, 100: 31.90, 200: 14.14, 250: 11.12, 500: 5.403,
         1000: 2.661, 2000: 1.320, 5000: 0.5273, 10**4: 0.2632, 10**5: 0.0263,
@@ -181,7 +181,7 @@ def test_figure_31_of_mad(n, share, bias, simulated, error):
 
 
 def test_one_fixed_real_set_reaches_a_plateau():
-    # mad.md 3.5
+    # reference values
     for bias, plateau in ((1, 3.49), (0.8, 3.65), (0.5, 5.7)):
         out = loop_wasserstein2_squared(
             n_real=1000, n_synthetic=1000, bias=bias, dim=100, real_data="fixed", generations=60
