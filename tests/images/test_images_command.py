@@ -153,3 +153,10 @@ def test_a_data_set_that_is_not_there(tmp_path, capsys):
     assert main(line.split()) == 2
     assert "there is no such folder or archive" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_of_several_processes_the_first_one_alone_speaks(tmp_path, monkeypatch):
+    for rank, says in (("1", False), ("0", True)):
+        monkeypatch.setenv("RANK", rank)
+        for line in (f"run {NAME} --scale smoke --folder", "resume"):
+            assert bool(command(f"{line} {tmp_path / rank}")) == says

@@ -115,8 +115,7 @@ def resume(folder: Folder) -> Job:
 
     def job() -> str:
         about, generations = _about(folder)
-        named(about["preset"]).run(**about["arguments"], generations=generations).go(folder)
-        return show(folder)()
+        return _gone(named(about["preset"]).run(**about["arguments"], generations=generations), folder)
 
     return job
 
