@@ -83,10 +83,6 @@ def _against_paper(one: xr.Dataset, end: xr.Dataset, sampler: str, note: str, da
     )
 
 
-def _relative_variance(one: xr.Dataset) -> str:
-    return with_error(one["total_variance"].item() / 2, one["total_variance_error"].item() / 2)
-
-
 def _theory(data: xr.Dataset, prefix: str) -> Finding:
     end = data.isel(generation=-1)
     worst = 0.0

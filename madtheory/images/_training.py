@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from madtheory._validation import check_choice, check_size
-from madtheory.images._device import accelerated, ahead, deterministic, sent
+from madtheory.images._device import ahead, deterministic, sent
 from madtheory.images._images import Images
 from madtheory.images._state import State
 from madtheory.images._store import Checkpoint
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks._processes import Process
 
-__all__ = ["Fit", "ImageTraining", "accelerated", "deterministic", "order"]
+__all__ = ["Fit", "ImageTraining", "order"]
 
 
 @dataclass(frozen=True, kw_only=True)

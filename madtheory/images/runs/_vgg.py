@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory.images import rewards
+from madtheory.images._device import deterministic
 from madtheory.images._images import Images
 from madtheory.images._parts import Pixels
 from madtheory.images._store import Store, key_of
-from madtheory.images._training import deterministic, order
+from madtheory.images._training import order
 from madtheory.networks.classifier import _cache_folder
 
 __all__ = ["vgg_classifier"]
