@@ -17,9 +17,9 @@ from madtheory._validation import check_bias, check_points, check_size
 from madtheory.networks._training import Training, batches, optimised
 from madtheory.types import Array
 
-__all__ = ["Guided", "Network", "Term", "noise", "sample_seeds"]
+__all__ = ["Guided", "Network", "Term", "data_units", "noise", "sample_seeds"]
 
-Weights = dict[str, NDArray[np.float32]]
+Weights = dict[str, NDArray[np.floating]]
 Seeds = NDArray[np.uint64]
 Term = tuple[float, Any]
 """A coefficient and a module: what is sampled is a sum of such terms."""
@@ -43,6 +43,17 @@ def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
         bits.state = state
         normals.standard_normal(out=row, dtype=np.float32)
     return torch.from_numpy(rows)
+
+
+def data_units(x: Array) -> tuple[Array, float]:
+    """Mean of each coordinate, shape (d,), and one standard deviation about them for all coordinates.
+
+    The spread is taken about the mean of each coordinate: about the grand mean, coordinates that lie far
+    apart would count as spread. It is 1 where the points do not differ by more than their rounding.
+    """
+    shift = x.mean(0)
+    scale = float((x - shift).std())
+    return shift, scale if scale > 1e-14 * float(np.abs(x).max()) else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,10 +159,10 @@ class Network(ABC):
     def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
         x, labels = self._split(check_points(data))
         if self.weights is None:
-            shift, scale = self.units or (x.mean(0), x.std() or 1.0)
+            shift, scale = self.units or data_units(x)
             kept = {
-                "_shift": np.broadcast_to(np.float32(shift), x.shape[1:]).copy(),
-                "_scale": np.asarray(scale, dtype=np.float32),
+                "_shift": np.broadcast_to(np.asarray(shift, dtype=float), x.shape[1:]).copy(),
+                "_scale": np.asarray(scale, dtype=float),
             }
         else:
             kept = {name: value for name, value in self.weights.items() if name.startswith("_")}

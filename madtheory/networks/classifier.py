@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from madtheory._validation import check_points, check_size
 from madtheory.networks import _training
+from madtheory.networks._network import Weights, data_units
 from madtheory.networks._storage import load, save
 from madtheory.networks._training import Training, batches, optimised
 from madtheory.types import Array
@@ -62,7 +63,7 @@ class Classifier:
     training: Training = field(default_factory=lambda: Training(images=25_000, batch=64, learning_rate=3e-3))
     device: str | None = None
     batch: int = 4096
-    weights: dict[str, NDArray[np.float32]] | None = field(default=None, repr=False)
+    weights: Weights | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("classes", "width", "batch"):
@@ -81,19 +82,17 @@ class Classifier:
             If the images are not square or smaller than 4 x 4, or the labels are not classes of theirs.
         """
         x = check_points(points, "points")
-        side = _side(x)
+        _check_square(x)
         y = np.asarray(labels)
         if y.shape != (len(x),) or not np.isin(y, np.arange(self.classes)).all():
             raise ValueError(
                 f"labels have shape {y.shape} for {len(x)} points, or hold what is no integer from 0 to "
                 f"{self.classes - 1}; pass one class for each point, or raise classes={self.classes}."
             )
-        kept = {
-            "_shift": np.asarray(x.mean(), dtype=np.float32),
-            "_scale": np.asarray(x.std() or 1.0, dtype=np.float32),
-        }
+        # One shift for all pixels: a shift of its own for each would not be the same all over an image.
+        kept = {"_shift": np.asarray(x.mean()), "_scale": np.asarray(data_units(x)[1])}
         seed, generator = int(rng.integers(2**63)), torch.Generator().manual_seed(int(rng.integers(2**63)))
-        module, device = self._restored(side, seed), self._device()
+        module, device = self._restored(x.shape[1], seed), self._device()
         images = _images(x, kept).to(device)
         marks = torch.from_numpy(y.astype(np.int64)).to(device)
 
@@ -122,7 +121,8 @@ class Classifier:
         if self.weights is None:
             raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng).")
         x = check_points(points, "points")
-        module, device = self._restored(_side(x)).eval(), self._device()
+        _check_square(x)
+        module, device = self._restored(x.shape[1]).eval(), self._device()
         parts = []
         with torch.inference_mode():
             for first in range(0, len(x), self.batch):
@@ -130,8 +130,8 @@ class Classifier:
                 parts.append(function(module, images).cpu().numpy().astype(float))
         return np.concatenate(parts)
 
-    def _restored(self, side: int, seed: int = 0) -> nn.Sequential:
-        first, second = self.channels
+    def _restored(self, dim: int, seed: int = 0) -> nn.Sequential:
+        side, (first, second) = math.isqrt(dim), self.channels
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = nn.Sequential(
@@ -156,16 +156,15 @@ class Classifier:
         return torch.device(automatic if self.device is None else self.device)
 
 
-def _side(points: Array) -> int:
+def _check_square(points: Array) -> None:
     side = math.isqrt(points.shape[-1])
     if points.ndim != 2 or side**2 != points.shape[1] or side < 4:
         raise ValueError(
             f"points have shape {points.shape}; expected (n, s * s), the pixels of square images with s >= 4."
         )
-    return side
 
 
-def _images(points: Array, weights: dict[str, NDArray[np.float32]]) -> Tensor:
+def _images(points: Array, weights: Weights) -> Tensor:
     side = math.isqrt(points.shape[1])
     scaled = (points - weights["_shift"]) / weights["_scale"]
     return torch.from_numpy(scaled.astype(np.float32)).reshape(-1, 1, side, side)
