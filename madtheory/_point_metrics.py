@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from madtheory._validation import check_numbers, check_points, check_size
+from madtheory._validation import check_number, check_points, check_seed, check_size
 from madtheory.types import Array
 
 __all__ = [
@@ -155,13 +155,11 @@ def sliced_wasserstein(
     Cost O(L n (d + log n)).
     """
     real, fake = point_sets(real, fake, 1)
-    power = float(check_numbers("order", order)) if np.ndim(order) == 0 else np.nan
-    if not power >= 1:
-        raise ValueError(f"order={order!r} is not a number of at least 1; pass for example order=2.")
-    try:
-        generator = np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise ValueError(f"rng={rng!r} is no seed; pass an int >= 0 or a Generator.") from None
+    power = check_number("order", order, 1)
+    if isinstance(rng, np.random.Generator):
+        generator = rng
+    else:
+        generator = np.random.default_rng(check_seed(rng, others=" or a Generator"))
     directions = generator.standard_normal((check_size("projections", projections), real.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     n, m = len(real), len(fake)

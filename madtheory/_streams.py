@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from madtheory._validation import check_seed
 from madtheory.types import RandomState
 
 __all__ = ["Streams"]
@@ -25,15 +26,13 @@ class Streams:
         """Streams from a seed, a `SeedSequence`, a `Generator` (which is advanced) or fresh entropy."""
         if isinstance(rng, np.random.Generator):
             return cls(int.from_bytes(rng.bytes(16), "little"))
-        try:
-            sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"rng={rng!r} is no seed; pass an int >= 0, a SeedSequence or a Generator."
-            ) from None
-        if isinstance(sequence.entropy, int) and not sequence.spawn_key:
-            return cls(sequence.entropy)
-        return cls(int.from_bytes(sequence.generate_state(4).tobytes(), "little"))
+        if rng is None:
+            rng = np.random.SeedSequence()
+        if not isinstance(rng, np.random.SeedSequence):
+            return cls(check_seed(rng, others=", a SeedSequence or a Generator"))
+        if isinstance(rng.entropy, int | np.integer) and not rng.spawn_key:
+            return cls(int(rng.entropy))
+        return cls(int.from_bytes(rng.generate_state(4).tobytes(), "little"))
 
     def __call__(self, generation: int, role: str) -> np.random.Generator:
         """The generator of one role in one generation."""

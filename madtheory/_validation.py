@@ -1,50 +1,141 @@
-"""Checks at the edge of the API: each error names argument, value, expectation and mend."""
+"""Checks at the edge of the API: each error names argument, value, expectation and fix.
+
+Every check returns the canonical value: an ``int``, a ``float``, a ``bool`` or a float array.
+"""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "LARGEST",
     "check_bias",
+    "check_callable",
     "check_choice",
     "check_ddof",
+    "check_flag",
     "check_metrics",
+    "check_number",
     "check_numbers",
     "check_points",
     "check_quantiles",
     "check_record",
+    "check_seed",
     "check_size",
     "check_sizes",
     "check_weights",
+    "shown",
     "size_at",
 ]
 
+LARGEST = 10**15
+"""The largest size: beyond it integers and their products leave the range where floats are exact."""
 
-def check_size(name: str, value: Any, minimum: int = 1) -> int:
-    """Return `value` as an int that is at least `minimum`."""
+
+def shown(value: Any) -> str:
+    """Return `repr(value)`, cut to a length that fits a message, for every value."""
     try:
-        size = operator.index(value)
-    except TypeError:
-        size = None
-    if size is None or isinstance(value, (bool, np.bool_)) or size < minimum:
+        text = repr(value)
+    except Exception:  # an int of more than 4,300 digits, or a foreign object
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 200 else f"{text[:80]}...{text[-20:]}"
+
+
+def check_size(name: str, value: Any, minimum: int = 1, maximum: int = LARGEST) -> int:
+    """Return `value` as an int from `minimum` to `maximum`."""
+    size = _index(value)
+    if size is None or size < minimum:
         wanted = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
-        raise ValueError(f"{name}={value!r} is not {wanted}; pass for example {name}={max(minimum, 100)}.")
+        raise ValueError(
+            f"{name}={shown(value)} is not {wanted}; pass for example {name}={max(minimum, 100)}."
+        )
+    if size > maximum:
+        raise ValueError(f"{name}={shown(value)} is too large; pass at most {maximum:,}.")
     return size
+
+
+def check_seed(value: Any, name: str = "rng", *, maximum: int | None = None, others: str = "") -> int:
+    """Return a seed as an int: NumPy's integers and 0-d arrays are the ints that they equal."""
+    seed = _index(value)
+    if seed is None or seed < 0:
+        raise ValueError(f"{name}={shown(value)} is not a seed; pass an int >= 0{others}.")
+    if maximum is not None and seed > maximum:
+        raise ValueError(f"{name}={shown(value)} is too large for a seed here; pass at most {maximum}.")
+    return seed
+
+
+def _index(value: Any) -> int | None:
+    """An integer, or ``None`` for what is not one; ``True`` is not."""
+    if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def check_number(
+    name: str,
+    value: Any,
+    minimum: float = -np.inf,
+    maximum: float = np.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+    infinite: bool = False,
+) -> float:
+    """Return a real number as a float in a range, finite unless `infinite`."""
+    number = _real(value)
+    inside = number > minimum if above else number >= minimum
+    inside &= number < maximum if below else number <= maximum
+    if not (inside and (infinite or np.isfinite(number))):
+        bounds = [
+            f"{relation} {bound:g}"
+            for bound, relation in ((minimum, ">" if above else ">="), (maximum, "<" if below else "<="))
+            if np.isfinite(bound)
+        ]
+        kind = "a number" if infinite else "a finite number"
+        raise ValueError(f"{name}={shown(value)} is not {kind}{' ' if bounds else ''}{' and '.join(bounds)}; "
+                         f"pass one number, not a list, text or a missing value.")  # fmt: skip
+    return number
+
+
+def _real(value: Any) -> float:
+    """A float, or NaN for what is not a single real number."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    if isinstance(value, (bool, str, bytes)) or kind in tuple("bcSUmMOV") or np.ndim(value):
+        return float("nan")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return float("nan")
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return a bool; text, numbers and ``None`` are not."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={shown(value)} is not a bool; pass {name}=True or {name}=False.")
+    return bool(value)
+
+
+def check_callable(name: str, value: Any) -> Callable[..., Any]:
+    """Return `value` if it can be called."""
+    if not callable(value):
+        raise ValueError(f"{name}={shown(value)} is not a function; pass one, without calling it.")
+    checked: Callable[..., Any] = value
+    return checked
 
 
 def check_bias(value: Any, name: str = "bias") -> float:
     """Return the sampling bias as a float: finite, 0 or more; 1 is unbiased."""
-    try:
-        bias = float(value)
-    except (TypeError, ValueError):
-        bias = np.nan
+    bias = _real(value)
     if not (np.isfinite(bias) and bias >= 0):
         raise ValueError(
-            f"{name}={value!r} is outside its range: it multiplies the covariance of the synthetic "
+            f"{name}={shown(value)} is outside its range: it multiplies the covariance of the synthetic "
             f"samples, so pass a finite number >= 0 (1 is unbiased, below 1 is mode-seeking)."
         )
     return bias
@@ -54,18 +145,19 @@ def check_ddof(value: Any, known_mean: bool) -> int:
     """Return the divisor correction; ``None`` is unbiased: 1, or 0 when the mean is known."""
     if value is None:
         return 0 if known_mean else 1
-    if isinstance(value, (bool, np.bool_)) or value not in (0, 1):
+    ddof = _index(value)
+    if ddof not in (0, 1):
         raise ValueError(
-            f"ddof={value!r} is not 0 or 1; pass 0 for the maximum-likelihood divisor n, "
+            f"ddof={shown(value)} is not 0 or 1; pass 0 for the maximum-likelihood divisor n, "
             f"1 for the divisor n - 1."
         )
-    return int(value)
+    return ddof
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> Any:
     """Return `value` if it is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(map(repr, choices))}.")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={shown(value)} is unknown; choose one of {', '.join(map(repr, choices))}.")
     return value
 
 
@@ -89,14 +181,24 @@ def check_points(data: Any, name: str = "data") -> np.ndarray:
 
 
 def check_numbers(name: str, value: Any) -> np.ndarray:
-    """Return finite numbers as a float array."""
-    try:
-        numbers = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        numbers = None
+    """Return finite real numbers as a float array; truth values in an array are 0 and 1."""
+    numbers = _numbers(value)
     if numbers is None or not np.isfinite(numbers).all():
-        raise ValueError(f"{name}={value!r} must hold finite numbers only; remove what is not.")
+        raise ValueError(f"{name}={shown(value)} must hold finite numbers only; remove what is not.")
     return numbers
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """Real numbers as a float array, or ``None`` for what is not."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind == "O":  # Decimal, Fraction and large integers are numbers, texts and dates not
+            return np.reshape([_real(entry) for entry in given.ravel()], given.shape)
+        if given.dtype.kind not in "biuf" or (given.dtype.kind == "b" and not given.ndim):
+            return None
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
 
 
 def check_metrics(metrics: Any) -> tuple[Any, ...]:
@@ -104,7 +206,9 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
     chosen = tuple(metrics) if np.iterable(metrics) else (metrics,)
     names = [getattr(metric, "__name__", None) for metric in chosen]
     if not names or None in names or len(set(names)) < len(names):
-        raise ValueError(f"metrics={metrics!r} must be functions of different names, at least one of them.")
+        raise ValueError(
+            f"metrics={shown(metrics)} must be functions of different names, at least one of them."
+        )
     return chosen
 
 
@@ -115,7 +219,7 @@ def check_quantiles(quantiles: Any) -> tuple[float, ...] | None:
     levels = check_numbers("quantiles", quantiles)
     if levels.ndim != 1 or not levels.size or not ((levels >= 0) & (levels <= 1)).all():
         raise ValueError(
-            f"quantiles={quantiles!r} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
+            f"quantiles={shown(quantiles)} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
         )
     return tuple(levels.tolist())
 
@@ -127,7 +231,7 @@ def check_record(record: Any, generations: int) -> frozenset[int]:
         return frozenset(range(1, generations + 1) if record == "all" else (generations,))
     kept = frozenset(check_size("record", t) for t in (record if np.iterable(record) else [record]))
     if not kept or max(kept) > generations:
-        raise ValueError(f"record={record!r} must list generations from 1 to {generations}.")
+        raise ValueError(f"record={shown(record)} must list generations from 1 to {generations}.")
     return kept
 
 
@@ -150,7 +254,7 @@ def check_weights(weights: Any) -> tuple[float, float]:
     pair = check_numbers("weights", weights)
     if pair.shape != (2,) or not (pair > 0).all():
         raise ValueError(
-            f"weights={weights!r} are not two positive numbers; pass (weight of a real point, "
+            f"weights={shown(weights)} are not two positive numbers; pass (weight of a real point, "
             f"weight of a synthetic point)."
         )
     return float(pair[0]), float(pair[1])

@@ -450,7 +450,7 @@ def test_refusals_of_points():
     for order in (0.5, np.nan, np.inf, "two", [1, 2]):
         rejects(lambda order=order: sliced(order=order), f"order={order!r}")
     rejects(lambda: sliced(projections=0), "projections=0")
-    rejects(lambda: sliced(rng=-1), "rng=-1", "no seed")
+    rejects(lambda: sliced(rng=-1), "rng=-1", "not a seed")
     cover = partial(metrics.mode_coverage, fake=ten, centres=ten)
     for radius in (0, -1.0, np.nan, [1.0, 2.0]):
         rejects(lambda radius=radius: cover(radius=radius), f"radius={radius!r}")

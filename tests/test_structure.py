@@ -66,7 +66,7 @@ ALLOWED = {
     "models": BASE | {"data", "_roots", "models"},
     "networks": BASE | {"data", "networks", "sources"},
     "images": BASE | {"_point_metrics", "data", "images", "networks", "sources"},
-    "_streams": {"types"},
+    "_streams": BASE,
     "_loop": BASE | {"_streams", "data", "regimes", "treatments"},
     "metrics": BASE | {"_class_metrics", "_loop", "_point_metrics", "_sampled", "theory"},
     "_point_metrics": BASE,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_size
+from madtheory._validation import check_seed, check_size
 from madtheory.images._images import Images
 from madtheory.images._parts import Pixels, check_pixels
 
@@ -73,7 +73,7 @@ def cluster_centres(images: Images, clusters: int = 16, *, seed: int = 0) -> Pix
     from sklearn.cluster import KMeans
 
     threads = importlib.import_module("threadpoolctl")  # comes with scikit-learn
-    clusters = check_size("clusters", clusters)
+    clusters, seed = check_size("clusters", clusters), check_seed(seed, "seed", maximum=2**32 - 1)
     labels = np.zeros(len(images), dtype=np.int64) if images.labels is None else images.labels
     centres = []
     for label in range(int(labels.max(initial=0)) + 1):

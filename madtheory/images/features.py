@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory._validation import check_size
+from madtheory._validation import check_seed, check_size
 from madtheory.images._feature_networks import checksum, device_of, exact, random_network, rows_of, short
 from madtheory.images._images import Images
 from madtheory.images._inception import inception_network
@@ -210,7 +210,8 @@ def random_convolutions(
         Where to compute. Default: the accelerator, if there is one.
     """
     channels, dim = check_size("channels", channels), check_size("dim", dim)
-    network = random_network(check_size("seed", seed, 0), dim, channels)
+    seed = check_seed(seed, "seed", maximum=2**64 - 1)
+    network = random_network(seed, dim, channels)
     convolved = of_module(network, f"random-convolutions-{seed}", device=device)
 
     def values(pixels: Pixels) -> NDArray[Any]:

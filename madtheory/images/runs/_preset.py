@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import madtheory as mad
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_seed
 from madtheory.images import features
 from madtheory.images.runs import _scales
 from madtheory.images.runs._plan import Plan, plan
@@ -112,9 +112,10 @@ class Preset:
         settings = self.settings(scale).changed(
             generations=generations, bias=bias, n_synthetic=n_synthetic, weight=weight
         )
+        seed = check_seed(seed, "seed")
         chosen = {
             "scale": scale,
-            "seed": check_size("seed", seed, 0),
+            "seed": seed,
             "data": _absolute(data),
             "inception": _absolute(inception),
             "device": device,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import madtheory as mad
-from madtheory._validation import check_size
+from madtheory._validation import check_seed, check_size
 from madtheory.images._device import accelerated
 from madtheory.images._files import pillow
 from madtheory.images._images import Images
@@ -94,7 +94,7 @@ class Run:
 
     def __post_init__(self) -> None:
         check_size("generations", self.generations)
-        check_size("seed", self.seed, 0)
+        object.__setattr__(self, "seed", check_seed(self.seed, "seed"))
         check_size("n_evaluation", self.n_evaluation, _LEAST)
         if not isinstance(self.reference, Images):
             raise TypeError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import madtheory as mad
-from madtheory._validation import check_size
+from madtheory._validation import check_seed, check_size
 from madtheory.images._images import Images
 from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.runs._treated import Centres, Chosen
@@ -145,7 +145,11 @@ class Settings:
         base = replaced(self.model, store=store, device=device)
         truth = Truth(self.data, None if data is None else os.path.abspath(data))
         model: Any = base if self.improvement is None else self.improvement.around(base)
-        treatments = () if self.treatment is None else (self.treatment.treatment(truth, seed, device),)
+        treatments = (
+            ()
+            if self.treatment is None
+            else (self.treatment.treatment(truth, check_seed(seed, "seed"), device),)
+        )
         return mad.Loop(
             real=truth,
             model=model,

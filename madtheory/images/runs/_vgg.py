@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from madtheory._validation import check_seed
 from madtheory.images import rewards
 from madtheory.images._device import deterministic
 from madtheory.images._images import Images
@@ -59,6 +60,7 @@ def vgg_classifier(
         raise ValueError(f"{images!r} has no labels; open the data set with labels=True.")
     if min(images.shape[1:3]) < 32:
         raise ValueError(f"images are {images.shape[1]} x {images.shape[2]}; VGG11 takes 32 x 32 or more.")
+    seed = check_seed(seed, "seed", maximum=2**64 - 1)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     module = _network(images.shape[3], int(images.labels.max()) + 1, width, seed)
     store = Store((_cache_folder() if cache is None else Path(cache)) / "classifiers")
