@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from madtheory._point_metrics import distances, point_sets
+from madtheory._distances import distances
+from madtheory._point_metrics import point_sets
 from madtheory._validation import check_numbers, check_size
 from madtheory.types import Array
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from madtheory._distances import distances, neighbour_radii, of_usual_size
 from madtheory._validation import check_number, check_points, check_seed, check_size
 from madtheory.types import Array
 
 __all__ = [
+    "CANCELLED",
     "density_coverage",
-    "distances",
     "frechet_distance",
+    "gaussian_distance",
     "point_sets",
     "precision_recall",
     "sliced_wasserstein",
 ]
 
 _BLOCK = 2**19  # numbers of a block, 4 MiB
-_FEW, _ROUNDING = 16, 1e-13
+CANCELLED = 1e-7  # share of its terms below which a difference has lost half of its digits
+_OFFSET = 2.0**10  # an offset of so many spreads is taken off before points are projected
 
 
 def frechet_distance(*, real: Array, fake: Array) -> float:
@@ -55,9 +57,29 @@ def frechet_distance(*, real: Array, fake: Array) -> float:
     """
     real, fake = point_sets(real, fake, 2)
     (mean, root), (other_mean, other_root) = _mean_and_root(real), _mean_and_root(fake)
-    overlap = np.linalg.svd(root @ other_root.T, compute_uv=False).sum()
-    squared = ((mean - other_mean) ** 2).sum() + (root**2).sum() + (other_root**2).sum() - 2 * overlap
-    return float(max(squared, 0.0))
+    return gaussian_distance(mean - other_mean, root.T, other_root.T)
+
+
+def gaussian_distance(gap: Array, root: Array, other: Array) -> float:
+    r"""Squared Frechet distance of Gaussians of covariances R Rᵀ and S Sᵀ with means a `gap` apart.
+
+    .. math:: |\mathrm{gap}|^2 + \mathrm{tr}\,R R^T + \mathrm{tr}\,S S^T - 2 \|R^T S\|_*
+              = |\mathrm{gap}|^2 + \min_U \|R - S U\|_F^2
+
+    over partial isometries U (Bhatia et al. 2019, doi 10.1016/j.exmath.2018.01.002, theorem 1). Where the
+    traces cancel, the norm of the difference does not. Roots have shape (d, k) and (d, l).
+    """
+    apart, variance, other_variance = (gap**2).sum(), (root**2).sum(), (other**2).sum()
+    squared = apart + variance + other_variance - 2 * np.linalg.svd(root.T @ other, compute_uv=False).sum()
+    if squared >= CANCELLED * (variance + other_variance):
+        return float(squared)
+    if root.shape[1] < other.shape[1]:
+        root, other = other, root
+    # One rotation leaves the rounding of large directions in small ones; turned again, it is gone.
+    for _ in range(3):
+        left, _, right = np.linalg.svd(other.T @ root, full_matrices=False)
+        other = other @ (left @ right)
+    return float(apart + ((root - other) ** 2).sum())
 
 
 def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
@@ -77,9 +99,10 @@ def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     Cost O(d (n_real + n_fake)^2); memory of one block of distances.
     """
     real, fake = point_sets(real, fake, check_size("k", k) + 1, f"n > k={k}")
-    real_radii, fake_radii = _radii(real, k, ties=False), _radii(fake, k, ties=False)
+    real, fake = of_usual_size(real, fake)
+    real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
     inside, covered = 0, np.zeros(len(real), dtype=bool)
-    for rows, distance in distances(fake, real, ties=False):
+    for rows, distance in distances(fake, real, compared=lambda rows: [real_radii, fake_radii[rows, None]]):
         inside += int((distance <= real_radii).any(1).sum())
         covered |= (distance <= fake_radii[rows, None]).any(0)
     return inside / len(fake), float(covered.mean())
@@ -105,7 +128,8 @@ def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
         If a set is not of shape (n, d) with n > k.
     """
     real, fake = point_sets(real, fake, check_size("k", k) + 1, f"n > k={k}")
-    radii = _radii(real, k)
+    real, fake = of_usual_size(real, fake)
+    radii = neighbour_radii(real, k, fast=False)
     balls, nearest = 0, np.full(len(real), np.inf)
     for _, distance in distances(fake, real):
         balls += int((distance < radii).sum())
@@ -162,6 +186,10 @@ def sliced_wasserstein(
         generator = np.random.default_rng(check_seed(rng, others=" or a Generator"))
     directions = generator.standard_normal((check_size("projections", projections), real.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    # Beside a large offset the rounding of a projection would be that of the offset.
+    centre = real.mean(0)
+    if (np.abs(centre) > _OFFSET * np.maximum(np.ptp(real, 0), np.ptp(fake, 0))).any():
+        real, fake = real - centre, fake - centre
     n, m = len(real), len(fake)
     # Both quantile functions are constant between the levels i / n and j / m; in units of 1 / (n m) these
     # are integers, so that which points are coupled is exact.
@@ -187,42 +215,6 @@ def point_sets(
                 f"d={first.shape[-1]}."
             )
     return first, second
-
-
-def distances(points: Array, to: Array, *, ties: bool = True) -> Iterator[tuple[slice, Array]]:
-    """Blocks of rows of the matrix of Euclidean distances.
-
-    Where equal distances may come out unequal by rounding, ``ties=False``, it takes a tenth of the time in
-    many dimensions.
-    """
-    from scipy.spatial.distance import cdist
-
-    step = max(_BLOCK // len(to), 1)
-    exact = ties or points.shape[1] <= _FEW
-    if not exact:
-        # |x|^2 + |y|^2 - 2 x.y, around a common centre.
-        centre = to.mean(0)
-        points, to = points - centre, to - centre
-        squares, others = (points**2).sum(1), (to**2).sum(1)
-    for first in range(0, len(points), step):
-        rows = slice(first, first + step)
-        if exact:
-            yield rows, cdist(points[rows], to)
-            continue
-        total = squares[rows, None] + others
-        squared = total - 2 * (points[rows] @ to.T)
-        # What is left of two equal points is rounding.
-        squared[squared < _ROUNDING * total] = 0
-        yield rows, np.sqrt(squared)
-
-
-def _radii(points: Array, k: int, *, ties: bool = True) -> Array:
-    """Distance of each point to its k-th neighbour, itself not counted."""
-    radii = np.empty(len(points))
-    for rows, block in distances(points, points, ties=ties):
-        block.partition(k, axis=1)
-        radii[rows] = block[:, k]
-    return radii
 
 
 def _mean_and_root(points: Array) -> tuple[Array, Array]:

@@ -13,7 +13,14 @@ import numpy as np
 
 from madtheory._class_metrics import class_shares, class_variance, mode_coverage, variance_by_class
 from madtheory._loop import Snapshot
-from madtheory._point_metrics import density_coverage, frechet_distance, precision_recall, sliced_wasserstein
+from madtheory._point_metrics import (
+    CANCELLED,
+    density_coverage,
+    frechet_distance,
+    gaussian_distance,
+    precision_recall,
+    sliced_wasserstein,
+)
 from madtheory._sampled import on_samples
 from madtheory.types import Array
 
@@ -83,7 +90,14 @@ def wasserstein2_squared(snapshot: Snapshot) -> Array:
     else:
         overlap = np.linalg.svd(cross, compute_uv=False).sum(-1)
     true_variance = np.einsum("...ij,...ij->...", true_factor, true_factor)
-    return np.maximum(mean_error(snapshot) + total_variance(snapshot) + true_variance - 2 * overlap, 0.0)
+    apart, variance = mean_error(snapshot), total_variance(snapshot)
+    squared = np.asarray(np.maximum(apart + variance + true_variance - 2 * overlap, 0.0))
+    factors = np.broadcast_to(true_factor, (*squared.shape, *true_factor.shape[-2:]))
+    for index in np.argwhere(squared < CANCELLED * (variance + true_variance)):
+        at = tuple(index)
+        gap = np.sqrt(np.atleast_1d(apart[at]))
+        squared[at] = gaussian_distance(gap, model.scaled_factor[at], factors[at])
+    return squared
 
 
 def kl_divergence(snapshot: Snapshot) -> Array:

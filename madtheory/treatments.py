@@ -18,6 +18,7 @@ import numpy as np
 
 from madtheory._correction import Correction, correct
 from madtheory._curation import Curation, curate
+from madtheory._distances import nearest as nearest_index
 from madtheory._rejection import Mask, accepted, is_set, places, sampled, valued
 from madtheory._validation import check_numbers, check_points
 from madtheory.types import Array, Source
@@ -89,8 +90,8 @@ class _Nearest:
     centres: Array
 
     def __call__(self, points: Array) -> Array:
-        cross = points @ self.centres.T
-        return self.centres[(0.5 * np.square(self.centres).sum(-1) - cross).argmin(-1)]
+        rows = points.reshape(-1, points.shape[-1])
+        return self.centres[nearest_index(rows, self.centres)].reshape(points.shape)
 
 
 def nearest(centres: Any) -> Callable[[Array], Array]:

@@ -309,3 +309,56 @@ def test_an_unfitted_mixture_says_so():
     loop = mad.Loop(real=Empirical(SKEWED), model=model, regime=regimes.replace(n=9))
     with pytest.raises(ValueError, match="real and model need labels='observed'"):
         mad.simulate(loop, 2, replicates=1, progress=False)
+
+
+# Where second moments cancel
+
+
+@pytest.mark.parametrize("shape", ["full", "diagonal", "spherical"])
+@pytest.mark.parametrize("warm", [False, True])
+def test_an_offset_changes_nothing_else(shape, warm):
+    """EM at an offset of 1e8 standard deviations finds the components that it finds at the origin."""
+
+    def fitted(offset):
+        points = np.concatenate([SKEWED, 0.5 * SKEWED + [6.0, 1.0]]) + offset
+        means = np.array([[1.0, 1.0], [6.0, 1.0]]) + offset
+        model = Mixture(means=means, covariances=0.5, shape=shape) if warm else Mixture(2, shape=shape)
+        found = model.fit(points, rng=rng(1))
+        order = np.argsort(found.means[:, 0])
+        return found.means[order] - offset, found.covariances[order], found.weights[order]
+
+    expected = fitted(0.0)
+    # The points themselves are rounded to 1e-16 of the offset.
+    for offset in (2.0**10, 3e7, 1e8):
+        for value, right in zip(fitted(offset), expected, strict=True):
+            np.testing.assert_allclose(value, right, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", ["full", "diagonal", "spherical"])
+def test_components_far_apart_keep_their_spread(shape):
+    """Centring does not help here: a component is 1e8 of its deviations from the middle."""
+    near, far = SKEWED, SKEWED[::-1] * 0.7 + 1e8
+    found = Mixture(2, shape=shape, ridge=0.0).fit(np.concatenate([near, far]), rng=rng())
+    order = np.argsort(found.means[:, 0])
+    for k, points in zip(order, (near, far), strict=True):
+        trace = np.trace(found.covariances[k])
+        assert trace == pytest.approx(points.var(0).sum(), rel=1e-6)
+        if shape == "diagonal":
+            np.testing.assert_allclose(np.diagonal(found.covariances[k]), points.var(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", ["diagonal", "spherical"])
+def test_em_is_that_of_scikit_learn(shape):
+    """Near the origin, where its own formula for these shapes is right."""
+    from sklearn.mixture import GaussianMixture
+
+    points = np.concatenate([SKEWED, SKEWED + np.array([4.0, 0.0])])
+    ours = Mixture(3, shape=shape).fit(points, rng=rng(7))
+    theirs = GaussianMixture(
+        3, covariance_type="diag" if shape == "diagonal" else shape,
+        random_state=int(rng(7).integers(2**31)),
+    ).fit(points)  # fmt: skip
+    np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-9)
+    np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=1e-9)
+    variances = np.diagonal(ours.covariances, axis1=1, axis2=2)
+    np.testing.assert_allclose(variances, np.reshape(theirs.covariances_, (3, -1)) * np.ones(2), rtol=1e-9)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import madtheory as mad
-from madtheory import _point_metrics, metrics, regimes, storage, testing
+from madtheory import _distances, _point_metrics, metrics, regimes, storage, testing
 
 
 def clouds(seed, n=300, m=250, dim=3, shift=0.3, scale=0.8):
@@ -22,7 +22,8 @@ def clouds(seed, n=300, m=250, dim=3, shift=0.3, scale=0.8):
 def blocks(request, monkeypatch):
     """Whatever the size of a block, the numbers are the same."""
     if request.param is not None:
-        monkeypatch.setattr(_point_metrics, "_BLOCK", request.param)
+        for module in (_point_metrics, _distances):
+            monkeypatch.setattr(module, "_BLOCK", request.param)
 
 
 # Frechet distance -----------------------------------------------------------------------------------
@@ -494,3 +495,116 @@ def test_names_are_public():
              "on_samples", "precision_recall", "sliced_wasserstein", "variance_by_class"]  # fmt: skip
     assert set(added) <= set(metrics.__all__)
     assert all(a < b for a, b in pairwise(metrics.__all__))
+
+
+# Where fast formulas cancel -------------------------------------------------------------------------
+
+
+def far_pairs(offset, dim=32, n=120, seed=0):
+    """Two sets of two clusters each, that far apart."""
+    rng = np.random.default_rng(seed)
+    shifts = np.repeat([0.0, offset], n)[:, None]
+    return rng.normal(size=(2 * n, dim)) + shifts, rng.normal(size=(2 * n, dim)) + shifts
+
+
+def by_brute_force(real, fake, k):
+    """Precision and recall from all the differences."""
+    from scipy.spatial.distance import cdist
+
+    radii = [np.sort(cdist(points, points), axis=1)[:, k] for points in (real, fake)]
+    between = cdist(fake, real)
+    return (between <= radii[0]).any(1).mean(), (between <= radii[1][:, None]).any(0).mean()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e7, 1e8, 1e12])
+@pytest.mark.parametrize("dim", [3, 17, 32, 200])
+def test_neighbours_of_clusters_far_apart(offset, dim, blocks):
+    real, fake = far_pairs(offset, dim)
+    for k in (1, 5):
+        expected = by_brute_force(real, fake, k)
+        assert metrics.precision_recall(real=real, fake=fake, k=k) == expected
+        assert metrics.precision_recall(real=real + offset, fake=fake + offset, k=k) == by_brute_force(
+            real + offset, fake + offset, k
+        )
+
+
+def test_two_clusters_cost_nothing_of_precision():
+    """Negative control: the formula without a bound calls everything a neighbour."""
+    real, fake = far_pairs(1e7, n=500)
+    precision, recall = metrics.precision_recall(real=real, fake=fake)
+    assert 0.7 < precision < 0.95
+    assert 0.7 < recall < 0.95
+    real, fake = far_pairs(1e9, n=500)
+    total = (fake**2).sum(1)[:, None] + (real**2).sum(1)
+    rounded = np.abs(total - 2 * fake @ real.T)[500:, 500:]
+    exact = ((fake[500:, None] - real[None, 500:]) ** 2).sum(-1)
+    assert np.abs(rounded / exact - 1).max() > 0.2
+
+
+@pytest.mark.parametrize("exponent", [-700, 700])
+def test_neighbours_at_the_ends_of_the_double_range(exponent):
+    real, fake = clouds(0, dim=20)
+    scaled = {"real": np.ldexp(real, exponent), "fake": np.ldexp(fake, exponent)}
+    for measure in (metrics.precision_recall, metrics.density_coverage):
+        assert measure(**scaled) == measure(real=real, fake=fake)
+
+
+def test_neighbours_that_are_equally_far(blocks):
+    """A set against itself, and repeated points: ties are ties in many dimensions too."""
+    real = np.random.default_rng(0).integers(0, 3, size=(60, 40)).astype(float)
+    for offset in (0.0, 1e8):
+        points = np.concatenate([real, real[:20]]) + offset
+        shuffled = points[np.random.default_rng(1).permutation(len(points))]
+        assert metrics.precision_recall(real=points, fake=shuffled) == (1.0, 1.0)
+        assert metrics.precision_recall(real=points, fake=points[:40]) == by_brute_force(
+            points, points[:40], 5
+        )
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1e5, 1e7, 1e9])
+def test_frechet_distance_beside_a_large_direction(ratio):
+    """Covariances that share a huge direction are as far apart as in the others: here by |0.5 x|^2."""
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    plain = rng.normal(size=(400, 6)) @ np.diag([1.0, 2.0, 1.0, 1.0, 3.0, 1.0])
+    plain = plain - plain.mean(0)
+    plain = plain @ np.linalg.inv(np.linalg.cholesky(np.cov(plain.T))).T  # exactly uncorrelated
+    real = plain * [ratio, 1, 1, 1, 1, 1] @ basis
+    fake = plain * [ratio, 1.5, 1, 1, 1, 1] @ basis
+    found = metrics.frechet_distance(real=real, fake=fake)
+    np.testing.assert_allclose(found, 0.25, rtol=max(1e-10, 1e-15 * ratio))
+
+
+def test_wasserstein_of_nearly_equal_gaussians():
+    """(s - 1)^2 for s = 1 + 1e-9: the difference of the traces has no digit of it."""
+    for dim in (1, 3):
+        truth, near = mad.Gaussian.standard(dim), mad.Gaussian(np.zeros(dim), (1 + 1e-9) ** 2 * np.eye(dim))
+        snapshot = mad.start(mad.Loop(real=truth, model=mad.Gaussian(), regime=regimes.replace(n=9)), rng=0)
+        fitted = type(snapshot)(**{**vars(snapshot), "model": near.expand(2)})
+        np.testing.assert_allclose(metrics.wasserstein2_squared(fitted), dim * 1e-18, rtol=1e-6)
+
+
+def test_sliced_wasserstein_at_an_offset():
+    """Whole numbers are exact beside 2^50, where products with a direction are not."""
+    rng = np.random.default_rng(0)
+    real, fake = (rng.integers(-9, 9, size=(200, 4)).astype(float) for _ in range(2))
+    expected = metrics.sliced_wasserstein(real=real, fake=fake)
+    offset = 2.0**50
+    found = metrics.sliced_wasserstein(real=real + offset, fake=fake + offset)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    # Negative control: one step of a coordinate is seen there too.
+    moved = metrics.sliced_wasserstein(real=real + offset, fake=fake + offset + [1, 0, 0, 0])
+    assert abs(moved / expected - 1) > 1e-3
+
+
+def test_nearest_centre_at_an_offset():
+    from scipy.spatial.distance import cdist
+
+    rng = np.random.default_rng(0)
+    for dim in (2, 40):
+        for offset in (0.0, 1e8, 1e12):
+            centres = rng.normal(size=(7, dim)) + offset
+            points = rng.normal(size=(3, 50, dim)) + offset
+            found = mad.treatments.nearest(centres)(points)
+            owner = cdist(points.reshape(-1, dim), centres).argmin(1)
+            np.testing.assert_array_equal(found, centres[owner].reshape(points.shape))

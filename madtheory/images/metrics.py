@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from madtheory._point_metrics import precision_recall
+from madtheory._point_metrics import gaussian_distance, precision_recall
 from madtheory._validation import check_size
 from madtheory.data import Moments
 from madtheory.images._images import Images
@@ -117,10 +117,7 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
                 f"{name} has {moments.weight:g} points of shape {moments.mean.shape}; expected 2 or more, of "
                 f"shape {real.mean.shape}."
             )
-    root, other = _deviation(real), _deviation(fake)
-    overlap = np.linalg.svd(root.T @ other, compute_uv=False).sum()
-    squared = ((real.mean - fake.mean) ** 2).sum() + (root**2).sum() + (other**2).sum() - 2 * overlap
-    return float(max(squared, 0.0))
+    return gaussian_distance(real.mean - fake.mean, _deviation(real), _deviation(fake))
 
 
 def _deviation(moments: Moments) -> Array:
