@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from madtheory import _simulate
+from madtheory._identity import identify
 from madtheory._loop import Loop
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["StorageError", "load", "resume", "save"]
+__all__ = ["StorageError", "identity", "load", "resume", "save"]
 
 _MAGIC = b"madtheory checkpoint 1\n"
 _FORMAT = "madtheory 1"
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class StorageError(OSError):
@@ -74,6 +78,35 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
             f"madtheory_format={_FORMAT!r}); read it with xarray.open_dataset."
         )
     return dataset
+
+
+def identity(value: Any) -> str:
+    """Return a digest of a value's content, code included: what other numbers depend on changes it.
+
+    Of functions and classes it covers bytecode, constants, defaults, closures, and whatever they refer to,
+    recursively: helper functions, constants of a module, imports inside of functions, methods. Code of
+    madtheory, and all that is not installed in ``site-packages``, is told by its content; other packages by
+    name and version, and so is Python. Comments, docstrings, line numbers, names of files and the order of
+    dictionaries do not count, nor does a global that functions of its module reassign. ``-0.0`` and ``0.0``
+    differ, and so do dtypes; NumPy's ``float64``, ``int64`` and ``bool_`` equal Python's numbers.
+
+    Raises
+    ------
+    ValueError
+        If it has no such identity: an open file, a lock, a generator whose state moves.
+
+    Examples
+    --------
+    >>> from madtheory import storage
+    >>> def within(radius):
+    ...     return lambda points: abs(points) < radius
+    >>> storage.identity(within(0.1)) == storage.identity(within(0.1))
+    True
+    >>> storage.identity(within(0.1)) == storage.identity(within(0.5))
+    False
+    """
+    found = identify(value)
+    return hashlib.sha256(json.dumps([found.digest, found.packages, _PYTHON]).encode()).hexdigest()
 
 
 def resume(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-import madtheory as mad
 from madtheory import storage
 
 __all__ = ["run_cells", "seconds"]
@@ -36,8 +33,9 @@ def run_cells(
     """Compute ``function(**cell)`` for every cell, on all cores.
 
     With a `folder` each finished cell is written there, complete or not at all. After a kill, the same call
-    reads what is there and computes the rest: bit for bit what an unbroken run gives. A change of the code
-    that makes the numbers, or of a cell, makes another file.
+    reads what is there and computes the rest: bit for bit what an unbroken run gives. A change of a cell, or
+    of code that the function can reach (`madtheory.storage.identity`), makes another file; a comment, or code
+    that it does not reach, does not.
 
     Parameters
     ----------
@@ -101,23 +99,8 @@ def seconds(folder: Path, since: float) -> float:
 
 
 def _code(function: Callable[..., Any]) -> str:
-    """Digest of what makes the numbers: the experiment, the models, and NumPy, whose streams may change."""
-    package = Path(inspect.getfile(mad)).parent
-    files = [Path(inspect.getfile(function))]
-    for name in ("models", "networks"):
-        files += sorted((package / name).glob("*.py"))
-    text = b"".join(path.read_bytes() for path in files)
-    return hashlib.sha256(text + f"{mad.__version__} {np.__version__} {_torch()}".encode()).hexdigest()
-
-
-def _torch() -> str:
-    """Version of torch, without importing it."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("torch")
-    except PackageNotFoundError:
-        return "none"
+    """Digest of what makes the numbers: all that the experiment calls, in this repository or installed."""
+    return storage.identity(function)
 
 
 def _digest(code: str, cell: Mapping[str, Any]) -> str:

@@ -11,7 +11,6 @@ Sizes are small, for a CPU; where there is an accelerator the full version is la
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -92,9 +91,9 @@ def photographs(
 
 def _run(name: str, *, quick: bool, rng: int, n_jobs: int, folder: Path | None) -> xr.Dataset:
     scale = scale_of(quick)
-    sizes, code = SIZES[name, scale], _code()
+    sizes = SIZES[name, scale]
     cells = [
-        {"name": name, "scale": scale, "seed": 1000 * rng + i, "loop": loop, "code": code}
+        {"name": name, "scale": scale, "seed": 1000 * rng + i, "loop": loop}
         for i in range(sizes.seeds)
         for loop in LOOPS
     ]
@@ -119,7 +118,7 @@ def scale_of(quick: bool) -> str:
     return "quick" if quick else "accelerator" if torch.cuda.is_available() else "cpu"
 
 
-def _cell(*, name: str, scale: str, seed: int, loop: str, code: str) -> xr.Dataset:
+def _cell(*, name: str, scale: str, seed: int, loop: str) -> xr.Dataset:
     sizes = SIZES[name, scale]
     real, judge = {"digits": _digits, "photographs": _photographs}[name](sizes)
     made = mad.Loop(real=real, model=_model(loop, sizes, name == "digits"), regime=_regime(loop, sizes))
@@ -199,10 +198,3 @@ def _photographs(sizes: Sizes) -> tuple[Any, Callable[[Any], dict[str, float]]]:
     reference = metrics.feature_summary(patches.select(order[:2000]), convolutions)
     judge = partial(metrics.measured, reference=reference, features=convolutions)
     return RealImages(patches.select(order[2000:]), "patches of photographs"), judge
-
-
-def _code() -> str:
-    """Digest of the image backend, which makes the numbers."""
-    folder = Path(mad.__file__).parent / "images"
-    content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -68,6 +68,7 @@ ALLOWED = {
     "networks": BASE | {"data", "networks", "sources"},
     "images": BASE | {"_point_metrics", "data", "images", "networks", "sources"},
     "_streams": BASE,
+    "_identity": set(),
     "_loop": BASE | {"_streams", "data", "regimes", "treatments"},
     "metrics": BASE | {"_class_metrics", "_loop", "_point_metrics", "_sampled", "theory"},
     "_point_metrics": BASE | {"_distances"},
@@ -88,7 +89,7 @@ ALLOWED = {
 
 PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 ABOVE = {
-    "storage": {"_loop", "_simulate"},
+    "storage": {"_identity", "_loop", "_simulate"},
     "testing": {"_conformance"},
     "cli": {"_arguments", "_demo", "_table", "images"},
     "_demo": {"_table"},
