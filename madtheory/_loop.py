@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from madtheory import data
+from madtheory import _retained, data
 from madtheory._streams import Streams
 from madtheory._validation import check_bias, check_choice, check_points, check_size
 from madtheory.regimes import Regime
@@ -79,8 +79,10 @@ class Snapshot:
     initial : points or Moments, optional
         The real data of generation 1, kept where the regime uses them again.
     synthetic : tuple
-        The retained synthetic batches, oldest first, ``None`` for one of no points; empty where the training
-        set itself retains them.
+        The retained synthetic batches, oldest first, ``None`` for one of no points; points that stay for
+        several generations are in one buffer. Empty where the training set itself retains them.
+    reals : tuple
+        The retained fresh real batches, oldest first, in the same way.
     models : tuple
         The last `memory` models, oldest first.
     real : Source
@@ -98,6 +100,7 @@ class Snapshot:
     training_set: Any
     initial: Any
     synthetic: tuple[Any, ...]
+    reals: tuple[Any, ...]
     models: tuple[Any, ...]
     real: Any
     method: str
@@ -156,8 +159,11 @@ def start(
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
     initial, left = _draw_real(loop.real, loop.regime.n_initial, method, lead, streams(1, "initial"))
     model = loop.model.fit(initial, rng=streams(1, "fit"))
-    kept = initial if loop.regime.real_data == "fixed" and loop.regime.name != "accumulate" else None
-    return Snapshot(1, model, initial, kept, (), (model,), left, method, lead, streams)
+    joined_in_place = loop.regime.name == "accumulate" and hasattr(initial, "joined")
+    kept = initial if loop.regime.real_data == "fixed" and not joined_in_place else None
+    retains_real = loop.regime.real_data == "fresh" and loop.regime.retain_real != "last"
+    reals = _retained.retain((), initial, loop.regime.retain_real) if retains_real else ()
+    return Snapshot(1, model, initial, kept, (), reals, (model,), left, method, lead, streams)
 
 
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
@@ -171,57 +177,42 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
         n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
 
     batch = None if without else _draw_batch(loop, previous, n_synthetic)
-    if regime.name == "accumulate":
+    fixed = regime.real_data == "fixed"
+    head = previous.initial if fixed and regime.retain == "all" else None
+    if hasattr(previous.training_set, "joined") and regime.name == "accumulate":
         # All data so far are the last training set and this batch: no second copy of them is kept.
-        return _fitted(loop, previous, data.join((previous.training_set, batch)), ())
-    if regime.retain == "all":
-        held = _present(*previous.synthetic, batch)
-        synthetic = (data.join(held),) if held else ()
-    else:
-        many = {"last": 1, "logarithmic": t}.get(str(regime.retain), regime.retain)
-        synthetic = (*previous.synthetic, batch)[-int(many) :]
-    kept = _present(*synthetic)
+        return _fitted(loop, previous, data.join((previous.training_set, batch)))
+    synthetic = _retained.retain(previous.synthetic, batch, regime.retain, head)
+    kept = synthetic
     if regime.retain == "logarithmic":
         aged = enumerate(synthetic, start=1)
         kept = tuple(data.first(part, i / len(synthetic)) for i, part in aged if part is not None)
 
-    left = previous.real
-    real: tuple[Any, ...]
-    match regime.real_data:
-        case "none":
-            real = ()
-        case "fixed":
-            real = (previous.initial,)
-        case "fresh":
-            rng = previous.streams(t, "real")
-            drawn, left = _draw_real(left, n_real, previous.method, previous.replicates, rng)
-            real = (drawn,)
-    pool = (*real, *kept)
-    # Weights are relative: real data alone are the baseline, bit for bit.
-    if regime.weights is not None and kept:
-        each = [regime.weights[0]] * len(real) + [regime.weights[1]] * len(kept)
-        pool = tuple(data.weighted(part, weight) for part, weight in zip(pool, each, strict=True))
-    training_set = data.join(pool)
-    if regime.budget is not None and not exact_subsample:
-        training_set = data.subsample(
-            training_set, regime.budget, rng=previous.streams(t, "subsample"), replacement=regime.replacement
-        )
-
-    return _fitted(loop, replace(previous, real=left), training_set, synthetic)
+    left, reals = previous.real, previous.reals
+    if regime.real_data == "fresh":
+        rng = previous.streams(t, "real")
+        drawn, left = _draw_real(left, n_real, previous.method, previous.replicates, rng)
+        reals = _retained.retain(reals, drawn, regime.retain_real)
+    real: tuple[Any, ...] = reals
+    if fixed:
+        in_front = bool(kept) and isinstance(kept[0], _retained.Rows) and kept[0].head > 0
+        real = () if in_front else (previous.initial,)
+    if regime.budget is None or exact_subsample:
+        training_set = _retained.join(real, kept, regime.weights)
+    else:
+        rng = previous.streams(t, "subsample")
+        training_set = _retained.subset(real, kept, regime.budget, rng=rng, replacement=regime.replacement)
+    return _fitted(loop, previous, training_set, synthetic=synthetic, reals=reals, real=left)
 
 
-def _present(*batches: Any) -> tuple[Any, ...]:
-    """Those batches that hold points."""
-    return tuple(batch for batch in batches if batch is not None)
-
-
-def _fitted(loop: Loop, previous: Snapshot, training_set: Any, synthetic: tuple[Any, ...]) -> Snapshot:
+def _fitted(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any) -> Snapshot:
     """The next snapshot: a model fitted to `training_set`."""
     t, template = previous.generation + 1, previous.model if loop.warm_start else loop.model
     model = template.fit(training_set, rng=previous.streams(t, "fit"))
     models = (*previous.models, model)[-loop.regime.memory :]
-    return replace(
-        previous, generation=t, model=model, training_set=training_set, synthetic=synthetic, models=models
+    known = vars(previous) | changed
+    return Snapshot(
+        **(known | {"generation": t, "model": model, "training_set": training_set, "models": models})
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "check_points",
     "check_quantiles",
     "check_record",
+    "check_retain_real",
     "check_seed",
     "check_size",
     "check_sizes",
@@ -247,6 +248,20 @@ def check_sizes(name: str, sizes: Any, minimum: int = 1) -> Any:
     for i, size in enumerate(listed[1:], start=1):
         check_size(f"{name}[{i}]", size, minimum)
     return listed
+
+
+def check_retain_real(retain_real: Any, real_data: str) -> Any:
+    """Return which fresh real batches stay in the pool: "last", "all", or a number above 1."""
+    if isinstance(retain_real, str):
+        check_choice("retain_real", retain_real, ("last", "all"))
+    elif check_size("retain_real", retain_real) == 1:
+        retain_real = "last"
+    if retain_real != "last" and real_data != "fresh":
+        raise ValueError(
+            f"retain_real={retain_real!r} keeps real batches of earlier generations, but "
+            f"real_data={real_data!r} draws none after generation 1; pass real_data='fresh', or leave it out."
+        )
+    return retain_real
 
 
 def check_weights(weights: Any) -> tuple[float, float]:

@@ -19,6 +19,8 @@ from madtheory.types import Array
 
 __all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
 
+_LONG = 1024  # points of a pool that are subsampled one replicate at a time
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -191,10 +193,22 @@ def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement
     if hasattr(points, "subsample"):
         return points.subsample(budget, rng=rng, replacement=replacement)
     *lead, n, _ = np.shape(points)
-    if budget > n and not replacement:
-        raise ValueError(f"budget={budget} exceeds the {n} points of the pool; lower it to {n} or less.")
-    if replacement:
-        index = rng.integers(n, size=(*lead, budget))
-    else:
-        index = rng.random((*lead, n)).argpartition(budget - 1, axis=-1)[..., :budget]
+    index = draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement)
     return np.take_along_axis(points, index[..., None], axis=-2)
+
+
+def draw_index(
+    lead: tuple[int, ...], n: int, budget: int, *, rng: np.random.Generator, replacement: bool
+) -> np.ndarray:
+    """Draw which `budget` of `n` points are picked, uniformly in each replicate, shape (*lead, budget)."""
+    if replacement:
+        return rng.integers(n, size=(*lead, budget))
+    if budget > n:
+        raise ValueError(f"budget={budget} exceeds the {n} points of the pool; lower it to {n} or less.")
+    if not lead or n < _LONG:
+        return rng.random((*lead, n)).argpartition(budget - 1, axis=-1)[..., :budget]
+    # One replicate after another draws the same numbers, and they stay in the cache.
+    index = np.empty((*lead, budget), dtype=np.intp)
+    for place in np.ndindex(*lead):
+        index[place] = rng.random(n).argpartition(budget - 1)[:budget]
+    return index

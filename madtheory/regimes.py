@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from madtheory._validation import check_choice, check_size, check_sizes, check_weights, size_at
+from madtheory._validation import (
+    check_choice,
+    check_retain_real,
+    check_size,
+    check_sizes,
+    check_weights,
+    size_at,
+)
 from madtheory.types import Size
 
 __all__ = ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"]
@@ -34,7 +41,11 @@ class Regime:
         No real data, those of generation 1 again, or a new draw.
     retain : {"last", "all", "logarithmic"} or int
         Which synthetic batches stay in the pool: the last, all, or the last k; or the first share i/t of the
-        i-th of t batches (the accrual of Gillman et al. 2024).
+        i-th of t batches (the accrual of Gillman et al. 2024). Of real data it says nothing: with
+        ``real_data="fresh"`` they accumulate only with ``retain_real="all"``.
+    retain_real : {"last", "all"} or int
+        With ``real_data="fresh"``, which real batches stay in the pool: the last, all (those of generation 1
+        included), or the last k. By default every generation drops the real batches before its own.
     memory : int
         Each synthetic point comes from one of the last `memory` models, chosen uniformly at random.
     budget : int, optional
@@ -48,6 +59,7 @@ class Regime:
     n_real: int = 0
     real_data: Literal["none", "fixed", "fresh"] = "none"
     retain: Literal["last", "all", "logarithmic"] | int = "last"
+    retain_real: Literal["last", "all"] | int = "last"
     memory: int = 1
     budget: int | None = None
     replacement: bool = False
@@ -71,6 +83,7 @@ class Regime:
             check_choice("retain", self.retain, ("last", "all", "logarithmic"))
         elif check_size("retain", self.retain) == 1:
             object.__setattr__(self, "retain", "last")
+        object.__setattr__(self, "retain_real", check_retain_real(self.retain_real, self.real_data))
         if self.budget is not None:
             check_size("budget", self.budget)
             if self.weights is not None:
@@ -88,7 +101,7 @@ class Regime:
     @property
     def reuses_points(self) -> bool:
         """Whether a point can stand in the pool of more than one generation."""
-        return self.real_data == "fixed" or self.retain != "last"
+        return self.real_data == "fixed" or self.retain != "last" or self.retain_real != "last"
 
     @property
     def name(self) -> str:
@@ -104,7 +117,7 @@ class Regime:
                 self.budget == self.n_initial == self.n_synthetic and self.memory == 1
             ):
                 return "accumulate_subsample"
-            case "fresh", "last", False:
+            case "fresh", "last", False if self.retain_real == "last":
                 return "fresh"
         return "custom"
 

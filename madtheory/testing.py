@@ -214,6 +214,7 @@ def regimes(
         real: Any, n_initial: int, n_real: int, cut: int | None, **keywords: Any
     ) -> mad.regimes.Regime:
         n_real = {"none": 0, "fixed": n_initial, "fresh": n_real}[real]
+        keywords["retain_real"] = keywords["retain_real"] if real == "fresh" else "last"
         # No pool is smaller than generation 2's, and retain=2 keeps the name from being one of the others.
         keywords["budget"] = None if cut is None else min(cut, n_real + keywords["n_synthetic"](2))
         return mad.regimes.Regime(n_initial=n_initial, n_real=n_real, real_data=real, **keywords)
@@ -227,6 +228,7 @@ def regimes(
         "custom": st.builds(
             custom, st.sampled_from(("none", "fixed", "fresh")), n, n, st.none() | n, memory=memory,
             n_synthetic=st.builds(Growing, n, st.integers(0, 10)), retain=st.just(2), replacement=flag,
+            retain_real=st.sampled_from(("last", "all", 2)),
         ),
     }  # fmt: skip
     return st.sampled_from(tuple(names)).flatmap(table.__getitem__)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import madtheory as mad
 from madtheory import data, regimes, testing
 from madtheory._loop import statistics_obstacle
-from madtheory._streams import Streams
+from madtheory._streams import _ROLES, Streams
 from madtheory.data import Moments, Weighted
 
 
@@ -84,6 +84,30 @@ def test_streams_have_addresses():
     assert Streams(5, 2)(3, "real").random() == Streams(5, 2)(3, "real").random()
 
 
+@given(
+    entropy=st.integers(0, 2**140) | st.sampled_from([0, 2**32, 2**128 - 1, 2**128, 2**300]),
+    block=st.integers(0, 2**34),
+    generation=st.integers(1, 40) | st.integers(1, 2**34),
+    role=st.sampled_from(_ROLES),
+)
+def test_streams_are_those_of_numpys_seed_sequence(entropy, block, generation, role):
+    """The seeds are computed for many addresses at once: state, draws, children and pickles are NumPy's."""
+    key = (block, generation, _ROLES.index(role))
+    expected = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+    stream = Streams(entropy, block)(generation, role)
+    assert stream.bit_generator.state == expected.bit_generator.state
+    other = Streams(entropy + 1, block)(generation, role)
+    assert other.bit_generator.state != expected.bit_generator.state
+    for _ in range(2):  # a sequence counts the children that it has spawned
+        for ours, theirs in zip(stream.spawn(2), expected.spawn(2), strict=True):
+            assert ours.bit_generator.state == theirs.bit_generator.state
+    copied = pickle.loads(pickle.dumps(stream))
+    assert copied.random() == stream.random() == expected.random()
+    assert copied.spawn(1)[0].random() == expected.spawn(1)[0].random()
+    words = stream.bit_generator.seed_seq.generate_state(5)
+    assert np.array_equal(words, expected.bit_generator.seed_seq.generate_state(5))
+
+
 def test_seeds_of_every_kind():
     loop = mad.Loop(real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.replace(n=9))
 
@@ -153,6 +177,110 @@ def test_accumulated_batches_stay():
     window = snapshots("samples", n_initial=6, n_synthetic=5, retain=2)
     for before, after in itertools.pairwise(window[1:]):
         assert np.array_equal(after.training_set[:5], before.training_set[-5:])
+
+
+FRESH = {"n_initial": 6, "n_real": 3, "n_synthetic": 5, "real_data": "fresh"}
+
+
+@pytest.mark.parametrize("method", ["statistics", "samples"])
+def test_retained_real_batches_have_the_size_that_the_regime_says(method):
+    """Retained from generation 1 on; 5 synthetic points, or all so far, come on top."""
+    cases = [
+        ({}, [6, 8, 8, 8, 8]),
+        ({"retain": "all"}, [6, 8, 13, 18, 23]),
+        ({"retain_real": "all"}, [6, 14, 17, 20, 23]),
+        ({"retain_real": 1}, [6, 8, 8, 8, 8]),
+        ({"retain_real": 2}, [6, 14, 11, 11, 11]),
+        ({"retain_real": 3, "retain": 2}, [6, 14, 22, 19, 19]),
+        ({"retain_real": "all", "retain": "all"}, [6, 14, 22, 30, 38]),
+        ({"retain_real": "all", "retain": "all", "memory": 2}, [6, 14, 22, 30, 38]),
+        ({"retain_real": "all", "weights": (1, 2)}, [6, 19, 22, 25, 28]),
+    ]
+    for regime, expected in cases:
+        for replicates in (None, 3):
+            found = [
+                data.size(s.training_set) for s in snapshots(method, replicates=replicates, **FRESH, **regime)
+            ]
+            for n, want in zip(found, expected, strict=True):
+                np.testing.assert_allclose(n, want, err_msg=str(regime))
+
+
+@pytest.mark.parametrize("replicates", [None, 3])
+def test_retained_real_batches_are_those_drawn(replicates):
+    """All of them stand in front, oldest first, and none is drawn twice."""
+    plain = snapshots("samples", replicates=replicates, **FRESH)
+    batches = [plain[0].training_set, *(s.training_set[..., :3, :] for s in plain[1:])]
+    for many in (2, "all"):
+        kept = snapshots("samples", replicates=replicates, **FRESH, retain_real=many)
+        for t, snapshot in enumerate(kept[1:], start=2):
+            expected = np.concatenate(batches[(0 if many == "all" else t - 2) : t], -2)
+            assert np.array_equal(snapshot.training_set[..., : expected.shape[-2], :], expected)
+
+
+def by_hand(regime, generations, seed):
+    """Training sets of a loop of `Marker`s that are joined from lists of batches, as a plain loop does."""
+    loop = mad.Loop(real=mad.Gaussian.standard(1), model=Marker(), regime=regime)
+    snapshot = mad.start(loop, rng=seed)
+    reals, synthetic = [snapshot.training_set], []
+    yield snapshot, snapshot.training_set
+    for t in range(2, generations + 1):
+        n = regime.n_synthetic_at(t)
+        synthetic.append(snapshot.model.sample(n, rng=None))
+        if regime.real_data == "fresh":
+            reals.append(loop.real.sample(regime.n_real, rng=snapshot.streams(t, "real")))
+        real = {"last": 1, "all": t}.get(regime.retain_real, regime.retain_real)
+        many = {"last": 1, "all": t}.get(regime.retain, regime.retain)
+        kept = [] if regime.real_data == "none" else reals[-real:]
+        pool = np.concatenate([*kept, *synthetic[-many:]])
+        if regime.budget is not None:
+            order = snapshot.streams(t, "subsample").random(len(pool)).argpartition(regime.budget - 1)
+            pool = pool[order[: regime.budget]]
+        snapshot = mad.step(loop, snapshot)
+        yield snapshot, pool
+
+
+@pytest.mark.parametrize("sizes", [5, (0, 5, 1, 8, 2, 40, 3, 3), (0, 0, 5, 0, 1, 0, 90, 2)], ids=str)
+@pytest.mark.parametrize("retain", ["last", "all", 2, 3])
+@pytest.mark.parametrize("budget", [None, 4])
+@pytest.mark.parametrize("real", ["none", "fixed", "fresh", "fresh 2", "fresh all"])
+def test_pools_are_those_that_a_plain_loop_joins(sizes, retain, budget, real):
+    real_data, _, retain_real = real.partition(" ")
+    if real_data == "none" and (sizes == (0, 0, 5, 0, 1, 0, 90, 2) or (budget and sizes != 5)):
+        return  # pools of no points, or of fewer than the budget
+    regime = regimes.Regime(
+        n_initial=7, n_synthetic=sizes, real_data=real_data, retain=retain, budget=budget,
+        n_real={"none": 0, "fixed": 7, "fresh": 4}[real_data],
+        retain_real=int(retain_real) if retain_real.isdigit() else retain_real or "last",
+    )  # fmt: skip
+    for snapshot, expected in by_hand(regime, 8, seed=3):
+        assert np.array_equal(snapshot.training_set, expected)
+
+
+@pytest.mark.parametrize(
+    "regime",
+    [
+        {"n_initial": 6, "n_real": 6, "real_data": "fixed", "retain": "all"},
+        {**FRESH, "retain": "all", "retain_real": 3},
+        {"n_initial": 6, "retain": 3},
+    ],
+    ids=str,
+)
+def test_two_futures_of_one_snapshot_do_not_meet(regime):
+    """Pools share a buffer: whoever writes second gets a copy, and what was written stays."""
+    regime = {"n_synthetic": 5} | regime
+    past = snapshots("samples", 5, **regime)
+    loops_ = [
+        mad.Loop(real=mad.Gaussian.standard(2), model=mad.Gaussian(), regime=regimes.Regime(**regime), bias=b)
+        for b in (0.5, 2.0)
+    ]
+    before = [s.training_set.copy() for s in past]
+    first = [run(loop, 4, previous=past[2]) for loop in loops_]
+    again = [run(loop, 4, previous=pickle.loads(pickle.dumps(past[2]))) for loop in loops_]
+    for a, b in zip(itertools.chain(*first), itertools.chain(*again), strict=True):
+        assert np.array_equal(a.training_set, b.training_set)
+    assert not np.array_equal(first[0][-1].training_set, first[1][-1].training_set)
+    for s, kept in zip(past, before, strict=True):
+        assert np.array_equal(s.training_set, kept)
 
 
 class Marker:

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import madtheory as mad
-from madtheory import metrics, regimes, testing
+from madtheory import metrics, metrics_discrete, regimes, testing
 from madtheory._loop import statistics_obstacle
 from madtheory.theory import gaussian
 from madtheory.theory._labels import KINDS
 
 GENERATIONS = 4
 NUMERICAL = 2e-3  # relative accuracy asked of quadratures
+DIM = 40  # many coordinates average: a run of hundreds of replicates sees 1 %
 LEADING = 0.5  # times 1 / n: relative accuracy asked of leading orders, so that errors must fall as 1 / n
 
 
@@ -129,9 +130,61 @@ def test_real_data_of_any_law(name, method, data, seed):
     assert not failed, "\n".join(failed)
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"retain_real": "all"},
+        {"retain_real": 2, "retain": 3},
+        {"retain_real": "all", "retain": "all"},
+        {"retain_real": 3, "memory": 2, "weights": (2.0, 0.5)},
+        {"retain_real": "all", "retain": "all", "budget": 9},
+        {"retain_real": 2, "budget": 9, "replacement": True},
+    ],
+    ids=str,
+)
+def test_fresh_real_batches_that_stay(kept):
+    """The three answers agree; a prediction that drops the real batches is rejected."""
+    sizes = {"n_initial": 8, "n_real": 4, "n_synthetic": 12, "real_data": "fresh"}
+    loop = mad.Loop(
+        real=mad.Gaussian.standard(DIM),
+        model=mad.Gaussian(),
+        regime=regimes.Regime(**sizes, **kept),
+        bias=0.7,
+    )
+    assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_000)
+    dropped = regimes.Regime(**sizes, **{**kept, "retain_real": "last"})
+    other = mad.predict(dataclasses.replace(loop, regime=dropped), GENERATIONS)[
+        ["total_variance", "mean_error"]
+    ]
+    failed, made = disagreements(loop, "samples", 1_000, 0, predicted=other)
+    assert (made, len(failed)) == (2, 2)
+    if "budget" not in kept:
+        assert statistics_obstacle(loop) is None
+
+
+@pytest.mark.parametrize(
+    "model", [mad.KernelDensity(0.4), mad.Categorical(symbols=3)], ids=lambda m: type(m).__name__
+)
+def test_fresh_real_batches_that_stay_in_other_models(model):
+    regime = regimes.Regime(
+        n_initial=8, n_real=4, n_synthetic=12, real_data="fresh", retain_real="all", retain=2
+    )
+    discrete = isinstance(model, mad.Categorical)
+    real = mad.Categorical([0.2, 0.3, 0.5]) if discrete else mad.Gaussian.standard(DIM)
+    loop = mad.Loop(real=real, model=model, regime=regime)
+    name = "heterozygosity" if discrete else "total_variance"
+    measure = metrics_discrete.heterozygosity if discrete else metrics.total_variance
+    predicted = mad.predict(loop, GENERATIONS)[name]
+    replicates = 8_000 if discrete else 1_000
+    simulated = mad.simulate(loop, GENERATIONS, replicates=replicates, metrics=[measure], rng=0)[name]
+    testing.assert_mean_matches(simulated, predicted)
+    dropped = dataclasses.replace(loop, regime=dataclasses.replace(regime, retain_real="last"))
+    with pytest.raises(AssertionError, match="z="):
+        testing.assert_mean_matches(simulated, mad.predict(dropped, GENERATIONS)[name])
+
+
 # Negative controls: what the test above must reject, with the power to do so ---------------------------
 
-DIM = 40  # many coordinates average: a run of hundreds of replicates sees 1 %
 CONTROLS = {
     "replace": regimes.replace(n=15),
     "augment": regimes.augment(n_real=6, n_synthetic=24),

@@ -74,6 +74,29 @@ def test_retaining_one_batch_is_retaining_the_last():
     assert regimes.Regime(n_initial=5, n_synthetic=5, retain=1) == regimes.replace(n=5)
 
 
+def test_real_batches_accumulate_only_where_the_regime_says_so():
+    """`retain` is of synthetic batches; the repr and the docstring name the axis of real ones."""
+    sizes = {"n_initial": 5, "n_synthetic": 5, "n_real": 5}
+    plain = regimes.Regime(**sizes, real_data="fresh", retain="all")
+    assert plain.retain_real == "last"
+    assert "retain_real='last'" in repr(plain)
+    assert "accumulate only with ``retain_real=" in " ".join(regimes.Regime.__doc__.split())
+    assert regimes.Regime(**sizes, real_data="fresh", retain_real=1) == regimes.fresh(n_real=5, n_synthetic=5)
+    for kept in (2, "all"):
+        regime = regimes.Regime(**sizes, real_data="fresh", retain_real=kept)
+        assert regime.name == "custom"
+        assert regime.reuses_points
+        assert regimes.Regime(**regime.keywords) == regime
+        for real_data in ("none", "fixed"):
+            mine = sizes | {"n_real": 0 if real_data == "none" else 5}
+            message = rf"retain_real={kept!r} .*real_data='{real_data}'.*pass real_data='fresh'"
+            with pytest.raises(ValueError, match=message):
+                regimes.Regime(**mine, real_data=real_data, retain_real=kept)
+    for wrong in ("first", 0, -1, 1.5, True, None):
+        with pytest.raises(ValueError, match=f"retain_real={wrong!r}"):
+            regimes.Regime(**sizes, real_data="fresh", retain_real=wrong)
+
+
 def test_constructors_are_keyword_only_and_immutable():
     for name in testing.REGIMES[:-1]:
         parameters = inspect.signature(getattr(regimes, name)).parameters.values()

@@ -7,7 +7,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_choice, check_numbers, check_size, size_at
+from madtheory._validation import (
+    check_bias,
+    check_choice,
+    check_numbers,
+    check_retain_real,
+    check_size,
+    size_at,
+)
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian import _first_moments as moments
 from madtheory.theory.gaussian._steps import Sizes, check_spectrum, sizes_of
@@ -64,6 +71,7 @@ def first_moments(
     n_real: Sizes = 0,
     real_data: Literal["none", "fixed", "fresh"] = "none",
     retain: Literal["last", "all"] | int = "last",
+    retain_real: Literal["last", "all"] | int = "last",
     memory: int = 1,
     budget: Sizes | None = None,
     replacement: bool = False,
@@ -88,7 +96,7 @@ def first_moments(
         h, or the rule for f (`madtheory.models.KernelDensity`).
     bias : float
         Factor of the covariance of the kernel in synthetic samples, >= 0, dimensionless.
-    n_initial, n_synthetic, n_real, real_data, retain, memory, budget, replacement, weights
+    n_initial, n_synthetic, n_real, real_data, retain, retain_real, memory, budget, replacement, weights
         As in `madtheory.theory.gaussian.first_moments`.
     dim, spectrum : int, array of shape (dim,)
         The true covariance: identity of size `dim` (default 1), or these eigenvalues.
@@ -108,7 +116,9 @@ def first_moments(
     """
     bandwidth, bias = check_bandwidth(bandwidth), check_bias(bias)
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
-    window = None if retain == "all" else 1 if retain == "last" else check_size("retain", retain)
+    if not isinstance(retain, str) or retain not in ("last", "all"):
+        check_size("retain", retain)
+    kept_real = check_retain_real(retain_real, real_data)
     memory, generations = check_size("memory", memory), check_size("generations", generations)
     if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
         raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
@@ -117,7 +127,7 @@ def first_moments(
     trace, least = float(values.sum()), int(real_data == "none")
 
     means = moments._Means()
-    real = moments._real(means, check_size("n_initial", n_initial))
+    reals = [moments._real(means, check_size("n_initial", n_initial))]
     reports: list[tuple[float, float]] = []
     models: list[moments._Model] = []
 
@@ -130,17 +140,18 @@ def first_moments(
         models[:] = [*models, moments._Model(node, variance + bias * kernel)][-memory:]
         reports.append((variance + kernel, means.distance[moments._TRUTH, node]))
 
-    fit([real], np.ones(1))
+    fit(reals, np.ones(1))
     batches: list[moments._Group] = []
     with np.errstate(over="ignore", invalid="ignore"):
         for g in range(2, generations + 1):
             batches.append(moments._draw(means, models, size_at("n_synthetic", n_synthetic, g, least), 1.0))
-            batches = [moments._merge(means, batches)] if window is None else batches[-window:]
+            batches = moments._window(means, batches, retain)
             if real_data == "fresh":
-                real = moments._real(means, size_at("n_real", n_real, g))
-            reals = [] if real_data == "none" else [real]
-            pool = reals + batches
-            weight = np.array([shares[0]] * len(reals) + [shares[1]] * len(batches))
+                drawn = moments._real(means, size_at("n_real", n_real, g))
+                reals = moments._window(means, [*reals, drawn], kept_real)
+            present = [] if real_data == "none" else reals
+            pool = present + batches
+            weight = np.array([shares[0]] * len(present) + [shares[1]] * len(batches))
             if budget is not None:
                 size = size_at("budget", budget, g)
                 pool = [moments._subset(means, moments._merge(means, pool), size, replacement)]
@@ -149,8 +160,8 @@ def first_moments(
             if not np.isfinite(reports[-1]).all():
                 reports.pop()
                 break
-            place = means.keep([real.node, *(b.node for b in batches), *(m.node for m in models)])
-            real = real._replace(node=place[real.node])
+            place = means.keep([*(b.node for b in reals + batches), *(m.node for m in models)])
+            reals = [r._replace(node=place[r.node]) for r in reals]
             batches = [b._replace(node=place[b.node]) for b in batches]
             models = [m._replace(node=place[m.node]) for m in models]
     out = np.full((2, generations), np.inf)

@@ -45,7 +45,7 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
         Number of generations, the real fit included.
     **regime
         The other keywords of `first_moments` that make a regime: `n_initial`, `n_synthetic`, `n_real`,
-        `real_data`, `retain`, `memory`, `budget`, `replacement`, `weights`.
+        `real_data`, `retain`, `retain_real`, `memory`, `budget`, `replacement`, `weights`.
 
     Returns
     -------

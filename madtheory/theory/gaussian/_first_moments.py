@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_bias, check_choice, check_ddof, check_size, size_at
+from madtheory._validation import check_bias, check_choice, check_ddof, check_retain_real, check_size, size_at
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import Sizes, check_spectrum
 
@@ -99,6 +99,13 @@ def _merge(means: _Means, groups: list[_Group]) -> _Group:
     return _Group(means.add(nodes, share), size, scatter)
 
 
+def _window(means: _Means, batches: list[_Group], retained: str | int) -> list[_Group]:
+    """Those of the batches that stay in the pool; all of them as one group."""
+    if retained == "all":
+        return [_merge(means, batches)]
+    return batches[-1:] if retained == "last" else batches[-int(retained) :]
+
+
 def _subset(means: _Means, pool: _Group, size: int, replacement: bool) -> _Group:
     """Uniformly random points of a pool (finite-population sampling, Cochran 1977, ch. 2)."""
     if replacement:
@@ -148,6 +155,7 @@ def first_moments(
     n_real: Sizes = 0,
     real_data: Literal["none", "fixed", "fresh"] = "none",
     retain: Literal["last", "all"] | int = "last",
+    retain_real: Literal["last", "all"] | int = "last",
     memory: int = 1,
     budget: Sizes | None = None,
     replacement: bool = False,
@@ -186,6 +194,8 @@ def first_moments(
         Real part of the pool: nothing, the `n_initial` points of generation 1, or new points.
     retain : {"last", "all"} or int
         Synthetic batches in the pool: the last one, all so far, or the last `retain`.
+    retain_real : {"last", "all"} or int
+        Batches of ``real_data="fresh"`` in the pool: the last one, all since generation 1's, or that many.
     memory : int
         Each synthetic point comes from one of the last ``min(memory, g - 1)`` models, at random.
     budget : int, sequence or callable, optional
@@ -225,7 +235,9 @@ def first_moments(
     """
     bias, ddof, known_mean = check_bias(bias), check_ddof(ddof, known_mean), bool(known_mean)
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
-    window = None if retain == "all" else 1 if retain == "last" else check_size("retain", retain)
+    if not isinstance(retain, str) or retain not in ("last", "all"):
+        check_size("retain", retain)
+    kept_real = check_retain_real(retain_real, real_data)
     memory, generations = check_size("memory", memory), check_size("generations", generations)
     n_initial = check_size("n_initial", n_initial)
     if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
@@ -235,7 +247,8 @@ def first_moments(
 
     means = _Means()
     real = _real(means, n_initial)
-    models = [_fit(means, [real], np.ones(1), ddof, known_mean)]
+    reals = [real]
+    models = [_fit(means, reals, np.ones(1), ddof, known_mean)]
     batches: list[_Group] = []
     variance = np.full(generations, np.inf)
     error = np.full(generations, 0.0 if known_mean else np.inf)
@@ -243,11 +256,11 @@ def first_moments(
     with np.errstate(over="ignore", invalid="ignore"):
         for g in range(2, generations + 1):
             batches.append(_draw(means, models, size_at("n_synthetic", n_synthetic, g, least), bias))
-            batches = [_merge(means, batches)] if window is None else batches[-window:]
+            batches = _window(means, batches, retain)
             if real_data == "fresh":
-                real = _real(means, size_at("n_real", n_real, g))
-            reals = [] if real_data == "none" else [real]
-            pool, weight = reals + batches, np.array([w_real] * len(reals) + [w_synthetic] * len(batches))
+                reals = _window(means, [*reals, _real(means, size_at("n_real", n_real, g))], kept_real)
+            present = [] if real_data == "none" else reals
+            pool, weight = present + batches, np.array([w_real] * len(present) + [w_synthetic] * len(batches))
             if budget is not None:
                 size = size_at("budget", budget, g)
                 pool, weight = [_subset(means, _merge(means, pool), size, replacement)], np.ones(1)
@@ -255,8 +268,8 @@ def first_moments(
             if not np.isfinite([models[-1].variance, means.distance[_TRUTH, models[-1].node]]).all():
                 break
             variance[g - 1], error[g - 1] = models[-1].variance, means.distance[_TRUTH, models[-1].node]
-            place = means.keep([real.node, *(b.node for b in batches), *(m.node for m in models)])
-            real = real._replace(node=place[real.node])
+            place = means.keep([*(b.node for b in reals + batches), *(m.node for m in models)])
+            reals = [r._replace(node=place[r.node]) for r in reals]
             batches = [b._replace(node=place[b.node]) for b in batches]
             models = [m._replace(node=place[m.node]) for m in models]
     return {
