@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import madtheory as mad
+from madtheory._printable import printable
 
 if TYPE_CHECKING:
     from madtheory._loop import Loop
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"madtheory: error: {error}; lower dim, replicates or generations.", file=sys.stderr)
         return 2
     except (ValueError, OSError, ImportError, mad.NoClosedForm) as error:
-        print(f"madtheory: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"madtheory: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     return 0
 

@@ -58,6 +58,7 @@ BASE = {"_validation", "types"}
 ALLOWED = {
     "types": set(),
     "_validation": set(),
+    "_printable": set(),
     "_roots": {"types"},
     "regimes": BASE,
     "_distances": {"types"},
@@ -65,8 +66,8 @@ ALLOWED = {
     "data": BASE | {"_counts", "_roots"},
     "theory": {"_validation", "theory"},
     "models": BASE | {"data", "_roots", "models"},
-    "networks": BASE | {"data", "networks", "sources"},
-    "images": BASE | {"_point_metrics", "data", "images", "networks", "sources"},
+    "networks": BASE | {"_printable", "data", "networks", "sources"},
+    "images": BASE | {"_point_metrics", "_printable", "data", "images", "networks", "sources"},
     "_streams": BASE,
     "_identity": set(),
     "_retained": {"data"},

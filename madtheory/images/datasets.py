@@ -95,7 +95,10 @@ def photographs(
 
 
 def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
-    """The PNG and JPEG files in a folder and those below, sorted by name; decoded when they are read.
+    """The image files in a folder and those below, sorted by name; decoded when they are read.
+
+    PNG, JPEG, WebP, BMP and TIFF, with one picture each; they are turned as their EXIF orientation says.
+    Symbolic links are followed. What is hidden (``.DS_Store``, ``__MACOSX``) is left out.
 
     Parameters
     ----------
@@ -105,14 +108,18 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
         Crop to the central square and resize (Lanczos); ``None`` takes the images as they are.
     labels : bool
         With classes: those of its ``dataset.json``, ``{"labels": [[name, class], ...]}`` as EDM (arXiv
-        2206.00364) writes it, or else one for each folder directly within `path`, by name.
+        2206.00364) writes it, or else one for each folder, by name, directly within `path`, or within the
+        folder that holds all images, as ``train/`` may.
 
     Raises
     ------
     ValueError
-        If there are no images, or they differ in shape or number of channels; the first other is named.
+        If there are no images, or some that are not read: of other kinds (``.gif``, ``.heic``), which are
+        counted, animated, of several pages, with transparency, or of more than 8 bits per channel; if they
+        differ in shape or number of channels. The first is named, and it is said how many there are. If
+        their folders make one class only, or those are parts of a data set (``train``, ``test``).
     ImageStoreError
-        If a file is no image; when it is read, if it is damaged.
+        If a file is no image, or larger than 268 MB; when it is read, if it is damaged.
 
     Notes
     -----
@@ -126,7 +133,7 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
 
 
 def archive(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
-    """The PNG and JPEG files in a zip archive, as of FFHQ, sorted by name; read without being unpacked.
+    """The image files in a zip archive, as of FFHQ, sorted by name; read without being unpacked.
 
     Arguments and errors are those of `folder`.
     """
@@ -251,16 +258,32 @@ def hugging_face(
 def _of_files(path: str, size: int | None, labels: bool) -> RealImages:
     size, names = _checked(size), files_of(path)
     shape: Sequence[int] = ()
+    refused: list[tuple[str, Exception]] = []
     for name in names:
         named = f"{name!r} of {path!r}"
-        with file_in(path, name) as file:
-            found = shape_of(file, size, named)
-        shape = shape or found
-        check_shape(found, shape, named)
+        try:
+            with file_in(path, name) as file:
+                found = shape_of(file, size, named)
+            shape = shape or found
+            check_shape(found, shape, named)
+        except (ValueError, ImageStoreError) as error:
+            refused.append((name, error))
+    if refused:
+        first = refused[0][1]
+        kind = ImageStoreError if isinstance(first, ImageStoreError) else ValueError
+        raise kind(f"{first} {_counted(refused, len(names))}".strip()) from first
     height, width, channels = shape
     classes = file_labels(path, names) if labels else None
     part = Files(path, names, (len(names), height, width, channels), size, classes)
     return RealImages(Images((part,)), os.path.basename(path))
+
+
+def _counted(refused: Sequence[tuple[str, Exception]], n: int) -> str:
+    """How many images are refused beside the first one, and the names of some."""
+    if len(refused) == 1:
+        return ""
+    some = ", ".join(repr(name) for name, _ in refused[1:9]) + (", ..." if len(refused) > 9 else "")
+    return f"In all, {len(refused)} of the {n} images are refused; the others are {some}."
 
 
 def _checked(size: int | None) -> int | None:

@@ -17,6 +17,8 @@ from madtheory.cli import main
 from madtheory.images._shards import ImageStoreError
 from madtheory.images.runs import _plan, _preset
 from madtheory.images.runs._command import ABOUT, COMMANDS
+from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs._report import report
 from madtheory.images.runs.presets import PRESETS
 
 NAME = "mad-mnist-fully-synthetic"
@@ -160,3 +162,72 @@ def test_of_several_processes_the_first_one_alone_speaks(tmp_path, monkeypatch):
         monkeypatch.setenv("RANK", rank)
         for line in (f"run {NAME} --scale smoke --folder", "resume"):
             assert bool(command(f"{line} {tmp_path / rank}")) == says
+
+
+ESCAPES = {
+    "colour": "\x1b[31m",
+    "title": "\x1b]0;owned\x07",
+    "clear": "\x9b2J",
+    "line": "\nmadtheory: all is well\r",
+    "direction": "\u202e",
+}
+
+
+@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
+def test_foreign_text_is_shown_and_not_obeyed(folder, escape, capsys):
+    config, metrics = folder / "config.json", folder / "metrics.jsonl"
+    held = json.loads(config.read_text())
+    for name in ("title", "source", "preset"):
+        held["about"][name] += escape
+    held["about"]["arguments"]["scale"] = f"{escape}small"
+    config.write_text(json.dumps(held))
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    metrics.write_text("".join(json.dumps({**line, f"x{escape}": 1.0}) + "\n" for line in lines))
+    shown = command(f"show {folder}")
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert escape.encode("unicode_escape").decode().replace("\\n", "") in shown.replace("\\n", "")
+    assert not any(line.startswith("madtheory: all is well") for line in shown.splitlines())
+    assert main(["images", "resume", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "is unknown" in said
+    assert all(char.isprintable() or char == "\n" for char in said)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("title", 1), ("source", None), ("arguments", {}), ("arguments", None), ("preset", ["x"])],
+)
+def test_a_foreign_configuration_of_other_types(folder, place, value):
+    held = json.loads((folder / "config.json").read_text())
+    held["about"][place] = value
+    (folder / "config.json").write_text(json.dumps(held))
+    for name in ("show", "resume"):
+        with pytest.raises(ImageStoreError, match="not that of a preset's run"):
+            command(f"{name} {folder}")
+
+
+def test_deep_and_long_files_are_refused(folder):
+    for name, damage in (("config.json", "not that of a preset's run"), ("metrics.jsonl", "is damaged")):
+        kept = (folder / name).read_bytes()
+        (folder / name).write_text("[" * 100_000 + "\n")
+        with pytest.raises(ImageStoreError, match=damage):
+            command(f"show {folder}")
+        with open(folder / name, "wb") as file:
+            file.truncate(2**33)  # zeros, which take no room on the disk
+        with pytest.raises(ImageStoreError, match="bytes, which is not what a run writes"):
+            command(f"show {folder}")
+        (folder / name).write_bytes(kept)
+
+
+def test_the_page_escapes_what_is_foreign(folder):
+    metrics = folder / "metrics.jsonl"
+    first, second = (json.loads(line) for line in metrics.read_text().splitlines())
+    first["weights"] = "<script>x"
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in (first, second)))
+    page = report(RunFolder(folder), json.loads((folder / "config.json").read_text())).decode()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    for value in (["x"], {"a": 1}, None, True):
+        metrics.write_text(json.dumps({**first, "precision": value}) + "\n")
+        with pytest.raises(ImageStoreError, match="is damaged in line 1"):
+            command(f"show {folder}")

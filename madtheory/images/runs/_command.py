@@ -10,9 +10,10 @@ from typing import Annotated, Any, TypeAlias
 
 from tyro.conf import Positional, arg
 
+from madtheory._printable import printable
 from madtheory.images._shards import ImageStoreError
 from madtheory.images.runs import _texts
-from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs._folder import RunFolder, bounded
 from madtheory.images.runs._run import Run
 from madtheory.images.runs.presets import PRESETS, Scale, named
 
@@ -196,20 +197,25 @@ def _gone(made: Run, folder: Path) -> str:
 
 def _about(folder: Path) -> tuple[dict[str, Any], int]:
     """What ``config.json`` says of a preset's run, and its number of generations."""
-    path = folder / "config.json"
+    path = RunFolder(folder).config
     if not path.is_file():
         raise FileNotFoundError(
             f"folder={str(folder)!r} holds no run (there is no config.json); start one with madtheory images "
             f"run."
         )
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(bounded(path))
         about, generations = dict(held["about"]), int(held["run"]["generations"])
-        if not {"preset", "title", "source", "arguments"} <= about.keys():
-            raise KeyError("preset")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        arguments = about["arguments"]
+        words = [about[name] for name in ("preset", "title", "source")] + [arguments["scale"]]
+        numbers = [arguments[name] for name in ("seed", *_texts.CHANGES)]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError(f"preset, title, source and scale are not all words: {words!r}")
+        if not all(number is None or type(number) in (int, float) for number in numbers):
+            raise TypeError(f"seed, {', '.join(_texts.CHANGES)} are not all numbers: {numbers!r}")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ImageStoreError(
-            f"{str(path)!r} is not that of a preset's run ({error}); a run that was started in Python "
-            f"goes on in Python."
+            f"{str(path)!r} is not that of a preset's run ({printable(error)}); a run that was started in "
+            f"Python goes on in Python."
         ) from None
     return about, generations

@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from madtheory._printable import printable
 from madtheory.images._images import Images
 from madtheory.images._shards import ImageStoreError
 from madtheory.images._store import fingerprint
 
-__all__ = ["Line", "RunFolder", "plain"]
+__all__ = ["Line", "RunFolder", "bounded", "plain"]
 
 Line = dict[str, Any]
+
+_MOST_BYTES = 2**26
+"""Of a file of a run, which may be anybody's: a hundred thousand generations take half of that."""
 
 _WHERE = ("device", "path", "store", "checkpoint_every_images", "checkpoint_every_seconds")
 """Where something is done or lies, and what is kept meanwhile: no part of what is computed."""
@@ -82,13 +86,15 @@ class RunFolder:
         """The generations that were measured; half a line at the end is none."""
         if not self.metrics.exists():
             return []
-        whole, _, _ = self.metrics.read_text(encoding="utf-8", errors="replace").rpartition("\n")
-        found = []
-        for number, text in enumerate(whole.splitlines(), start=1):
+        whole, _, _ = bounded(self.metrics).decode(errors="replace").rpartition("\n")
+        found: list[Line] = []
+        for number, text in enumerate(whole.split("\n") if whole else (), start=1):
             try:
                 line = json.loads(text)
-                good = line["generation"] == number and "weights" in line
-            except (ValueError, KeyError, TypeError):
+                good = line["generation"] == number and isinstance(line["weights"], str)
+                good = good and all(type(value) in (int, float, str) for value in line.values())
+                good = good and (not found or line.keys() == found[0].keys())
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 good = False
             if not good:
                 raise ImageStoreError(
@@ -129,12 +135,14 @@ class RunFolder:
 
     def _known(self) -> dict[str, Any]:
         try:
-            known: dict[str, Any] = json.loads(self.config.read_text(encoding="utf-8"))
+            known: dict[str, Any] = json.loads(bounded(self.config))
             int(known["run"]["generations"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except ImageStoreError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ImageStoreError(
-                f"{str(self.config)!r} is damaged ({type(error).__name__}: {error}); remove it and run the "
-                f"same call again."
+                f"{str(self.config)!r} is damaged ({type(error).__name__}: {printable(error)}); remove it "
+                f"and run the same call again."
             ) from error
         return known
 
@@ -150,6 +158,18 @@ class RunFolder:
                 f"folder={str(self.path)!r} holds another run, which differs in {', '.join(differing)}; "
                 f"choose another folder, or go on with what that one holds."
             )
+
+
+def bounded(path: Path) -> bytes:
+    """The content of a file of a run."""
+    with open(path, "rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ImageStoreError(
+            f"{str(path)!r} has more than {_MOST_BYTES:,} bytes, which is not what a run writes; restore it "
+            f"from a copy, or remove it and run again."
+        )
+    return content
 
 
 def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -139,7 +139,7 @@ def _table(lines: Sequence[Line], features: str) -> str:
         f"<tr><td>{line['generation']}</td>"
         + "".join(f"<td>{line[name]:{'.3f' if name in _SHARES else '.4g'}}</td>" for name in names)
         + f"<td>{line['n_training']:,}</td>"
-        + f'<td class="weights">{line["weights"][:12]}</td></tr>\n'
+        + f'<td class="weights">{escape(line["weights"][:12])}</td></tr>\n'
         for line in lines
     )
     head = f"<th>generation</th>{head}<th>trained on</th><th>sha256 of the weights</th>"

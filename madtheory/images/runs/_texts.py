@@ -6,17 +6,21 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from madtheory._printable import printable
 from madtheory.images.runs._plan import Plan
 from madtheory.images.runs._preset import Preset, Scale
 from madtheory.images.runs._settings import Settings
 from madtheory.images.runs._work import Work
 from madtheory.images.runs._work import evaluations as evaluations_of
 
-__all__ = ["counted", "described", "listed", "plan_text", "run_text", "table"]
+__all__ = ["CHANGES", "counted", "described", "listed", "plan_text", "run_text", "table"]
 
 _WIDTH = 100
 _PICTURES = {"digits": "handwritten digits", "photographs": "patches of photographs", "CIFAR10": "CIFAR-10"}
 _REAL = {"fixed": "{} real images, always the same", "fresh": "{} new real images"}
+
+CHANGES = ("bias", "n_synthetic", "weight")
+"""Arguments by which a run differs from its preset."""
 
 _COLUMNS = {"n_training": "training set"}
 
@@ -118,26 +122,26 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
 
 
 def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations: int, folder: str) -> str:
-    """The measurements of a run."""
+    """The measurements of a run; its files may be anybody's, so that their text is escaped."""
     arguments, done = about["arguments"], len(lines)
     changes = [
-        f"{name.replace('_', ' ')} {arguments[name]:g}"
-        for name in ("bias", "n_synthetic", "weight")
-        if arguments[name] is not None
+        f"{name.replace('_', ' ')} {arguments[name]:g}" for name in CHANGES if arguments[name] is not None
     ]
-    which = ", ".join([about["preset"], f"scale {arguments['scale']}", f"seed {arguments['seed']}", *changes])
+    which = printable(
+        ", ".join([about["preset"], f"scale {arguments['scale']}", f"seed {arguments['seed']}", *changes])
+    )
     body = [f"{which}: {done} of {generations} generations are done."]
     if lines:
         names = [
             key for key, value in lines[0].items() if isinstance(value, (int, float)) and key != "generation"
         ]
         rows = [[str(line["generation"]), *(_figure(line[name]) for name in names)] for line in lines]
-        spoken = [_COLUMNS.get(name, name.replace("_", " ")) for name in names]
+        spoken = [_COLUMNS.get(name, printable(name.replace("_", " "))) for name in names]
         body += ["", table(["generation", *spoken], rows)]
         body += ["", f"Pictures and curves: {folder}/report.html"]
     if done < generations:
         body += [f"To go on: madtheory images resume {folder}"]
-    return "\n".join([*_head(about["title"], about["source"]), *body]).rstrip()
+    return "\n".join([*_head(printable(about["title"]), printable(about["source"])), *body]).rstrip()
 
 
 def _head(title: str, source: str) -> list[str]:
