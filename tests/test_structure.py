@@ -93,9 +93,9 @@ PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 ABOVE = {
     "storage": {"_identity", "_loop", "_simulate"},
     "testing": {"_conformance"},
-    "cli": {"_arguments", "_demo", "_table", "images"},
+    "cli": {"_arguments", "_demo", "_printable", "_table", "images"},
     "_demo": {"_table"},
-    "images.runs": {"_validation"},
+    "images.runs": {"_printable", "_validation"},
 }
 
 
