@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory import data
+from madtheory._adapters import source_of
 from madtheory._rejection import Mask, accepted, is_set, sampled
-from madtheory._validation import check_choice, check_points
+from madtheory._validation import check_choice
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def correct(
             f"(perfect); a share s of true points is strength s / (1 - s)."
         )
     check_choice("envelope", envelope, ("exact", "histogram", "published"))
-    if toward is not None and not hasattr(toward, "sample"):
-        toward = data.Empirical(check_points(toward, "toward"))
+    if toward is not None:
+        toward = source_of(toward, "toward")
     return Correction(gamma, toward, envelope)
 
 

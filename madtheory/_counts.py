@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from madtheory._validation import check_points
+from madtheory._validation import check_points, freeze
 from madtheory.types import Array
 
 __all__ = ["Counts"]
@@ -33,6 +33,9 @@ class Counts:
     total_symbols: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("counts", "symbols"):
+            if isinstance(given := getattr(self, name), np.ndarray):
+                object.__setattr__(self, name, freeze(given))
         if not self.total_symbols:
             object.__setattr__(self, "total_symbols", np.shape(self.counts)[-1])
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from madtheory import _retained, data
+from madtheory._adapters import source_of
 from madtheory._streams import Streams
-from madtheory._validation import check_bias, check_choice, check_points, check_size
+from madtheory._validation import check_array, check_bias, check_choice, check_size
 from madtheory.regimes import Regime
 from madtheory.types import RandomState, Treatment
 
@@ -47,8 +48,7 @@ class Loop:
     treatments: tuple[Treatment, ...] = ()
 
     def __post_init__(self) -> None:
-        if not hasattr(self.real, "sample"):
-            object.__setattr__(self, "real", data.Empirical(check_points(self.real, "real")))
+        object.__setattr__(self, "real", source_of(self.real, "real"))
         if isinstance(self.model, type) or not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
             raise TypeError(f"model={self.model!r} is no instance with fit and sample; see madtheory.types.")
         if not isinstance(self.regime, Regime):
@@ -236,7 +236,12 @@ def iterate(
 
 
 def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: float) -> Any:
-    return (source.sample_statistic if method == "statistics" else source.sample)(n, rng=rng, **bias)
+    if method == "statistics":
+        return source.sample_statistic(n, rng=rng, **bias)
+    points = source.sample(n, rng=rng, **bias)
+    # What else a model may make of its points is between its own sample and fit.
+    masked = isinstance(points, np.ma.MaskedArray)
+    return check_array(points, f"{type(source).__name__}.sample(n)") if masked else points
 
 
 def _draw_real(

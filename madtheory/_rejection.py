@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from madtheory._validation import check_array
 from madtheory.types import Array
 
 __all__ = ["Mask", "accepted", "is_set", "picked", "places", "sampled", "valued"]
@@ -33,7 +34,7 @@ def is_set(points: Any) -> bool:
 def sampled(model: Any, n: int, rng: np.random.Generator, bias: float | None = None) -> Any:
     """Draw `n` points of a model."""
     points = model.sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
-    return points if is_set(points) else np.asarray(points)
+    return points if is_set(points) else check_array(points, "the sample of the model")
 
 
 def places(points: Any) -> tuple[int, ...]:
@@ -43,7 +44,8 @@ def places(points: Any) -> tuple[int, ...]:
 
 def valued(points: Any, function: Callable[..., Any]) -> Array:
     """The values of a function of points, which should be of the shape of `places`."""
-    return np.asarray(points.valued(function) if is_set(points) else function(points), dtype=float)
+    values = points.valued(function) if is_set(points) else function(points)
+    return check_array(values, "the values of points").astype(float, copy=False)
 
 
 def picked(points: Any, index: NDArray[np.int64]) -> Any:

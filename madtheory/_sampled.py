@@ -11,9 +11,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from madtheory._adapters import source_of
 from madtheory._point_metrics import density_coverage, precision_recall
 from madtheory._streams import Streams
-from madtheory._validation import check_bias, check_points, check_size
+from madtheory._validation import check_array, check_bias, check_points, check_size, freeze
+from madtheory.data import Empirical
 from madtheory.types import Array, Metric, RandomState
 
 if TYPE_CHECKING:
@@ -119,14 +121,13 @@ def on_samples(
         entropy=Streams.of(rng).entropy,
     )
     if "real" in asked:
-        if hasattr(reference, "sample"):
-            reference = reference.sample(
-                n, rng=np.random.default_rng(np.random.SeedSequence(sampled.entropy))
-            )
-        points = check_points(reference, "reference")
+        points = reference
+        if not isinstance(source := source_of(reference, "reference"), Empirical) or source is reference:
+            points = source.sample(n, rng=np.random.default_rng(np.random.SeedSequence(sampled.entropy)))
+        points = check_points(points, "reference")
         if points.ndim != 2:
             raise ValueError(f"reference has shape {points.shape}; expected (m, d), without replicates.")
-        object.__setattr__(sampled, "real", sampled.represent(points)[0])
+        object.__setattr__(sampled, "real", freeze(sampled.represent(points)[0]))
     fingerprint = sampled.fingerprint()
     return tuple(_OnSamples(sampled, name, fingerprint) for name in names)
 
@@ -211,7 +212,7 @@ class _Sampled:
             points = points[..., :-1]
         if self.features is None:
             return points, labels
-        mapped = np.asarray(self.features(points.reshape(-1, points.shape[-1])))
+        mapped = check_array(self.features(points.reshape(-1, points.shape[-1])), "features(points)")
         if mapped.ndim != 2 or len(mapped) != points[..., 0].size:
             raise ValueError(
                 f"features returned shape {mapped.shape} for {points[..., 0].size} points; expected "

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 
 __all__ = [
     "LARGEST",
+    "check_array",
     "check_bias",
     "check_callable",
     "check_choice",
@@ -29,6 +31,7 @@ __all__ = [
     "check_size",
     "check_sizes",
     "check_weights",
+    "freeze",
     "shown",
     "size_at",
 ]
@@ -163,15 +166,13 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> Any:
 
 
 def check_points(data: Any, name: str = "data") -> np.ndarray:
-    """Return points of shape (*replicate, n, d) as floats, all finite."""
-    try:
-        points = np.asarray(data, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not an array of numbers ({error}); pass shape (n, d).") from None
+    """Return points of shape (*replicate, n, d) as floats, all finite and none masked."""
+    with np.errstate(over="ignore"):
+        points = check_array(data, name).astype(float, copy=False)
     if points.ndim < 2:
         raise ValueError(
             f"{name} has shape {points.shape}; expected (n, d) or (*replicate, n, d). "
-            f"For one-dimensional points pass {name}[:, None]."
+            f"For one-dimensional points pass {name}[:, None]; of a list or series np.asarray({name})[:, None]."
         )
     if points.shape[-2] < 1 or points.shape[-1] < 1:
         raise ValueError(f"{name} has shape {points.shape}: no points, or points with no coordinates.")
@@ -181,25 +182,100 @@ def check_points(data: Any, name: str = "data") -> np.ndarray:
     return points
 
 
+def check_array(value: Any, name: str = "data") -> np.ndarray:
+    """Return an array of real numbers: arrays, frames, tensors and nested lists, nothing masked or missing.
+
+    Truth values count as 0 and 1. What is not a real number (complex, text, dates, structures, missing
+    values) is refused rather than cast, and so are sparse matrices, which would be unrolled in memory.
+    """
+    if type(value) is np.ndarray and value.dtype.kind in "fiu":
+        return value
+    try:
+        array, problem = _read_array(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        array, problem = np.empty(0), f"cannot be read as an array ({str(error).splitlines()[0]})"
+    if problem:
+        raise ValueError(
+            f"{name} is not an array of numbers: the {type(value).__name__} {problem}; pass real numbers, "
+            f"shape (n, d)."
+        )
+    return array
+
+
+def _read_array(value: Any) -> tuple[np.ndarray, str]:
+    """An array, and what keeps it from being one of real numbers ("" if nothing does)."""
+    nothing = np.empty(0)
+    if hasattr(value, "tocsr") or "sparse" in str(getattr(value, "layout", "")):
+        return nothing, "is a sparse matrix: make it dense, for example by .toarray() or .to_dense()"
+    if hasattr(value, "detach") and hasattr(value, "resolve_conj"):  # a tensor of torch
+        value = value.detach().cpu()
+        value = value.double() if value.is_floating_point() and value.element_size() < 4 else value
+        value = value.numpy()
+    if masked := _count_masked(value):
+        return nothing, f"holds {masked} masked values: drop those rows, or fill them"
+    if value is None or isinstance(value, (str, bytes, dict, set, frozenset)):
+        return nothing, "does not hold numbers"
+    array = np.asarray(value)
+    kind = array.dtype.kind
+    if kind == "O":  # Decimal, Fraction and large integers are numbers, texts and dates are not
+        flat = [float(e) if isinstance(e, (bool, np.bool_)) else _real(e) for e in array.ravel()]
+        bad = [entry for entry, number in zip(array.ravel(), flat, strict=True) if np.isnan(number)]
+        odd = [entry for entry in bad if not _is_missing(entry)]
+        if odd:
+            return nothing, f"holds entries that are not real numbers, such as {shown(odd[0])}"
+        if bad:
+            return nothing, f"has {len(bad)} missing values: drop those rows, or impute them"
+        return np.reshape(flat, array.shape), ""
+    if kind == "V" and array.dtype.names:
+        return nothing, "has named fields: numpy.lib.recfunctions.structured_to_unstructured makes columns"
+    if kind not in "biuf":
+        return nothing, f"holds {array.dtype} values, which are not real numbers"
+    return array, ""
+
+
+def _is_missing(entry: Any) -> bool:
+    """Whether an entry is None, NaN, or a missing value of pandas."""
+    return entry is None or type(entry).__name__ in ("NAType", "NaTType") or entry != entry
+
+
+def _count_masked(value: Any) -> int:
+    """Number of masked entries of a masked array, or of a nested list of such."""
+    if isinstance(value, np.ma.MaskedArray):
+        return int(np.ma.getmaskarray(value).sum())
+    if isinstance(value, (list, tuple)):
+        return sum(_count_masked(entry) for entry in value if not isinstance(entry, (int, float)))
+    return 0
+
+
+def freeze(array: np.ndarray) -> np.ndarray:
+    """Return a read-only copy of an array; one that nobody can write to is returned as it is.
+
+    What a description keeps is its own: an array that its caller changes later must not change it.
+    """
+    holder: Any = array
+    while isinstance(holder, np.ndarray) and not holder.flags.writeable:
+        holder = holder.base
+    if holder is None or isinstance(holder, (bytes, mmap)):
+        return array
+    own = np.array(array)
+    own.flags.writeable = False
+    return own
+
+
 def check_numbers(name: str, value: Any) -> np.ndarray:
     """Return finite real numbers as a float array; truth values in an array are 0 and 1."""
-    numbers = _numbers(value)
-    if numbers is None or not np.isfinite(numbers).all():
-        raise ValueError(f"{name}={shown(value)} must hold finite numbers only; remove what is not.")
-    return numbers
-
-
-def _numbers(value: Any) -> np.ndarray | None:
-    """Real numbers as a float array, or ``None`` for what is not."""
+    why = "hold finite numbers only; remove what is not"
     try:
-        given = np.asarray(value)
-        if given.dtype.kind == "O":  # Decimal, Fraction and large integers are numbers, texts and dates not
-            return np.reshape([_real(entry) for entry in given.ravel()], given.shape)
-        if given.dtype.kind not in "biuf" or (given.dtype.kind == "b" and not given.ndim):
-            return None
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
+        numbers = check_array(value, name)
+        if numbers.dtype.kind == "b" and not numbers.ndim:
+            raise ValueError(f"{name} is a truth value")
+    except ValueError as error:
+        raise ValueError(f"{name}={shown(value)} must {why} ({error}).") from None
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(float, copy=False)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name}={shown(value)} must {why}.")
+    return numbers
 
 
 def check_metrics(metrics: Any) -> tuple[Any, ...]:

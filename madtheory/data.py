@@ -14,7 +14,7 @@ import numpy as np
 
 from madtheory._counts import Counts
 from madtheory._roots import stacked, triangular, without_direction
-from madtheory._validation import check_points, check_size
+from madtheory._validation import check_array, check_points, check_size, freeze
 from madtheory.types import Array
 
 __all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
@@ -46,6 +46,9 @@ class Moments:
     mean: Array
     root: Array
     exponent: Array | None = None
+
+    def __post_init__(self) -> None:
+        _own(self, "weight", "squared_weight", "mean", "root", "exponent")
 
     @classmethod
     def of(cls, points: Array, weights: Array | None = None) -> Moments:
@@ -114,7 +117,8 @@ class Weighted:
 class Empirical:
     """Real data from a finite set: draws rows of `points`, shape (m, d), with replacement.
 
-    As `real` it makes the rows themselves the truth: the reference law is uniform on them.
+    As `real` it makes the rows themselves the truth: the reference law is uniform on them. `points` is kept
+    as a read-only copy.
     """
 
     points: Array
@@ -124,7 +128,7 @@ class Empirical:
         points = check_points(self.points, "points")
         if points.ndim != 2:
             raise ValueError(f"points has shape {points.shape}; expected (m, d): flatten images first.")
-        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "points", freeze(points))
 
     def expand(self, *replicates: int) -> Empirical:
         """Add leading replicate axes: each replicate draws its own sample."""
@@ -153,6 +157,13 @@ class Empirical:
         return np.atleast_2d(np.cov(self.points, rowvar=False, ddof=0))
 
 
+def _own(value: Any, *names: str) -> None:
+    """Keep read-only copies of the arrays among these attributes."""
+    for name in names:
+        if isinstance(given := getattr(value, name), np.ndarray):
+            object.__setattr__(value, name, freeze(given))
+
+
 def size(data: Any) -> Any:
     """Number of points (total weight, for weighted data)."""
     if hasattr(data, "weight"):
@@ -175,14 +186,14 @@ def join(parts: Sequence[Any]) -> Any:
         return parts[0].joined(parts)
     if isinstance(parts[0], Weighted):
         return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
-    return np.concatenate([np.asarray(part) for part in parts], axis=-2)
+    return np.concatenate([check_array(part) for part in parts], axis=-2)
 
 
 def first(points: Any, share: float) -> Any:
     """Return the first points of a set: the integer part of `share` of their number."""
     if hasattr(points, "first"):
         return points.first(share)
-    return np.asarray(points)[..., : int(share * np.shape(points)[-2] + 1e-9), :]
+    return check_array(points)[..., : int(share * np.shape(points)[-2] + 1e-9), :]
 
 
 def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Any:

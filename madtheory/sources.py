@@ -24,7 +24,7 @@ from madtheory._planar import (
     rings_density,
     rosenbrock_density,
 )
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._validation import check_choice, check_numbers, check_size, freeze
 from madtheory.data import Empirical
 from madtheory.types import Array
 
@@ -155,7 +155,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
     labels : bool
         Add the number of the ring, from 0 on, as last coordinate.
     """
-    std, circles = _positive("noise", noise), check_numbers("radii", radii)
+    std, circles = _positive("noise", noise), freeze(check_numbers("radii", radii))
     if circles.ndim != 1 or not circles.size or not (circles > 0).all():
         raise ValueError(f"radii={radii!r} are not positive numbers; pass for example (1, 2, 3).")
     return Law(

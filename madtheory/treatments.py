@@ -20,7 +20,7 @@ from madtheory._correction import Correction, correct
 from madtheory._curation import Curation, curate
 from madtheory._distances import nearest as nearest_index
 from madtheory._rejection import Mask, accepted, is_set, places, sampled, valued
-from madtheory._validation import check_numbers, check_points
+from madtheory._validation import check_numbers, check_points, freeze
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def nearest(centres: Any) -> Callable[[Array], Array]:
     checked = check_points(centres, "centres")
     if checked.ndim != 2:
         raise ValueError(f"centres has shape {checked.shape}; pass one row for each centre, shape (k, d).")
-    return _Nearest(checked)
+    return _Nearest(freeze(checked))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_size
+from madtheory._validation import check_size, freeze
 from madtheory.images._mapped import mapped, values
 from madtheory.images._parts import Held, Index, Part, Pixels, check_labels, check_pixels, check_seeds
 
@@ -40,7 +40,7 @@ class Images:
 
     @classmethod
     def of(cls, pixels: Any, labels: Any = None, seeds: Any = None) -> Images:
-        """Make a set of an array of shape (n, height, width, channels), uint8, which is not copied.
+        """Make a set of an array of shape (n, height, width, channels), uint8: a read-only copy.
 
         Parameters
         ----------
@@ -49,8 +49,7 @@ class Images:
         seeds : uint64 array, shape (n,), optional
             What each image was sampled with.
         """
-        pixels = check_pixels("pixels", pixels).view()
-        pixels.flags.writeable = False
+        pixels = freeze(check_pixels("pixels", pixels))
         return cls((Held(pixels, check_labels(labels, len(pixels)), check_seeds(seeds, len(pixels))),))
 
     def __reduce__(self) -> Any:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from madtheory._validation import check_array, freeze
+
 __all__ = ["Held", "Index", "Part", "Pixels", "check_labels", "check_pixels", "check_seeds", "row_digests"]
 
 Pixels = NDArray[np.uint8]
@@ -85,7 +87,7 @@ def row_digests(pixels: Pixels) -> Pixels:
 
 def check_pixels(name: str, value: Any) -> Pixels:
     """Return an array of images: uint8, shape (n, height, width, channels)."""
-    pixels = np.asarray(value)
+    pixels = check_array(value, name)
     if pixels.ndim != 4 or 0 in pixels.shape[1:]:
         raise ValueError(
             f"{name} has shape {pixels.shape}; expected (n, height, width, channels): for grey images of "
@@ -103,7 +105,7 @@ def check_seeds(value: Any, n: int) -> NDArray[np.uint64] | None:
     """Return the seeds of `n` images, if there are any."""
     if value is None:
         return None
-    seeds = np.asarray(value, dtype=np.uint64)
+    seeds = freeze(np.asarray(value, dtype=np.uint64))
     if seeds.shape != (n,):
         raise ValueError(f"seeds has shape {seeds.shape}; expected one per image, ({n},).")
     return seeds
@@ -113,7 +115,7 @@ def check_labels(value: Any, n: int) -> NDArray[np.int64] | None:
     """Return the classes of `n` images, if there are any."""
     if value is None:
         return None
-    labels = np.asarray(value)
+    labels = check_array(value, "labels")
     whole = np.issubdtype(labels.dtype, np.integer)
     if labels.shape != (n,) or not whole or (n and labels.min() < 0):
         raise ValueError(

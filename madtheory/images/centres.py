@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_seed, check_size
+from madtheory._validation import check_array, check_seed, check_size, freeze
 from madtheory.images._images import Images
 from madtheory.images._parts import Pixels, check_pixels
 
@@ -113,8 +113,8 @@ class NearestCentre:
                 f"centres has shape {shape}; expected (classes, clusters, height, width, channels): for "
                 f"centres of all classes together pass centres[None]."
             )
-        checked = check_pixels("centres", np.asarray(self.centres).reshape(-1, *shape[2:]))
-        object.__setattr__(self, "centres", checked.reshape(shape))
+        checked = check_pixels("centres", check_array(self.centres, "centres").reshape(-1, *shape[2:]))
+        object.__setattr__(self, "centres", freeze(checked.reshape(shape)))
 
     def __call__(self, pixels: Pixels, labels: Any = None) -> Pixels:
         """Return the nearest centre of each image, uint8 of shape (n, height, width, channels)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._roots import lower_product, rescale, stacked, triangular
-from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size
+from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size, freeze
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
 
@@ -98,10 +98,10 @@ class Gaussian:
     ) -> None:
         if (mean is None) != (covariance is None):
             raise ValueError("mean and covariance go together; pass both, or neither for an unfitted model.")
-        known = None if known_mean is None else np.atleast_1d(check_numbers("known_mean", known_mean))
+        known = None if known_mean is None else freeze(np.atleast_1d(check_numbers("known_mean", known_mean)))
         mu = factor = None
         if mean is not None and covariance is not None:
-            mu = np.atleast_1d(check_numbers("mean", mean))
+            mu = freeze(np.atleast_1d(check_numbers("mean", mean)))
             factor = _factor(np.atleast_2d(check_numbers("covariance", covariance)), mu.shape[-1])
         self._set(mu, factor, None, check_ddof(ddof, known is not None), known)
 

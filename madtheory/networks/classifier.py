@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory._validation import check_points, check_seed, check_size
+from madtheory._validation import check_array, check_points, check_seed, check_size
 from madtheory.networks import _training
 from madtheory.networks._network import Weights, data_units
 from madtheory.networks._storage import load, save
@@ -83,7 +83,7 @@ class Classifier:
         """
         x = check_points(points, "points")
         _check_square(x)
-        y = np.asarray(labels)
+        y = check_array(labels, "labels")
         if y.shape != (len(x),) or not np.isin(y, np.arange(self.classes)).all():
             raise ValueError(
                 f"labels have shape {y.shape} for {len(x)} points, or hold what is no integer from 0 to "
@@ -177,7 +177,7 @@ def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 
     file is replaced. The folder is that of the environment variable ``MADTHEORY_CACHE``, else ``madtheory``
     in the user's folder for caches; if it cannot be written, a warning says so.
     """
-    x, y, seed = check_points(points, "points"), np.asarray(labels), check_seed(seed, "seed")
+    x, y, seed = check_points(points, "points"), check_array(labels, "labels"), check_seed(seed, "seed")
     configuration = asdict(replace(classifier, weights=None, device=None))
     digest = hashlib.sha256(json.dumps([configuration, seed, torch.__version__, x.shape]).encode())
     for source in (__file__, _training.__file__):

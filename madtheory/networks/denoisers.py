@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers, check_points
+from madtheory._validation import check_numbers, check_points, freeze
 from madtheory.types import Array
 
 __all__ = ["EmpiricalDenoiser", "GaussianDenoiser"]
@@ -33,8 +33,8 @@ class GaussianDenoiser:
     _axes: tuple[Array, Array, Array] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        mean = check_numbers("mean", self.mean)
-        covariance = check_numbers("covariance", self.covariance)
+        mean = freeze(check_numbers("mean", self.mean))
+        covariance = freeze(check_numbers("covariance", self.covariance))
         if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
             raise ValueError(
                 f"mean has shape {mean.shape} and covariance {covariance.shape}; expected (d,) and (d, d)."
@@ -44,6 +44,8 @@ class GaussianDenoiser:
         variances, axes = np.linalg.eigh(covariance)
         if variances[0] < -1e-12 * max(variances[-1], 1e-300):
             raise ValueError(f"covariance has the negative eigenvalue {variances[0]:.3g}; no law has this.")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "covariance", covariance)
         object.__setattr__(self, "_axes", (mean, np.maximum(variances, 0.0), axes))
 
     def __call__(self, x: Array, sigma: float) -> Array:
@@ -75,10 +77,12 @@ class EmpiricalDenoiser:
     _law: tuple[Array, Array] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        points: Any = check_points(self.points, "points")
+        points: Any = freeze(check_points(self.points, "points"))
         if points.ndim != 2:
             raise ValueError(f"points has shape {points.shape}; expected (m, d).")
         weights = np.ones(len(points)) if self.weights is None else check_numbers("weights", self.weights)
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "weights", freeze(weights))
         if weights.shape != (len(points),) or not (weights > 0).all():
             raise ValueError(f"weights must be {len(points)} positive numbers; leave out points of weight 0.")
         object.__setattr__(self, "_law", (points, np.log(weights)))
