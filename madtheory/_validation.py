@@ -172,7 +172,8 @@ def check_points(data: Any, name: str = "data") -> np.ndarray:
     if points.ndim < 2:
         raise ValueError(
             f"{name} has shape {points.shape}; expected (n, d) or (*replicate, n, d). "
-            f"For one-dimensional points pass {name}[:, None]; of a list or series np.asarray({name})[:, None]."
+            f"For one-dimensional points pass {name}[:, None]; of a list or series "
+            f"np.asarray({name})[:, None]."
         )
     if points.shape[-2] < 1 or points.shape[-1] < 1:
         raise ValueError(f"{name} has shape {points.shape}: no points, or points with no coordinates.")
