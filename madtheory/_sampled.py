@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from madtheory._adapters import source_of
+from madtheory._global_random import seeded_globals
 from madtheory._point_metrics import density_coverage, precision_recall
 from madtheory._streams import Streams
 from madtheory._validation import check_array, check_bias, check_points, check_size, freeze
@@ -67,7 +68,8 @@ def on_samples(
         `features`, and is what ``labels`` receives.
     rng : int, SeedSequence, Generator or None
         Seed. The points depend on it, on seed and block of the run, and on the generation: results repeat,
-        and no draw of the loop changes.
+        and no draw of the loop changes. What `features` and functions draw from the global generators of
+        NumPy, `random` and torch (on the CPU) repeats too.
 
     Returns
     -------
@@ -127,7 +129,8 @@ def on_samples(
         points = check_points(points, "reference")
         if points.ndim != 2:
             raise ValueError(f"reference has shape {points.shape}; expected (m, d), without replicates.")
-        object.__setattr__(sampled, "real", freeze(sampled.represent(points)[0]))
+        with seeded_globals(sampled.entropy % 2**32):
+            object.__setattr__(sampled, "real", freeze(sampled.represent(points)[0]))
     fingerprint = sampled.fingerprint()
     return tuple(_OnSamples(sampled, name, fingerprint) for name in names)
 
@@ -236,14 +239,16 @@ class _Sampled:
         seed = np.random.SeedSequence([self.entropy, streams.entropy], spawn_key=address)
         bias = {} if self.bias is None else {"bias": self.bias}
         drawn = snapshot.model.sample(self.n, rng=np.random.default_rng(seed), **bias)
-        fake, labels = self.represent(check_points(drawn, "the sample of the model"))
-        lead = fake.shape[:-2]
         rows = []
-        for index in np.ndindex(*lead):
-            given = {"fake": fake[index], "labels": labels[index]}
-            if self.real is not None:
-                given["real"] = self.real
-            rows.append(np.concatenate([function(given) for function in self.functions]))
+        # Functions of the user's may draw: whatever they draw repeats too.
+        with seeded_globals(int(seed.generate_state(1)[0])):
+            fake, labels = self.represent(check_points(drawn, "the sample of the model"))
+            lead = fake.shape[:-2]
+            for index in np.ndindex(*lead):
+                given = {"fake": fake[index], "labels": labels[index]}
+                if self.real is not None:
+                    given["real"] = self.real
+                rows.append(np.concatenate([function(given) for function in self.functions]))
         table = np.reshape(rows, (*lead, -1))
         names = [name for function in self.functions for name in function.names]
         return {name: table[..., i] for i, name in enumerate(names)}

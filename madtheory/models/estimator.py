@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
+import random
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from madtheory._global_random import seeded_globals
 from madtheory._validation import check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
@@ -21,9 +24,14 @@ class Estimator:
     """A scikit-learn estimator that can sample: ``Loop(model=Estimator(GaussianMixture(3)), ...)``.
 
     Each fit is a clone, so that `estimator` and every fitted model stay as they are; one with
-    ``warm_start=True`` goes on from the previous fit if the `Loop` has ``warm_start=True``. Every
-    ``random_state`` among its parameters, and that of ``sample``, is drawn from `rng`: replicates are
-    independent, and results repeat. Samples come in random order, without the labels that mixtures add.
+    ``warm_start=True`` goes on from the previous fit if the `Loop` has ``warm_start=True``. Samples come in
+    random order, without the labels that mixtures add.
+
+    Replicates are independent, and results repeat: every ``random_state`` among its parameters, that of
+    ``sample``, and every generator of NumPy or `random` among its attributes is seeded from `rng`. So are,
+    while an estimator that is not scikit-learn's own is fitted or sampled from, the global generators of
+    NumPy, of `random`, and of torch on the CPU if it is imported; afterwards the caller's go on where they
+    were.
 
     Parameters
     ----------
@@ -38,6 +46,9 @@ class Estimator:
 
     estimator: Any
     _fitted: bool = field(default=False, init=False, repr=False)
+    _states: tuple[str, ...] = field(default=(), init=False, repr=False)
+    _trusted: bool = field(default=False, init=False, repr=False)
+    _takes_state: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         name = getattr(self.estimator, "__name__", type(self.estimator).__name__)
@@ -50,6 +61,14 @@ class Estimator:
                 f"{'train it' if 'fit' in missing else 'draw synthetic data from it'}. Estimators of "
                 f"scikit-learn that can: GaussianMixture, BayesianGaussianMixture, KernelDensity."
             )
+        # Asked once: these questions cost more than a sample.
+        settings = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
+        states = sorted(name for name in settings if name.split("__")[-1] == "random_state")
+        parts = [self.estimator, *(value for value in settings.values() if _has_code(value))]
+        trusted = all(type(part).__module__.split(".")[0] == "sklearn" for part in parts)
+        object.__setattr__(self, "_states", tuple(states))
+        object.__setattr__(self, "_trusted", trusted and set(states) <= {"random_state"})
+        object.__setattr__(self, "_takes_state", "random_state" in _parameters(self.estimator.sample))
 
     def fit(self, data: Any, *, rng: np.random.Generator) -> Estimator:
         """Fit a clone to points (n, d), or to `Weighted` points if the estimator takes ``sample_weight``."""
@@ -57,7 +76,7 @@ class Estimator:
 
         keywords = {}
         if isinstance(data, Weighted):
-            if "sample_weight" not in inspect.signature(self.estimator.fit).parameters:
+            if "sample_weight" not in _parameters(self.estimator.fit):
                 raise ValueError(
                     f"data are weighted, and {type(self.estimator).__name__}.fit takes no sample_weight; use "
                     f"a regime without weights."
@@ -70,8 +89,11 @@ class Estimator:
             raise ValueError(f"data has shape {points.shape}; an Estimator takes one replicate, (n, d).")
         keep = self._fitted and getattr(self.estimator, "warm_start", False)
         new = copy.deepcopy(self.estimator) if keep else clone(self.estimator, safe=False)
-        fitted = Estimator(_seeded(new, rng))
-        new.fit(points, **keywords)
+        self._seed_parts(new, rng)
+        with self._globals(rng):
+            new.fit(points, **keywords)
+        fitted = copy.copy(self)
+        object.__setattr__(fitted, "estimator", new)
         object.__setattr__(fitted, "_fitted", True)
         return fitted
 
@@ -84,22 +106,58 @@ class Estimator:
             )
         if not self._fitted:
             raise ValueError("this Estimator is not fitted; call fit(data).")
-        # A shallow copy: its random_state changes, the fitted estimator's does not.
-        source, keywords = _seeded(copy.copy(self.estimator), rng), {}
-        if "random_state" in inspect.signature(source.sample).parameters:
-            keywords["random_state"] = _seed(rng)
-        drawn = source.sample(check_size("n", n), **keywords)
+        n, source = check_size("n", n), self.estimator
+        keywords: dict[str, Any] = {}
+        if self._trusted:
+            # scikit-learn's own draw from the generator that they are given, and from nothing else.
+            state = np.random.RandomState(rng.bit_generator)
+            if self._states:
+                source = copy.copy(source)
+                source.random_state = state
+            if self._takes_state:
+                keywords["random_state"] = state
+            drawn = source.sample(n, **keywords)
+        else:
+            # A copy: its generators are seeded, those of the fitted estimator are not.
+            nested = any("__" in name for name in self._states)
+            source = copy.deepcopy(source) if nested else copy.copy(source)
+            self._seed_parts(source, rng)
+            if self._takes_state:
+                keywords["random_state"] = _seed(rng)
+            with self._globals(rng):
+                drawn = source.sample(n, **keywords)
         points = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn, dtype=float)
         return points[rng.permutation(len(points))]
+
+    def _globals(self, rng: np.random.Generator) -> AbstractContextManager[None]:
+        """Where foreign code runs."""
+        return nullcontext() if self._trusted else seeded_globals(_seed(rng))
+
+    def _seed_parts(self, estimator: Any, rng: np.random.Generator) -> None:
+        """Seed every ``random_state`` of an estimator and of those it holds, and its generators."""
+        if self._states:
+            estimator.set_params(**{name: _seed(rng) for name in self._states})
+        for name, value in sorted(getattr(estimator, "__dict__", {}).items()):
+            if isinstance(value, np.random.Generator):
+                setattr(estimator, name, np.random.default_rng(_seed(rng)))
+            elif isinstance(value, np.random.RandomState):
+                setattr(estimator, name, np.random.RandomState(np.random.PCG64(_seed(rng))))
+            elif isinstance(value, random.Random):
+                setattr(estimator, name, random.Random(_seed(rng)))
 
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def _seeded(estimator: Any, rng: np.random.Generator) -> Any:
-    """Set the estimator's own ``random_state``, and those of the estimators it holds."""
-    if hasattr(estimator, "get_params"):
-        names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
-        estimator.set_params(**{name: _seed(rng) for name in sorted(names)})
-    return estimator
+def _has_code(value: Any) -> bool:
+    """Whether a parameter may draw: an estimator or a function."""
+    return callable(value) or hasattr(value, "get_params")
+
+
+def _parameters(method: Any) -> Any:
+    """Names of the parameters of a method; none of one that has no signature."""
+    try:
+        return inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return ()
