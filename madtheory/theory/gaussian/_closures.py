@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory._validation import check_size, size_at
 from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory.gaussian._mixing import Mix, affine_map, checked_mix, read_out, real_fit, step
+from madtheory.theory.gaussian._mixing import Mix, affine_map, checked_mix, forms_of_generations, read_out
 
 __all__ = ["fixed_second_moments", "fresh_second_moments", "second_moment_map"]
 
@@ -189,16 +189,25 @@ def _eigenvalues(spectrum: ArrayLike | None, dim: int) -> tuple[NDArray[np.float
 
 def _trajectory(
     mix: Mix,
-    sizes: Sizes,
+    n_synthetic: Sizes,
     n_initial: int,
     spectrum: NDArray[np.float64] | None,
     generations: int,
 ) -> dict[str, Labelled]:
     if n_initial <= mix.ddof:
         raise ValueError(f"{n_initial} initial points leave the divisor n - ddof at 0; pass 2 or more.")
-    forms = real_fit(mix, n_initial)
-    rows = [read_out(forms, mix, spectrum)]
-    for generation in range(2, check_size("generations", generations) + 1):
-        forms = step(forms, mix._replace(n_synthetic=size_at("n_synthetic", sizes, generation, 0)))
-        rows.append(read_out(forms, mix, spectrum))
-    return {name: labelled([row[name] for row in rows], "exact mean", _SOURCE) for name in rows[0]}
+    batches = batches_of(n_synthetic)
+    if batches is None:
+        mix = mix._replace(n_synthetic=size_at("n_synthetic", n_synthetic, 2, 0))
+    forms, units = forms_of_generations(
+        mix, n_initial, batches, check_size("generations", generations)
+    )
+    named = read_out(forms, mix, spectrum, units)
+    return {name: labelled(values, "exact mean", _SOURCE) for name, values in named.items()}
+
+
+def batches_of(n_synthetic: Sizes) -> Callable[[int], int] | None:
+    """The batch size of a generation, as a function; ``None`` for one that never changes."""
+    if callable(n_synthetic) or np.iterable(n_synthetic):
+        return lambda generation: size_at("n_synthetic", n_synthetic, generation, 0)
+    return None

@@ -21,6 +21,8 @@ from madtheory.theory.gaussian._mixing import Mix
 __all__ = ["mean_roots", "stationary_mean_root", "stationary_moments", "wishart_mean_root"]
 
 Array = NDArray[np.float64]
+_HUGE = 1e70
+_SETTLED = 1e-9  # relative distance to the limit at which a spectrum no longer changes
 _FAR = 1e5  # where the expansion in 1/s takes over, in units of the size of V
 
 
@@ -159,11 +161,12 @@ def stationary_mean_root(mix: Mix, dim: float) -> tuple[float, float, float]:
 
 
 def mean_roots(mix: Mix, dim: float, n_initial: float) -> Iterator[tuple[float, float, float]]:
-    """Mean root, mean and variance of the spectra of generations 2, 3, ..."""
+    """Mean root, mean and variance of the spectra of generations 2, 3, ..., while they are below 1e70."""
     step = _Generation(mix, dim)
     first = _Generation(mix._replace(n_real=n_initial, n_synthetic=0.0), dim)
     mean, variance = first.moments(0.0, 0.0)
     size = mean + variance / mean
+    last = None
     far = 2 * _FAR / min(step.factor + 1e-9, 1)  # what a generation pulls in to _FAR
     s = np.geomspace(1e-9, far, 1500) * size
     if step.fixed:
@@ -173,12 +176,18 @@ def mean_roots(mix: Mix, dim: float, n_initial: float) -> Iterator[tuple[float, 
         s = s * (1 - dim / first.real * u)
         s, u = s[s > 0], u[s > 0]
     while True:
-        mean, variance = step.moments(mean, variance)
+        before, (mean, variance) = (mean, variance), step.moments(mean, variance)
+        if max(mean, variance) > _HUGE:  # the spectrum has outgrown the real data
+            return
+        if last and np.allclose((mean, variance), before, rtol=_SETTLED * (1 - step.factor), atol=0):
+            yield last
+            continue
         dressed = step.dressed_moments(mean, variance)
         if step.factor < 1e-9:
             yield _real_only(*dressed)
             continue
-        yield step.mean_root(s, u), *dressed
+        last = step.mean_root(s, u), *dressed
+        yield last
         s, u = step.pull(s, u)
         size = mean + variance / mean
         far_s, far_u = _far_points(mean, variance, s.max() / size, max(far, 1.01 * s.max() / size))

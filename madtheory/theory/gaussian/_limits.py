@@ -34,7 +34,8 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
     Raises
     ------
     ValueError
-        If an argument is out of range, or the mean has no limit as the variance does not collapse.
+        If an argument is out of range, the mean has no limit as the variance does not collapse, or it has one
+        and its Student approximation does not exist (:math:`\beta \le 0`).
 
     Notes
     -----
@@ -43,10 +44,18 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
     check_size("n", n, 2)
     log_mean, typical = gain_rates(n, bias, ddof, False)
     beta = 2 - (n - int(chain_sizes(n, None, 1, ddof, False)[2][0])) + n * (1 - bias)
-    if typical[0] >= 0 or beta <= 0:
+    if typical[0] >= 0:
         limit = float(bias_threshold(n=n, ddof=ddof))
         raise ValueError(
-            f"bias={bias!r} keeps the variance from collapsing; pass a bias well below {limit:.6g}."
+            f"bias={bias!r} keeps the variance from collapsing (its logarithm moves by {typical[0]:.3g} a "
+            f"generation), so the mean has no limit; pass a bias below {limit:.6g}."
+        )
+    if beta <= 0:
+        raise ValueError(
+            f"bias={bias!r} has no Student approximation of the limit: its degrees of freedom, "
+            f"2 (2 - ddof + n (1 - bias)) = {2 * beta:.3g}, must be positive. The variance does collapse (its "
+            f"logarithm moves by {typical[0]:.3g} a generation); pass a bias below {bias + beta / n:.6g}, "
+            f"or simulate."
         )
     if bias > 0:
         chi = LogGammaSum(np.array([(n - 1) / 2]))

@@ -8,7 +8,8 @@ where the true covariance is the identity. The means of ``tr XY`` and of ``tr X 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ __all__ = [
     "affine_map",
     "checked_mix",
     "first_moments",
+    "forms_of_generations",
     "read_out",
     "real_fit",
     "require_mean",
@@ -87,15 +89,16 @@ def _constants(mix: Mix) -> Array:
     return np.array([_symmetric(trace), _symmetric(traces)])
 
 
-def step(forms: Array, mix: Mix) -> Array:
-    """The two forms, shape (2, 4, 4), one generation later.
+@np.errstate(over="ignore", invalid="ignore")
+def step(forms: Array, mix: Mix, unit: float = 1.0) -> Array:
+    """The two forms, shape (2, 4, 4), one generation later, with D and V in units of ``1 / unit``.
 
     Given the past, the new mean ``x``, the difference ``y`` of the synthetic and the real mean, and
     the two scatters are Gaussian and Wishart, so fourth moments are sums over pairings.
     """
     n_r, n_s, bias, ddof, known_mean, _, real_data = mix
     total = n_r + n_s
-    w, fresh = n_s / total, real_data == "fresh"
+    w, fresh = n_s / total, (real_data == "fresh") * unit
     eye, scatter, square, cov = np.eye(4)  # a matrix is its coordinates on I, S, D, V
     if known_mean:
         w, k, x, y, xy = 0.0, 0.0, 0 * eye, 0 * eye, 0 * eye
@@ -105,7 +108,7 @@ def step(forms: Array, mix: Mix) -> Array:
         y = k * (square + fresh / n_r * eye) + (bias * n_r / total) * cov  # k E yy'
         xy = w * square + (bias / total) * cov - fresh / total * eye  # E xy'
     dof_r, dof_s = n_r - (not known_mean), n_s - (not known_mean)
-    old_scatter = (dof_r * eye if fresh else scatter) + bias * dof_s * cov
+    old_scatter = (dof_r * eye if real_data == "fresh" else scatter) * unit + bias * dof_s * cov
     new = old_scatter + y
 
     def one(u: Array, v: Array) -> float:
@@ -115,7 +118,7 @@ def step(forms: Array, mix: Mix) -> Array:
         return float(u @ forms[1] @ v)
 
     fourth = one(square, square)
-    wishart = bias**2 * dof_s, fresh * dof_r
+    wishart = bias * bias * dof_s, fresh * unit * dof_r
     trace = {
         (_D, _D): 2 * one(x, x) + two(x, x) - 2 * w**4 * fourth,
         (_D, _V): one(x, new) + k * (one(xy, xy) + two(xy, xy) - 2 * w**2 * fourth),
@@ -179,32 +182,93 @@ def _recolour(forms: Array, spectrum: Array) -> Array:
     return np.array([alpha * s2 + beta * (s1**2 + s2), alpha * s1**2 + 2 * beta * s2])
 
 
-def read_out(forms: Array, mix: Mix, spectrum: Array | None = None) -> dict[str, float]:
-    """The named moments about the true mean, in the units of the true covariance."""
-    one, two = forms
+@np.errstate(over="ignore", invalid="ignore")
+def read_out(
+    forms: Array, mix: Mix, spectrum: Array | None = None, unit: Any = 1.0
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The named moments about the true mean, in the units of the true covariance.
+
+    `forms` may have leading axes, and `unit` (see `step`) one number for each; what exceeds the range of
+    doubles is infinite.
+    """
+    unit = np.asarray(unit)
+    one, two = np.moveaxis(forms, -3, 0)
     if mix.real_data == "fixed" and not mix.known_mean:
         # D was taken about the real set's mean: add that mean, independent, of covariance I / n
         n, d = mix.n_real, mix.dim
-        m, v = one[_I, _D], one[_I, _V]
-        shift = np.zeros((2, 4, 4))
-        shift[:, _D, _D] = d * (d + 2) / n**2 + (4 + 2 * d) * m / n
-        shift[0, _D, _V], shift[1, _D, _V] = v / n, d * v / n
-        shift[0, _I, _D], shift[1, _I, _D] = d / n, d**2 / n
-        one, two = forms + shift
+        m, v = one[..., _I, _D], one[..., _I, _V]
+        shift = np.zeros_like(np.array([one, two]))
+        shift[..., _D, _D] = d * (d + 2) / n**2 * unit**2 + (4 + 2 * d) * m / n * unit
+        shift[0, ..., _D, _V], shift[1, ..., _D, _V] = v / n * unit, d * v / n * unit
+        shift[0, ..., _I, _D], shift[1, ..., _I, _D] = d / n * unit, d**2 / n * unit
+        one, two = one + shift[0], two + shift[1]
     scale = 1.0
-    mean_error, total_variance = one[_I, _D], one[_I, _V]
+    mean_error, total_variance = one[..., _I, _D], one[..., _I, _V]
     if spectrum is not None:
         scale = float(np.mean(spectrum))
         one, two = _recolour(np.array([one, two]), spectrum)
-    return {
-        "mean_error": scale * mean_error,
-        "total_variance": scale * total_variance,
-        "mean_error_squared": two[_D, _D],
-        "mean_in_covariance": one[_D, _V],
-        "mean_error_total_variance": two[_D, _V],
-        "squared_norm": one[_V, _V],
-        "squared_trace": two[_V, _V],
+    values = {
+        "mean_error": scale * mean_error / unit,
+        "total_variance": scale * total_variance / unit,
+        "mean_error_squared": two[..., _D, _D] / unit / unit,
+        "mean_in_covariance": one[..., _D, _V] / unit / unit,
+        "mean_error_total_variance": two[..., _D, _V] / unit / unit,
+        "squared_norm": one[..., _V, _V] / unit / unit,
+        "squared_trace": two[..., _V, _V] / unit / unit,
     }
+    return {name: np.where(np.isnan(value), np.inf, value)[()] for name, value in values.items()}
+
+
+_FIRST_STEPS = 500  # generations computed entry by entry, before the matrix of the map takes over
+_HUGE, _SHRINK, _LEAST_UNIT = 1e100, 2.0**-300, 2.0**-600
+_SECOND = np.add.outer([0, 0, 1, 1], [0, 0, 1, 1]) == 2  # the moments of order 2 in D and V
+
+
+def forms_of_generations(
+    mix: Mix, n_initial: float, n_synthetic_at: Callable[[int], int] | None, generations: int
+) -> tuple[Array, Array]:
+    """The two forms of generations 1, 2, ..., shape (generations, 2, 4, 4), and the unit of each.
+
+    `n_synthetic_at` gives the batch of a generation; ``None`` is that of `mix` throughout, and then nothing
+    is computed beyond the generation that repeats the one before. Where second moments leave the range of
+    doubles, D and V are carried in larger units, and at last as first moments only.
+    """
+    out, units = np.empty((generations, 2, 4, 4)), np.ones(generations)
+    state, unit, matrix, infinite = real_fit(mix, n_initial), 1.0, None, None
+    out[0] = state
+    for g in range(1, generations):
+        if n_synthetic_at is not None:
+            mix = mix._replace(n_synthetic=n_synthetic_at(g + 1))
+        if infinite is None and state.max() > _HUGE:
+            small, matrix = np.array([1.0, 1.0, _SHRINK, _SHRINK]), None
+            if unit > _LEAST_UNIT:
+                state, unit = state * np.outer(small, small), unit * _SHRINK
+            else:
+                infinite = _SECOND & (state != 0)
+                state, unit = state / np.outer([1, 1, unit, unit], [1, 1, unit, unit]), 1.0
+        if infinite is not None:
+            state = np.where(_SECOND, 0.0, state)
+        if n_synthetic_at is None and g > _FIRST_STEPS:
+            matrix = _linear_map(mix, unit) if matrix is None else matrix
+            new = _constants(mix) + (matrix @ state.ravel()).reshape(2, 4, 4)
+        else:
+            new = step(state, mix, unit)
+        out[g], units[g] = new if infinite is None else np.where(infinite, np.inf, new), unit
+        if not np.isfinite(new).all():  # the first moments too
+            out[g:] = np.where(np.isfinite(new), out[g], np.inf)
+            break
+        if n_synthetic_at is None and np.array_equal(out[g], out[g - 1]):
+            out[g:], units[g:] = out[g], unit
+            break
+        state = new
+    return out, units
+
+
+def _linear_map(mix: Mix, unit: float) -> Array:
+    """Matrix (32, 32) of `step`, which adds `_constants` to a linear function of the two forms."""
+    zero = _constants(mix)
+    columns = [(step(form.reshape(2, 4, 4), mix, unit) - zero).ravel() for form in np.eye(32)]
+    return np.transpose(columns)
 
 
 def largest_bias(mix: Mix) -> float:

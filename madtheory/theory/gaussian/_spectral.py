@@ -87,8 +87,11 @@ def _exp(values: Array) -> Array:
 def wishart_root_deficit(dim: int, dof: float) -> float:
     """One less the mean root of an eigenvalue of a real Wishart matrix over `dof`.
 
-    Exact from `dof` of `dim` on and for integers; in between the mean trace is interpolated.
+    Exact from `dof` of `dim` on and for integers; in between the mean trace is interpolated. A matrix of
+    `dof` 0 vanishes.
     """
+    if dof == 0:
+        return 1.0
     if dof >= dim:
         t, weights = singular_values(dim, float(dof))
         return float(weights @ (t / math.sqrt(dof) - 1) ** 2) / (2 * dim)

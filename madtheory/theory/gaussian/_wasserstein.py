@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from madtheory._validation import check_ddof, check_size
 from madtheory.theory._labels import Labelled, labelled
@@ -13,17 +14,17 @@ from madtheory.theory.gaussian import _free, _line
 from madtheory.theory.gaussian._mixing import (
     Mix,
     checked_mix,
+    forms_of_generations,
     read_out,
-    real_fit,
     require_mean,
     second_moments,
-    step,
 )
 from madtheory.theory.gaussian._spectral import singular_values, wishart_root_deficit
 
 __all__ = ["DISTANCE_KIND", "loop_wasserstein2_squared", "real_fit_wasserstein2_squared"]
 
-
+Array = NDArray[np.float64]
+_SETTLED = 1e-9  # relative change of the moments below which a mean root is not computed again
 _SOURCE = (
     "derived here (exact moments, and the large-dimension resolvent or a three-moment fit); the loop is "
     "that of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3"
@@ -34,6 +35,8 @@ def real_distance(n: float, dim: int, ddof: int, known_mean: bool) -> float:
     """Mean squared distance of a Gaussian fitted to `n` real points; any real number of points."""
     dof, divisor = n - (not known_mean), n - ddof
     mean_error = 0.0 if known_mean else dim / n
+    if dof == 0:  # a single point, without scatter
+        return mean_error + dim
     if dof >= dim:
         t, weights = singular_values(dim, float(dof))
         return mean_error + float(weights @ (t / math.sqrt(divisor) - 1) ** 2)
@@ -44,24 +47,24 @@ def real_distance(n: float, dim: int, ddof: int, known_mean: bool) -> float:
 DISTANCE_KIND = "leading order in 1/n"
 
 
-def _distance(mix: Mix, named: dict[str, float], deficit: float) -> float:
+def _distance(mix: Mix, named: dict[str, Any], deficit: Any) -> Any:
     """Mean squared distance, from one less the mean root of an eigenvalue at mean 1."""
-    scale = math.sqrt(named["total_variance"] / mix.dim)
+    scale = np.sqrt(named["total_variance"] / mix.dim)
     return named["mean_error"] + mix.dim * ((1 - scale) ** 2 + 2 * scale * deficit)
 
 
-def _spread(mix: Mix, named: dict[str, float]) -> float:
+def _spread(mix: Mix, named: dict[str, Any]) -> Any:
     """Relative variance of the mean spectrum."""
     return named["squared_norm"] * mix.dim / named["total_variance"] ** 2 - 1
 
 
-def _deficit(mix: Mix, named: dict[str, float], free: tuple[float, float, float]) -> float:
+def _deficit(mix: Mix, spread: float, free: tuple[float, float, float]) -> float:
     """That of a Wishart matrix of the exact first two moments, less what the free law has over it.
 
     The first is known exactly; the second, from the limit of large dimension, adds the shape.
     """
     root, mean, variance = free
-    spread, free_spread = _spread(mix, named), variance / mean**2
+    free_spread = variance / mean**2
     excess = root / math.sqrt(mean) - _free.wishart_mean_root(free_spread)
     return wishart_root_deficit(mix.dim, (mix.dim + 1) / spread) - excess * (spread / free_spread) ** 2
 
@@ -85,7 +88,7 @@ def stationary_distance(mix: Mix) -> float:
     if (spread := _spread(mix, named)) < 1e-4:  # the shape is then a ten-thousandth of the distance
         return _distance(mix, named, wishart_root_deficit(mix.dim, (mix.dim + 1) / spread))
     free = _free.stationary_mean_root(mix, _fitted_dim(mix, named))
-    return _distance(mix, named, _deficit(mix, named, free))
+    return _distance(mix, named, _deficit(mix, spread, free))
 
 
 def real_fit_wasserstein2_squared(
@@ -208,19 +211,37 @@ def loop_wasserstein2_squared(
     return labelled(values, DISTANCE_KIND, _SOURCE)
 
 
-def _trajectory(mix: Mix, n_initial: float, generations: int) -> list[float]:
+def _trajectory(mix: Mix, n_initial: float, generations: int) -> Array:
     if n_initial <= mix.ddof:
         raise ValueError(f"{n_initial:g} initial points leave the divisor n - ddof at 0; pass 2 or more.")
-    values = [real_distance(n_initial, mix.dim, mix.ddof, mix.known_mean)]
-    forms = real_fit(mix, n_initial)
-    if mix.dim == 1:
-        line = _line.deficits(mix, n_initial)
-    else:
-        named, _ = second_moments(mix)
-        spectra = _free.mean_roots(mix, _fitted_dim(mix, named) if named else mix.dim + 1.0, n_initial)
-    for _ in range(generations - 1):
-        forms = step(forms, mix)
-        named = read_out(forms, mix)
-        deficit = next(line) if mix.dim == 1 else _deficit(mix, named, next(spectra))
-        values.append(_distance(mix, named, deficit))
+    forms, units = forms_of_generations(mix, n_initial, None, generations)
+    named = read_out(forms, mix, unit=units)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deficit = _deficits(mix, n_initial, named)
+        values = _distance(mix, named, deficit)
+    values = np.where(np.isfinite(named["total_variance"]), values, np.inf)
+    values[0] = real_distance(n_initial, mix.dim, mix.ddof, mix.known_mean)
     return values
+
+
+def _deficits(mix: Mix, n_initial: float, named: dict[str, Any]) -> Array:
+    """One less the mean root of an eigenvalue at mean 1, of generations 1, 2, ...; the first is not used."""
+    generations = len(named["total_variance"])
+    if mix.dim == 1:
+        return _line.deficits(mix, n_initial, generations)
+    out = np.full(generations, np.nan)
+    if mix.real_data == "fixed" and mix.n_real - (not mix.known_mean) == 0:
+        return out  # a single real point: all models are that point
+    limits, _ = second_moments(mix)
+    spectra = _free.mean_roots(mix, _fitted_dim(mix, limits) if limits else mix.dim + 1.0, n_initial)
+    spreads, last = _spread(mix, named), np.zeros(4)
+    for g, free in zip(range(1, generations), spectra, strict=False):
+        now = np.array([spreads[g], *free])
+        if np.allclose(now, last, rtol=_SETTLED, atol=0):
+            out[g] = out[g - 1]
+            continue
+        spread, free_spread = spreads[g], free[2] / free[1] ** 2
+        if not limits:  # second moments without a limit say nothing of the bulk
+            spread = min(spread, free_spread)
+        out[g], last = _deficit(mix, spread, free), now
+    return out
