@@ -20,6 +20,7 @@ __all__ = [
     "check_choice",
     "check_ddof",
     "check_flag",
+    "check_kernel_bias",
     "check_metrics",
     "check_number",
     "check_numbers",
@@ -143,6 +144,16 @@ def check_bias(value: Any, name: str = "bias") -> float:
             f"samples, so pass a finite number >= 0 (1 is unbiased, below 1 is mode-seeking)."
         )
     return bias
+
+
+def check_kernel_bias(bandwidth: Any, bias: Any) -> float:
+    """Return the bias of samples of a kernel density, whose kernel it scales: 1 where there is none."""
+    factor = 1.0 if bias is None else check_bias(bias)
+    if not isinstance(bandwidth, str) and bandwidth == 0 and factor != 1:
+        raise ValueError(
+            f"bias={shown(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
+        )
+    return factor
 
 
 def check_ddof(value: Any, known_mean: bool) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from madtheory._roots import triangular
-from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size
+from madtheory._validation import check_choice, check_kernel_bias, check_numbers, check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
 
@@ -127,11 +127,7 @@ class KernelDensity:
         """Draw `n` points, shape (*replicate, n, d): training points plus N(0, bias * H)."""
         points, kernel, _ = self._fitted()
         *lead, size, _ = points.shape
-        scale = 1.0 if bias is None else np.sqrt(check_bias(bias))
-        if self.bandwidth == 0 and scale != 1:
-            raise ValueError(
-                f"bias={bias!r} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
-            )
+        scale = np.sqrt(check_kernel_bias(self.bandwidth, bias))
         if self.steps is None:
             chosen = rng.integers(size, size=(*lead, check_size("n", n)))
         else:

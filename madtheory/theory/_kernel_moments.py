@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._validation import (
-    check_bias,
     check_choice,
+    check_kernel_bias,
     check_numbers,
     check_retain_real,
     check_size,
@@ -95,7 +95,8 @@ def first_moments(
     bandwidth : float, "silverman" or "scott"
         h, or the rule for f (`madtheory.models.KernelDensity`).
     bias : float
-        Factor of the covariance of the kernel in synthetic samples, >= 0, dimensionless.
+        Factor of the covariance of the kernel in synthetic samples, >= 0, dimensionless; 1 for a bandwidth
+        of 0, which has no kernel to scale.
     n_initial, n_synthetic, n_real, real_data, retain, retain_real, memory, budget, replacement, weights
         As in `madtheory.theory.gaussian.first_moments`.
     dim, spectrum : int, array of shape (dim,)
@@ -114,7 +115,8 @@ def first_moments(
     ValueError
         For sizes, weights or choices out of range.
     """
-    bandwidth, bias = check_bandwidth(bandwidth), check_bias(bias)
+    bandwidth = check_bandwidth(bandwidth)
+    bias = check_kernel_bias(bandwidth, bias)
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
     if not isinstance(retain, str) or retain not in ("last", "all"):
         check_size("retain", retain)
@@ -142,6 +144,8 @@ def first_moments(
 
     fit(reals, np.ones(1))
     batches: list[moments._Group] = []
+    constant = moments._constant(n_synthetic, n_real, budget)
+    before: tuple[Any, ...] = ()
     with np.errstate(over="ignore", invalid="ignore"):
         for g in range(2, generations + 1):
             batches.append(moments._draw(means, models, size_at("n_synthetic", n_synthetic, g, least), 1.0))
@@ -164,6 +168,11 @@ def first_moments(
             reals = [r._replace(node=place[r.node]) for r in reals]
             batches = [b._replace(node=place[b.node]) for b in batches]
             models = [m._replace(node=place[m.node]) for m in models]
+            now = means.distance, tuple(reals + batches), tuple(models), *reports[-1]
+            if constant and moments._repeats(now, before):
+                reports += [reports[-1]] * (generations - g)
+                break
+            before = now
     out = np.full((2, generations), np.inf)
     out[:, : len(reports)] = trace * np.array(reports).T
     return {

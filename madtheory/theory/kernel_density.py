@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_choice, check_numbers, check_size
+from madtheory._validation import check_bias, check_choice, check_kernel_bias, check_numbers, check_size
 from madtheory.theory._kernel_moments import (
     accumulate,
     accumulate_subsample,
@@ -68,7 +68,7 @@ def limit(*, n: int, bandwidth: float, bias: float = 1.0, dim: int = 1) -> Label
         raise ValueError(f"bandwidth={bandwidth!r} is a rule, which has no limit: see rule_growth.")
     width = float(bandwidth)
     n, dim = check_size("n", n), check_size("dim", dim)
-    return labelled(((n - 1) * check_bias(bias) + 1) * width**2 * dim, "exact mean", source)
+    return labelled(((n - 1) * check_kernel_bias(width, bias) + 1) * width**2 * dim, "exact mean", source)
 
 
 def rule_growth(

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_loops import simulate, z_score
 
+from madtheory import regimes
 from madtheory.theory.gaussian._first_moments import first_moments
 
 SIZES = {"n_initial": 6, "n_synthetic": 5, "bias": 0.8, "generations": 4}
@@ -229,13 +230,22 @@ def test_all_models_in_memory_recover_every_point():
     assert theory["mean_error"][-1] == pytest.approx(1 / 50, rel=0.02)
 
 
-def test_synthetic_points_of_no_weight_are_ignored():
-    fixed = first_moments(n_initial=5, n_synthetic=7, real_data="fixed", weights=(1, 0), generations=5)
+def test_synthetic_points_of_hardly_any_weight_are_ignored():
+    fixed = first_moments(n_initial=5, n_synthetic=7, real_data="fixed", weights=(1, 1e-12), generations=5)
     np.testing.assert_allclose(fixed["mean_error"], 0.2)
     fresh = first_moments(
-        n_initial=5, n_synthetic=7, n_real=4, real_data="fresh", weights=(2, 0), ddof=0, generations=5
+        n_initial=5, n_synthetic=7, n_real=4, real_data="fresh", weights=(2, 1e-12), ddof=0, generations=5
     )
     np.testing.assert_allclose(fresh["total_variance"], [0.8, *[0.75] * 4])
+
+
+@pytest.mark.parametrize("weights", [(1, 0), (0, 1), (1, -1), (1,), (1, np.nan), 3])
+def test_weights_follow_the_rule_of_regimes(weights):
+    """What `regimes` refuses has no closed form either."""
+    with pytest.raises(ValueError, match="weights="):
+        first_moments(n_initial=5, n_synthetic=7, real_data="fixed", weights=weights, generations=5)
+    with pytest.raises(ValueError, match="weights="):
+        regimes.augment(n_real=5, n_synthetic=7, weights=weights)
 
 
 def test_collapse_stays_accurate_far_from_the_truth():

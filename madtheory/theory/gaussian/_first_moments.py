@@ -9,12 +9,20 @@ with the truth, are carried because they stay accurate when a collapsed model si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_bias, check_choice, check_ddof, check_retain_real, check_size, size_at
+from madtheory._validation import (
+    check_bias,
+    check_choice,
+    check_ddof,
+    check_retain_real,
+    check_size,
+    check_weights,
+    size_at,
+)
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import Sizes, check_spectrum
 
@@ -142,10 +150,17 @@ def _check_weights(weights: Sequence[float] | None, budget: Sizes | None) -> tup
         return 1.0, 1.0
     if budget is not None:
         raise ValueError("weights with a budget have no closed form here; drop weights or budget.")
-    pair = tuple(float(w) for w in weights)
-    if len(pair) != 2 or not all(np.isfinite(w) and w >= 0 for w in pair) or sum(pair) == 0:
-        raise ValueError(f"weights={weights!r} is not a pair (real, synthetic) of numbers >= 0, not both 0.")
-    return pair
+    return check_weights(weights)
+
+
+def _constant(*sizes: Sizes | None) -> bool:
+    """Whether sizes are the same in every generation."""
+    return not any(callable(size) or np.iterable(size) for size in sizes)
+
+
+def _repeats(now: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
+    """Whether a generation equals the one before, so that all later ones do."""
+    return before[1:] == now[1:] and np.array_equal(now[0], before[0])
 
 
 def first_moments(
@@ -250,6 +265,8 @@ def first_moments(
     reals = [real]
     models = [_fit(means, reals, np.ones(1), ddof, known_mean)]
     batches: list[_Group] = []
+    constant = _constant(n_synthetic, n_real, budget)
+    before: tuple[Any, ...] = ()
     variance = np.full(generations, np.inf)
     error = np.full(generations, 0.0 if known_mean else np.inf)
     variance[0], error[0] = models[0].variance, means.distance[_TRUTH, models[0].node]
@@ -272,6 +289,11 @@ def first_moments(
             reals = [r._replace(node=place[r.node]) for r in reals]
             batches = [b._replace(node=place[b.node]) for b in batches]
             models = [m._replace(node=place[m.node]) for m in models]
+            now = means.distance, tuple(reals + batches), models, error[g - 1]
+            if constant and _repeats(now, before):
+                variance[g:], error[g:] = variance[g - 1], error[g - 1]
+                break
+            before = now
     return {
         "total_variance": labelled(trace * variance, "exact mean", _SOURCE),
         "mean_error": labelled(trace * error, "exact mean", _SOURCE),
