@@ -199,9 +199,7 @@ def _trajectory(
     batches = batches_of(n_synthetic)
     if batches is None:
         mix = mix._replace(n_synthetic=size_at("n_synthetic", n_synthetic, 2, 0))
-    forms, units = forms_of_generations(
-        mix, n_initial, batches, check_size("generations", generations)
-    )
+    forms, units = forms_of_generations(mix, n_initial, batches, check_size("generations", generations))
     named = read_out(forms, mix, spectrum, units)
     return {name: labelled(values, "exact mean", _SOURCE) for name, values in named.items()}
 

@@ -165,11 +165,13 @@ def mean_roots(mix: Mix, dim: float, n_initial: float) -> Iterator[tuple[float, 
     step = _Generation(mix, dim)
     first = _Generation(mix._replace(n_real=n_initial, n_synthetic=0.0), dim)
     mean, variance = first.moments(0.0, 0.0)
-    size = mean + variance / mean
+    size = mean + variance / mean if mean else 1.0
     last = None
     far = 2 * _FAR / min(step.factor + 1e-9, 1)  # what a generation pulls in to _FAR
     s = np.geomspace(1e-9, far, 1500) * size
-    if step.fixed:
+    if mean == 0:  # a single point
+        u = np.zeros_like(s)
+    elif step.fixed:
         u = mean / (mean + s)
     else:  # the Wishart curve, from that of the identity
         u = 1 / (1 + s / mean)

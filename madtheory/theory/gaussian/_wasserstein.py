@@ -217,7 +217,7 @@ def _trajectory(mix: Mix, n_initial: float, generations: int) -> Array:
     forms, units = forms_of_generations(mix, n_initial, None, generations)
     named = read_out(forms, mix, unit=units)
     with np.errstate(over="ignore", invalid="ignore"):
-        deficit = _deficits(mix, n_initial, named)
+        deficit = np.where(named["total_variance"] == 0, 0.0, _deficits(mix, n_initial, named))
         values = _distance(mix, named, deficit)
     values = np.where(np.isfinite(named["total_variance"]), values, np.inf)
     values[0] = real_distance(n_initial, mix.dim, mix.ddof, mix.known_mean)
