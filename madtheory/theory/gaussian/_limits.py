@@ -53,9 +53,9 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
     if beta <= 0:
         raise ValueError(
             f"bias={bias!r} has no Student approximation of the limit: its degrees of freedom, "
-            f"2 (2 - ddof + n (1 - bias)) = {2 * beta:.3g}, must be positive. The variance does collapse (its "
-            f"logarithm moves by {typical[0]:.3g} a generation); pass a bias below {bias + beta / n:.6g}, "
-            f"or simulate."
+            f"2 (2 - ddof + n (1 - bias)) = {2 * beta:.3g}, must be positive. The variance does collapse "
+            f"(its logarithm moves by {typical[0]:.3g} a generation); pass a bias below "
+            f"{bias + beta / n:.6g}, or simulate."
         )
     if bias > 0:
         chi = LogGammaSum(np.array([(n - 1) / 2]))
