@@ -289,7 +289,7 @@ def first_moments(mix: Mix) -> tuple[float, float]:
     return gain, error + (1 / (n_r + 2 * n_s) if real_data == "fresh" else 1 / n_r)
 
 
-def second_moments(mix: Mix) -> tuple[dict[str, float], float]:
+def second_moments(mix: Mix) -> tuple[dict[str, Any], float]:
     """Stationary second moments (empty where they do not exist) and their spectral radius."""
     matrix, offset = affine_map(mix)
     radius = float(np.abs(np.linalg.eigvals(matrix)).max())
