@@ -5,20 +5,27 @@ Every check returns the canonical value: an ``int``, a ``float``, a ``bool`` or 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
+import re
 from collections.abc import Callable, Sequence
 from mmap import mmap
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 __all__ = [
+    "GREATEST",
     "LARGEST",
+    "LARGEST_ARRAY",
+    "LONGEST",
     "check_array",
     "check_bias",
     "check_callable",
     "check_choice",
     "check_ddof",
+    "check_fields",
     "check_flag",
     "check_kernel_bias",
     "check_metrics",
@@ -29,16 +36,33 @@ __all__ = [
     "check_record",
     "check_retain_real",
     "check_seed",
+    "check_shapes",
     "check_size",
     "check_sizes",
     "check_weights",
+    "checked",
     "freeze",
     "shown",
     "size_at",
 ]
 
-LARGEST = 10**15
-"""The largest size: beyond it integers and their products leave the range where floats are exact."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LARGEST = 10**18
+"""The largest size: larger ones leave the range of NumPy's integers."""
+
+GREATEST = 1e150
+"""The greatest number: the square of a greater one is infinite."""
+
+LARGEST_ARRAY = 10**10
+"""The most numbers that are drawn at once: 80 GB."""
+
+INFINITE = {"choices", "correction", "curated_ratio", "half_width", "rate", "synthetic_ratio"}
+"""Numbers that may be infinite."""
+
+LONGEST = {"generations": 10**7, "generation": 10**7, "dim": 10**5, "symbols": 10**7}
+"""Limits of integers to which time and memory are proportional."""
 
 
 def shown(value: Any) -> str:
@@ -112,10 +136,10 @@ def check_number(
 def _real(value: Any) -> float:
     """A float, or NaN for what is not a single real number."""
     kind = getattr(getattr(value, "dtype", None), "kind", "f")
-    if isinstance(value, (bool, str, bytes)) or kind in tuple("bcSUmMOV") or np.ndim(value):
+    if isinstance(value, (bool, str, bytes)) or kind in tuple("bcSUmMOV"):
         return float("nan")
     try:
-        return float(value)
+        return float("nan") if np.ndim(value) else float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):
         return float("nan")
 
@@ -138,6 +162,8 @@ def check_callable(name: str, value: Any) -> Callable[..., Any]:
 def check_bias(value: Any, name: str = "bias") -> float:
     """Return the sampling bias as a float: finite, 0 or more; 1 is unbiased."""
     bias = _real(value)
+    if bias > LARGEST and np.isfinite(bias):
+        raise ValueError(f"{name}={shown(value)} is too large; pass at most {LARGEST:.0e}.")
     if not (np.isfinite(bias) and bias >= 0):
         raise ValueError(
             f"{name}={shown(value)} is outside its range: it multiplies the covariance of the synthetic "
@@ -156,14 +182,14 @@ def check_kernel_bias(bandwidth: Any, bias: Any) -> float:
     return factor
 
 
-def check_ddof(value: Any, known_mean: bool) -> int:
+def check_ddof(value: Any, known_mean: bool, name: str = "ddof") -> int:
     """Return the divisor correction; ``None`` is unbiased: 1, or 0 when the mean is known."""
     if value is None:
         return 0 if known_mean else 1
     ddof = _index(value)
     if ddof not in (0, 1):
         raise ValueError(
-            f"ddof={shown(value)} is not 0 or 1; pass 0 for the maximum-likelihood divisor n, "
+            f"{name}={shown(value)} is not 0 or 1; pass 0 for the maximum-likelihood divisor n, "
             f"1 for the divisor n - 1."
         )
     return ddof
@@ -274,9 +300,23 @@ def freeze(array: np.ndarray) -> np.ndarray:
     return own
 
 
-def check_numbers(name: str, value: Any) -> np.ndarray:
-    """Return finite real numbers as a float array; truth values in an array are 0 and 1."""
-    why = "hold finite numbers only; remove what is not"
+def check_shapes(**arrays: np.ndarray) -> None:
+    """Refuse arrays that do not broadcast together."""
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(
+            f"the shapes of {shapes} do not fit; pass numbers, or arrays of one shape."
+        ) from None
+
+
+def check_numbers(name: str, value: Any, *, infinite: bool = False, missing: bool = False) -> np.ndarray:
+    """Return real numbers as a float array, finite unless `infinite`, NaN only if they may be `missing`.
+
+    Truth values in an array are 0 and 1.
+    """
+    why = f"hold {'' if infinite else 'finite '}numbers only; remove what is not"
     try:
         numbers = check_array(value, name)
         if numbers.dtype.kind == "b" and not numbers.ndim:
@@ -285,7 +325,8 @@ def check_numbers(name: str, value: Any) -> np.ndarray:
         raise ValueError(f"{name}={shown(value)} must {why} ({error}).") from None
     with np.errstate(over="ignore"):
         numbers = numbers.astype(float, copy=False)
-    if not np.isfinite(numbers).all():
+    allowed = np.isfinite(numbers) | (infinite & np.isinf(numbers)) | (missing & np.isnan(numbers))
+    if not allowed.all():
         raise ValueError(f"{name}={shown(value)} must {why}.")
     return numbers
 
@@ -377,3 +418,109 @@ def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
             )
         return check_size(f"{name}[{generation - 1}]", size[generation - 1], minimum)
     return check_size(name, size, minimum)
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Check the kind of every argument against its annotation before `function` runs.
+
+    ``int``, ``float``, ``bool``, ``ArrayLike``, ``Sequence[float]``, ``Sizes``, ``Literal[...]`` and
+    callables, each with ``| None`` or not. Arrays are passed on as they are. The range of a value is for
+    `function` to check.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    checks = {p.name: _check_of(p) for p in parameters if p.kind is not p.VAR_KEYWORD}
+    names = tuple(checks)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        positional = [checks[name](value) for name, value in zip(names, args, strict=False)]
+        keywords = {k: checks[k](v) if k in checks else v for k, v in kwargs.items()}
+        return function(*positional, *args[len(positional) :], **keywords)  # type: ignore[arg-type]
+
+    return call
+
+
+def check_fields(instance: Any) -> None:
+    """Check the kind of every field of a frozen dataclass as `checked` does; keep canonical values."""
+    kind: Any = type(instance)
+    for name, check in _checks_of_fields(kind).items():
+        object.__setattr__(instance, name, check(getattr(instance, name)))
+
+
+@functools.cache
+def _checks_of_fields(kind: Callable[..., Any]) -> dict[str, Callable[[Any], Any]]:
+    parameters = inspect.signature(kind).parameters
+    return {name: _check_of(parameter) for name, parameter in parameters.items()}
+
+
+def _check_of(parameter: inspect.Parameter) -> Callable[[Any], Any]:
+    """The check of one argument: a function of its value that returns the canonical one."""
+    name, annotation = parameter.name, str(parameter.annotation)
+    choices = re.findall(r"Literal\[(.*?)\]", annotation)
+    kinds = re.sub(r"Literal\[.*?\]", "Literal", annotation).split(" | ")
+    if name.endswith("ddof"):  # has a check of its own
+        return _unchanged
+
+    def check(value: Any) -> Any:
+        if value is None and "None" in kinds:
+            return None
+        if name.endswith("bias"):
+            return check_bias(value, name)
+        if choices and (isinstance(value, str) or ("int" not in kinds and "float" not in kinds)):
+            return check_choice(name, value, [choice.strip(" '\"") for choice in choices[0].split(",")])
+        if isinstance(value, str) and "str" in kinds:
+            return value
+        for kind in kinds:
+            if kind in _KINDS:
+                return _KINDS[kind](name, value)
+            if kind.startswith("Callable["):
+                return check_callable(name, value)
+        return value
+
+    return check
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _integer(name: str, value: Any) -> int:
+    return check_size(name, value, 1 if _index(value) is None else -LARGEST, LONGEST.get(name, LARGEST))
+
+
+def _finite(name: str, value: Any) -> float:
+    number = check_number(name, value, infinite=name in INFINITE)
+    if GREATEST < abs(number) < np.inf:
+        raise ValueError(f"{name}={shown(value)} is too large; pass at most {GREATEST:g}.")
+    return value if isinstance(value, int | float) else number
+
+
+def _finite_array(name: str, value: Any) -> Any:
+    numbers = check_numbers(name, value, infinite=True)  # for the function to refuse
+    if ((np.abs(numbers) > GREATEST) & np.isfinite(numbers)).any():
+        raise ValueError(f"{name}={shown(value)} is too large; pass numbers of at most {GREATEST:g}.")
+    return value
+
+
+def _sizes(name: str, value: Any) -> Any:
+    return value if callable(value) else check_sizes(name, value, -LARGEST)
+
+
+def _sequence(name: str, value: Any) -> Any:
+    numbers = check_numbers(name, value)
+    if numbers.ndim != 1:
+        raise ValueError(f"{name}={shown(value)} is not a list of numbers; pass for example (1.0, 2.0).")
+    return value
+
+
+_KINDS: dict[str, Callable[[str, Any], Any]] = {
+    "int": _integer,
+    "float": _finite,
+    "bool": check_flag,
+    "ArrayLike": _finite_array,
+    "Array": _finite_array,
+    "Sizes": _sizes,
+    "Size": _sizes,
+    "Sequence[float]": _sequence,
+    "tuple[float, float]": _sequence,
+}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_bias, check_choice, check_ddof, check_size
+from madtheory._validation import check_bias, check_choice, check_ddof, check_size, checked
 from madtheory.theory._correction_steps import Setting, check_correction
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import check_spectrum
@@ -18,6 +18,7 @@ Array = NDArray[np.floating[Any]]
 SOURCE = "derived here, for the loop of Gillman et al. 2024 (arXiv 2402.07087), Fig. 2, with an exact sampler"
 
 
+@checked
 def accrual(
     *,
     n_initial: int,

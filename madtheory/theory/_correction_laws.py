@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._validation import check_choice, check_numbers, check_shapes, check_size, checked
 from madtheory.theory._correction_steps import check_correction
 from madtheory.theory._labels import Labelled, labelled
 
@@ -17,6 +17,7 @@ Array = NDArray[np.floating[Any]]
 SOURCE = "derived here: moments of the mixture of Gillman et al. 2024 (arXiv 2402.07087), Definition 4.1"
 
 
+@checked
 def mixture_moments(
     *,
     mean: ArrayLike,
@@ -68,7 +69,9 @@ def mixture_moments(
             f"covariance has shape {sigma.shape} and real_covariance {truth.shape}; a mean of length {dim} "
             f"needs ({dim}, {dim})."
         )
-    gap = mu - check_numbers("real_mean", real_mean)
+    shift = check_numbers("real_mean", real_mean)
+    check_shapes(mean=mu, real_mean=shift)
+    gap = mu - shift
     between = gap[..., :, None] * gap[..., None, :]
     return {
         "mean": labelled(mu - m * gap, "exact law", SOURCE),
@@ -76,6 +79,7 @@ def mixture_moments(
     }
 
 
+@checked
 def mean_law(
     *,
     n_synthetic: int,

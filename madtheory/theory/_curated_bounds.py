@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from madtheory._validation import checked
 from madtheory.theory._curated_update import check_choices, check_law, top_of
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory._stability_gaussian import at_least, synthetic_share
@@ -27,6 +28,7 @@ Array = NDArray[np.floating[Any]]
 FERBACH = "Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
+@checked
 def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = None) -> dict[str, Labelled]:
     r"""Mean and variance of a reward and of its exponential, relative to the largest.
 
@@ -54,6 +56,7 @@ def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = N
     return {key: labelled(value, "exact mean", "definition") for key, value in moments.items()}
 
 
+@checked
 def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
     r"""Lower bound on what one Luce choice adds to the expected exponential of the reward.
 
@@ -82,6 +85,7 @@ def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Lab
     return labelled(_chosen(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
 
 
+@checked
 def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
     r"""Upper bound on what one Luce choice adds to the expected exponential of the reward.
 
@@ -104,6 +108,7 @@ def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) 
     return labelled(bound, "bound", f"{FERBACH}, Lemma 2.2 with the smallest reward (Wei and Zhang)")
 
 
+@checked
 def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     r"""Law that a curated loop without real data converges to: p given the largest reward.
 
@@ -128,6 +133,7 @@ def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     return labelled(best / best.sum(-1, keepdims=True), "exact law", f"{FERBACH}, section 2")
 
 
+@checked
 def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     r"""Divergence of a law p of the loop from its limit.
 
@@ -155,6 +161,7 @@ def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     return labelled(-np.log1p(-below), "exact mean", f"{FERBACH}, section 2; identity derived here")
 
 
+@checked
 def rate(*, gap: ArrayLike, choices: float) -> Labelled:
     r"""Factor per generation by which the mass of a level dies out, once the best level has almost all mass.
 
@@ -183,6 +190,7 @@ def rate(*, gap: ArrayLike, choices: float) -> Labelled:
     return labelled(values, "almost-sure rate", "derived here, for Lemma 2.1 of " + FERBACH)
 
 
+@checked
 def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
     r"""Bound on how far a curated loop with real data strays from their law, if it starts there.
 
@@ -214,6 +222,7 @@ def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
     return labelled(bound, "bound", f"{FERBACH}, section 2")
 
 
+@checked
 def mixing_reward_bound(
     *,
     reference: ArrayLike,
@@ -254,7 +263,7 @@ def mixing_reward_bound(
     :math:`\eta B`. Source: Ferbach et al. 2024 (arXiv 2407.09499), reward of curated loops with real
     data, section 2; c derived here.
     """
-    share = float(synthetic_share(curated_ratio))
+    share = float(synthetic_share(curated_ratio, "curated_ratio"))
     factor = share * (1 - share) ** 2 if published else share
     variance = np.asarray(reward_moments(p=reference, reward=reward)["exp_variance"])
     source = f"{FERBACH}, section 2" if published else f"derived here, from Lemma 2.2 of {FERBACH}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_ddof, check_numbers, check_size
+from madtheory._validation import check_ddof, check_numbers, check_size, checked
 from madtheory.theory._curated_update import check_choices
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory._stability_gaussian import at_least
@@ -29,6 +29,7 @@ Array = NDArray[np.floating[Any]]
 SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
+@checked
 def best_of_moments(*, choices: float) -> dict[str, Labelled]:
     r"""Mean e_K and variance v_K of the largest of K standard normals.
 
@@ -51,6 +52,7 @@ def best_of_moments(*, choices: float) -> dict[str, Labelled]:
     }
 
 
+@checked
 def closest_of_second_moment(*, choices: float) -> Labelled:
     r"""Second moment q_K of that of K standard normals which is closest to 0.
 
@@ -70,6 +72,7 @@ def closest_of_second_moment(*, choices: float) -> Labelled:
     return labelled(values, "exact mean", SOURCE)
 
 
+@checked
 def hard_refit(
     *,
     mean: float = 0.0,
@@ -116,6 +119,7 @@ def hard_refit(
     return _moments(start + np.sqrt(spread) * e * steps, spread * v**t)
 
 
+@checked
 def thurstone_refit(
     *,
     mean: float = 0.0,
@@ -161,6 +165,7 @@ def thurstone_refit(
     return _iterated(step, mean, variance, generations)
 
 
+@checked
 def luce_refit(
     *, mean: float = 0.0, variance: float = 1.0, slope: float = 1.0, generations: int
 ) -> dict[str, Labelled]:
@@ -197,6 +202,7 @@ def luce_refit(
     return _iterated(step, mean, variance, generations)
 
 
+@checked
 def quadratic_luce_refit(*, variance: float = 1.0, curvature: float, generations: int) -> Labelled:
     r"""Variance of a centred Gaussian refitted to the choice between two, for a reward :math:`-\kappa x^2/2`.
 

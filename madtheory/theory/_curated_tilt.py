@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 
 __all__ = ["tilted_gaussian"]
@@ -13,6 +13,7 @@ __all__ = ["tilted_gaussian"]
 SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
+@checked
 def tilted_gaussian(
     *,
     mean: ArrayLike,
@@ -69,7 +70,11 @@ def tilted_gaussian(
     # (I + tΣQ) Σ_t = Σ
     after = np.linalg.solve(np.eye(d) + t * (sigma @ q), np.broadcast_to(sigma, (len(t), d, d)))
     after = (after + np.swapaxes(after, -1, -2)) / 2
-    force = q @ (check_numbers("target", target) - mu) + check_numbers("slope", slope)
+    vectors = {"target": check_numbers("target", target), "slope": check_numbers("slope", slope)}
+    for name, vector in vectors.items():
+        if vector.shape not in ((), (1,), (d,)):
+            raise ValueError(f"{name} has shape {vector.shape}; pass one number, or {d}.")
+    force = q @ (vectors["target"] - mu) + vectors["slope"]
     moved = mu + t[:, 0] * (after @ np.broadcast_to(force, d))
     return {
         "mean": labelled(moved, "exact law", SOURCE),

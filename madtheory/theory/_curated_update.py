@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._validation import check_choice, check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory._stability_gaussian import at_least, synthetic_share
 
@@ -21,6 +21,7 @@ SOURCE = "Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1; integral form deriv
 CHUNK = 2_000_000  # entries of the quadrature's matrix at a time
 
 
+@checked
 def update(
     p: ArrayLike, *, reward: ArrayLike, choices: float, noise: str = "luce", scale: float = 1.0
 ) -> Labelled:
@@ -70,6 +71,7 @@ def update(
     return labelled(out, "exact law", SOURCE)
 
 
+@checked
 def iterate_update(
     p: ArrayLike,
     *,
@@ -120,7 +122,7 @@ def iterate_update(
     """
     law, r = _one_law("p", p, reward)
     real = law if reference is None else _one_law("reference", reference, reward)[0]
-    k, share = check_choices(choices), float(synthetic_share(curated_ratio))
+    k, share = check_choices(choices), float(synthetic_share(curated_ratio, "curated_ratio"))
     check_choice("noise", noise, NOISES)
     width = _scale(scale)
     rows = np.empty((check_size("generations", generations), len(law)))

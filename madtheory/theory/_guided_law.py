@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate, special
 
-from madtheory._validation import check_numbers
+from madtheory._validation import check_numbers, checked
 from madtheory.theory._labels import Labelled, labelled
 
 __all__ = ["clean_score_law", "mean_pull", "neon_law", "sims_law"]
@@ -20,6 +20,7 @@ NEON = "Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1, on mean a
 CLEAN = "derived here (a power of one Gaussian density over a power of another)"
 
 
+@checked
 def sims_law(
     *,
     mean: ArrayLike,
@@ -124,6 +125,7 @@ def mean_pull(ratio: ArrayLike, guidance: float) -> Array:
     return np.where(small, power * special.hyp2f1(0.5, 1.5 - b, 1.5, 1 - np.where(small, x, 1.0)), plain)
 
 
+@checked
 def neon_law(
     *,
     mean: ArrayLike,
@@ -155,6 +157,7 @@ def neon_law(
     return _labelled(m - w * (aux_m - m), extrapolated, "exact law", NEON)
 
 
+@checked
 def clean_score_law(
     *,
     mean: ArrayLike,

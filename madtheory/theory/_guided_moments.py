@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize
 
-from madtheory._validation import check_size
+from madtheory._validation import check_size, checked
 from madtheory.theory._guided_law import mean_pull
 from madtheory.theory._guided_step import Step, one_number
 from madtheory.theory._labels import Labelled, labelled
@@ -15,6 +15,7 @@ __all__ = ["largest_stable_guidance", "sims_distance", "sims_moments"]
 SOURCE = "derived here (closure of the first moments under the guided law)"
 
 
+@checked
 def sims_moments(
     *,
     guidance: float,
@@ -80,6 +81,7 @@ def sims_moments(
     return {key: labelled(np.where(np.isnan(x), np.inf, x), "exact mean", SOURCE) for key, x in out.items()}
 
 
+@checked
 def largest_stable_guidance(
     *,
     n_synthetic: int,
@@ -120,6 +122,7 @@ def largest_stable_guidance(
     return labelled(optimize.brentq(excess, 0.0, top, xtol=1e-10), "exact mean", SOURCE)
 
 
+@checked
 def sims_distance(
     *,
     guidance: float,

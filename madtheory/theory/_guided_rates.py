@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, special
 
-from madtheory._validation import check_choice
+from madtheory._validation import check_choice, checked
 from madtheory.theory._guided_step import Step, one_number
 from madtheory.theory._labels import Labelled, labelled
 
@@ -16,6 +16,7 @@ SURE = 0.95  # least probability that the law exists at a critical guidance
 SOURCE = "derived here (logarithms of chi-squares under the guided laws)"
 
 
+@checked
 def rate(
     *,
     guidance: float,
@@ -115,6 +116,7 @@ def _limits(w: float, scheme: str) -> tuple[float, float]:
     return (1 / edge, np.inf) if w > 0 else (0.0, 1 / edge)
 
 
+@checked
 def existence(
     *,
     guidance: float,
@@ -140,6 +142,7 @@ def existence(
     return labelled(chance, "exact mean", "derived here (a chi-square)")
 
 
+@checked
 def critical_guidance(
     *,
     n: int,
@@ -213,6 +216,7 @@ def critical_guidance(
     return labelled(np.inf, kind, SOURCE)
 
 
+@checked
 def log_variance_growth(
     *,
     guidance: float,

@@ -34,7 +34,10 @@ class Step:
             self.bias if auxiliary_bias is None else check_bias(auxiliary_bias, "auxiliary_bias")
         )
         if self.auxiliary_bias == 0 or self.bias == 0:
-            raise ValueError("bias=0 gives models without spread, which have no logarithm; pass more than 0.")
+            raise ValueError(
+                "bias=0 (or auxiliary_bias=0, sampling_bias=0) gives models without spread, which have no "
+                "logarithm; pass more than 0."
+            )
         self.n_auxiliary = check_size("n_auxiliary", n if n_auxiliary is None else n_auxiliary)
         self.n = check_size("n", n)
         for name, size in (("n", self.n), ("n_auxiliary", self.n_auxiliary)):

@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike
 from scipy import special
 from scipy.optimize import brentq
 
+from madtheory._validation import checked
 from madtheory.theory._curated_update import check_law, top_of
 from madtheory.theory._labels import Labelled, labelled
 
 __all__ = ["house_of_cards"]
 
 
+@checked
 def house_of_cards(
     *, reference: ArrayLike, reward: ArrayLike, mixing: float, top: float | None = None
 ) -> dict[str, Labelled]:

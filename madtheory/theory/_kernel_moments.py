@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._validation import (
+    GREATEST,
     check_choice,
     check_kernel_bias,
-    check_numbers,
+    check_number,
     check_retain_real,
     check_size,
+    checked,
     size_at,
 )
 from madtheory.theory._labels import Labelled, labelled
@@ -42,7 +44,7 @@ def check_bandwidth(bandwidth: Bandwidth) -> Bandwidth:
     """Return a number >= 0, or the name of a rule."""
     if isinstance(bandwidth, str):
         return str(check_choice("bandwidth", bandwidth, ("silverman", "scott")))  # type: ignore[return-value]
-    width = float(check_numbers("bandwidth", bandwidth))
+    width = check_number("bandwidth", bandwidth, -GREATEST, GREATEST)
     if width < 0:
         raise ValueError(f"bandwidth={bandwidth!r} is negative; pass a number >= 0, 'silverman' or 'scott'.")
     return width
@@ -63,6 +65,7 @@ def _kernel(bandwidth: Bandwidth, mass: float, squares: float, dim: int) -> tupl
     return squared_factor(bandwidth, effective, dim) * effective / (effective - 1), 0.0
 
 
+@checked
 def first_moments(
     *,
     bandwidth: Bandwidth,
@@ -181,6 +184,7 @@ def first_moments(
     }
 
 
+@checked
 def replace(
     *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
@@ -213,6 +217,7 @@ def replace(
     )  # fmt: skip
 
 
+@checked
 def augment(
     *, n_real: int, n_synthetic: Sizes, bandwidth: Bandwidth, generations: int, memory: int = 1,
     weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
@@ -220,11 +225,13 @@ def augment(
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with the fixed real set beside the last batch; see `first_moments`. Exact mean."""
     return first_moments(
-        n_initial=n_real, n_synthetic=n_synthetic, real_data="fixed", memory=memory, weights=weights,
+        n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed", memory=memory,
+        weights=weights,
         bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
 
+@checked
 def accumulate(
     *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
@@ -237,6 +244,7 @@ def accumulate(
     )  # fmt: skip
 
 
+@checked
 def accumulate_subsample(
     *, n: int, bandwidth: Bandwidth, generations: int, replacement: bool = False, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
@@ -248,6 +256,7 @@ def accumulate_subsample(
     )  # fmt: skip
 
 
+@checked
 def fresh(
     *, n_real: int, n_synthetic: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None,
     memory: int = 1, weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
@@ -255,7 +264,8 @@ def fresh(
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with new real points beside the last batch; see `first_moments`. Exact mean."""
     return first_moments(
-        n_initial=n_real if n_initial is None else n_initial, n_synthetic=n_synthetic, n_real=n_real,
+        n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
+        n_synthetic=n_synthetic, n_real=n_real,
         real_data="fresh", memory=memory, weights=weights, bandwidth=bandwidth, bias=bias, dim=dim,
         spectrum=spectrum, generations=generations,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_ddof, check_numbers, check_size
+from madtheory._validation import check_bias, check_ddof, check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 
 __all__ = ["neon_alignment", "neon_variance_moments", "neon_warm_up"]
@@ -17,6 +17,7 @@ ALIGNMENT = "Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Theorem B.1; the 
 VARIANCE = "derived here (moments of independent chi-squares)"
 
 
+@checked
 def neon_variance_moments(
     *,
     weight: ArrayLike,
@@ -69,7 +70,7 @@ def neon_variance_moments(
     n, n_auxiliary = check_size("n", n, 2), check_size("n_auxiliary", n_auxiliary, 2)
     a = (n - 1) / (n - check_ddof(ddof, False))
     b = check_bias(auxiliary_bias, "auxiliary_bias") * (n_auxiliary - 1)
-    b /= n_auxiliary - check_ddof(auxiliary_ddof, False)
+    b /= n_auxiliary - check_ddof(auxiliary_ddof, False, "auxiliary_ddof")
     square, noise, gain = a * a * (n + 1) / (n - 1), 2 * b * b / (n_auxiliary - 1), 1 - b
     mean = a * (1 + w * gain)
     second = square * ((1 + w * gain) ** 2 + noise * w**2)
@@ -85,6 +86,7 @@ def neon_variance_moments(
     return {key: labelled(value, "exact mean", VARIANCE) for key, value in values.items()}
 
 
+@checked
 def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[str, Labelled]:
     r"""The paper's warm-up: one gradient step away from samples of :math:`N(\hat\mu, \tau^2\hat\Sigma)`.
 
@@ -179,6 +181,7 @@ def _inverse_wishart_moments(degrees: int, dim: int) -> tuple[Any, Any]:
     return np.array([large + small, small]), np.array([of_rank_one - b, b])
 
 
+@checked
 def neon_alignment(*, variance: ArrayLike, temperature: ArrayLike) -> Labelled:
     r"""Alignment of real and synthetic gradients in ln sd of a zero-mean Gaussian: a counter-example.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from madtheory._validation import check_bias, check_size
+from madtheory._validation import check_bias, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory._stability_gaussian import at_least
 from madtheory.theory.gaussian._steps import Sizes, chain_sizes, direction_gains
@@ -14,6 +14,7 @@ from madtheory.theory.gaussian._steps import Sizes, chain_sizes, direction_gains
 __all__ = ["collapse_of_sd", "finite_sample_bound"]
 
 
+@checked
 def finite_sample_bound(
     *,
     contraction: float,
@@ -89,6 +90,7 @@ def finite_sample_bound(
     return labelled(out, "bound", source)
 
 
+@checked
 def collapse_of_sd(
     *,
     n: Sizes,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked, shown
 from madtheory.theory._labels import Labelled, labelled
 
 __all__ = ["at_least", "gaussian_contraction", "gaussian_map", "synthetic_share"]
@@ -17,26 +17,24 @@ Array = NDArray[np.floating[Any]]
 
 def at_least(name: str, value: Any, *, positive: bool = False, infinite: bool = False) -> Array:
     """Return numbers that are 0 or more (`positive`: more), finite unless `infinite`."""
-    try:
-        numbers = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        numbers = np.asarray(np.nan)
+    numbers = check_numbers(name, value, infinite=True)
     inside = (numbers > 0) if positive else (numbers >= 0)
     if not (inside & (infinite | np.isfinite(numbers))).all():
         wanted = ("positive" if positive else "0 or more") + (
             ", infinity included" if infinite else ", finite"
         )
-        raise ValueError(f"{name}={value!r} is out of range: pass numbers that are {wanted}.")
+        raise ValueError(f"{name}={shown(value)} is out of range: pass numbers that are {wanted}.")
     return numbers
 
 
-def synthetic_share(synthetic_ratio: ArrayLike) -> Array:
+def synthetic_share(synthetic_ratio: ArrayLike, name: str = "synthetic_ratio") -> Array:
     """Share of synthetic points in the training set; an infinite ratio is the fully synthetic loop."""
-    ratio = at_least("synthetic_ratio", synthetic_ratio, infinite=True)
+    ratio = at_least(name, synthetic_ratio, infinite=True)
     with np.errstate(invalid="ignore"):
         return np.where(np.isinf(ratio), 1.0, ratio / (1 + ratio))
 
 
+@checked
 def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 0.0) -> Labelled:
     r"""Exact contraction of a generation of Gaussians: it is below 1 for every ratio.
 
@@ -72,6 +70,7 @@ def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 
     return labelled(weakened * synthetic_share(synthetic_ratio), "exact mean", "derived here (moments pool)")
 
 
+@checked
 def gaussian_map(
     *,
     mean: ArrayLike,

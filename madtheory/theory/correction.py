@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_bias, check_choice, check_ddof, check_size, size_at
+from madtheory._validation import check_bias, check_choice, check_ddof, check_size, checked, size_at
 from madtheory.theory._correction_accrual import accrual
 from madtheory.theory._correction_laws import mean_law, mixture_moments
 from madtheory.theory._correction_steps import Setting, affine, check_correction
@@ -36,6 +36,7 @@ Array = NDArray[np.floating[Any]]
 SOURCE = "derived here: first moments of the loop of Gillman et al. 2024 (arXiv 2402.07087), Definition 4.1"
 
 
+@checked
 def replace(
     *,
     n: Sizes,
@@ -92,6 +93,7 @@ def replace(
     return _trajectory(setting, first, 0, n, generations, dim, spectrum)
 
 
+@checked
 def augment(
     *,
     n_real: int,
@@ -115,6 +117,7 @@ def augment(
     return _trajectory(setting, first, first, n_synthetic, generations, dim, spectrum)
 
 
+@checked
 def fresh(
     *,
     n_real: int,
@@ -133,10 +136,11 @@ def fresh(
     Kind: exact mean. Parameters, returns, errors and source: as for `replace`.
     """
     setting = _setting("fresh", correction, bias, ddof, known_mean)
-    first = check_size("n_initial", n_real if n_initial is None else n_initial)
+    first = check_size("n_real", n_real) if n_initial is None else check_size("n_initial", n_initial)
     return _trajectory(setting, first, check_size("n_real", n_real), n_synthetic, generations, dim, spectrum)
 
 
+@checked
 def accumulate(
     *,
     n: int,
@@ -160,6 +164,7 @@ def accumulate(
     )  # fmt: skip
 
 
+@checked
 def stationary(
     *,
     n_synthetic: int,

@@ -15,7 +15,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_choice, check_kernel_bias, check_numbers, check_size
+from madtheory._validation import (
+    check_bias,
+    check_choice,
+    check_kernel_bias,
+    check_numbers,
+    check_size,
+    checked,
+)
 from madtheory.theory._kernel_moments import (
     accumulate,
     accumulate_subsample,
@@ -42,7 +49,8 @@ __all__ = [
 ]
 
 
-def limit(*, n: int, bandwidth: float, bias: float = 1.0, dim: int = 1) -> Labelled:
+@checked
+def limit(*, n: int, bandwidth: float | str, bias: float = 1.0, dim: int = 1) -> Labelled:
     r"""Total variance in which `replace` with a fixed bandwidth ends, from any start.
 
     .. math:: \lim_t E\,\mathrm{tr}(S_t + H) = ((n - 1)\,\mathrm{bias} + 1)\, h^2 d
@@ -71,6 +79,7 @@ def limit(*, n: int, bandwidth: float, bias: float = 1.0, dim: int = 1) -> Label
     return labelled(((n - 1) * check_kernel_bias(width, bias) + 1) * width**2 * dim, "exact mean", source)
 
 
+@checked
 def rule_growth(
     *, n: int, bandwidth: Literal["silverman", "scott"], bias: float = 1.0, dim: int = 1
 ) -> Labelled:
@@ -107,6 +116,7 @@ def rule_growth(
     return labelled(1 - 1 / n + check_bias(bias) * squared_factor(bandwidth, n, dim), "exact mean", source)
 
 
+@checked
 def accumulated_second_moment(
     *, bandwidths: ArrayLike, total_variance: float = 1.0, dim: int = 1
 ) -> Labelled:

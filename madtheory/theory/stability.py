@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from madtheory._validation import checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory._stability_finite import collapse_of_sd, finite_sample_bound
 from madtheory.theory._stability_gaussian import (
@@ -45,6 +46,7 @@ SPECTRAL = "derived here (spectral radius under the assumptions of Bertrand et a
 Array = NDArray[np.floating[Any]]
 
 
+@checked
 def contraction_bound(
     *,
     synthetic_ratio: ArrayLike,
@@ -98,6 +100,7 @@ def contraction_bound(
     return _quotient(share * (1 + e), 1 - share * (2 + e), weakened, BERTRAND)
 
 
+@checked
 def threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
@@ -123,6 +126,7 @@ def threshold(
     return labelled(1 / (1 + weakened) / (1 + e), "bound", BERTRAND)
 
 
+@checked
 def tight_contraction_bound(
     *,
     synthetic_ratio: ArrayLike,
@@ -153,6 +157,7 @@ def tight_contraction_bound(
     return _quotient(share * (1 + e), 1 - share * e, weakened, FERBACH)
 
 
+@checked
 def tight_threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
@@ -169,6 +174,7 @@ def tight_threshold(
     return _quotient(np.ones_like(e), (1 + weakened) * e - (1 - weakened), np.ones_like(e), FERBACH)
 
 
+@checked
 def spectral_contraction_bound(
     *,
     synthetic_ratio: ArrayLike,
@@ -203,6 +209,7 @@ def spectral_contraction_bound(
     return labelled(np.maximum(weakened * same, np.where(e > 1, opposite, 0.0)), "bound", SPECTRAL)
 
 
+@checked
 def spectral_threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_numbers
+from madtheory._validation import check_numbers, check_shapes, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory._stability_gaussian import at_least
 
@@ -27,6 +27,7 @@ FENG = "Feng et al. 2024 (arXiv 2406.07515), breakdown point of verified labels;
 Array = NDArray[np.floating[Any]]
 
 
+@checked
 def interval_map(
     *,
     mean: ArrayLike,
@@ -87,6 +88,9 @@ def interval_map(
     h = at_least("half_width", half_width, positive=True, infinite=True)
     a = _share("synthetic_share", synthetic_share)
     m_r, v_r = check_numbers("real_mean", real_mean), at_least("real_variance", real_variance)
+    check_shapes(
+        mean=m, variance=v, half_width=h, centre=c, synthetic_share=a, real_mean=m_r, real_variance=v_r
+    )
     scale = np.sqrt(v)
     kept, spread, acceptance = _truncated((c - h - m) / scale, (c + h - m) / scale)
     kept, spread = m + scale * kept, v * spread
@@ -98,6 +102,7 @@ def interval_map(
     return {key: labelled(value, "exact law", TRUNCATED) for key, value in after.items()}
 
 
+@checked
 def interval_fixed_point(
     *,
     half_width: float,
@@ -149,6 +154,7 @@ def interval_fixed_point(
     return {key: labelled(x, "numerical", TRUNCATED) for key, x in zip(names, end, strict=True)}
 
 
+@checked
 def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) -> Labelled:
     r"""Bound on the generations in which a centred verified loop without real data narrows to a given width.
 
@@ -191,6 +197,7 @@ def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) 
     return labelled(out, "bound", "derived here (truncated normal)")
 
 
+@checked
 def verified_label_error(
     *, label_error: ArrayLike, keep_correct: ArrayLike, keep_incorrect: ArrayLike
 ) -> dict[str, Labelled]:
@@ -229,6 +236,7 @@ def verified_label_error(
     return {key: labelled(value, "exact mean", FENG) for key, value in after.items()}
 
 
+@checked
 def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> Labelled:
     r"""Label error up to which a classifier trained on infinitely many verified labels is the best one.
 

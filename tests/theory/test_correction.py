@@ -269,8 +269,8 @@ def test_mixture_moments_are_those_of_the_infinite_loop():
     ("call", "message"),
     [
         (lambda: correction.replace(n=5, correction=-1, generations=2), "correction=-1 is out of range"),
-        (lambda: correction.replace(n=5, correction="x", generations=2), "correction='x' is out of range"),
-        (lambda: correction.replace(n=5, correction=[1, 2], generations=2), "is not one number"),
+        (lambda: correction.replace(n=5, correction="x", generations=2), "correction='x' is not a number"),
+        (lambda: correction.replace(n=5, correction=[1, 2], generations=2), "is not a number"),
         (lambda: correction.replace(n=1, correction=1, generations=2), "no degree of freedom with ddof=1"),
         (lambda: correction.replace(n=5, correction=1, generations=0), "generations=0"),
         (lambda: correction.accrual(n_initial=5, n_synthetic=-1, generations=2), "n_synthetic=-1"),

@@ -453,8 +453,8 @@ def test_collapse_numbers():
         ({"synthetic_ratio": -1.0}, r"synthetic_ratio=-1\.0 is out of range"),
         ({"curvature": 0.0}, r"curvature=0\.0 is out of range: pass numbers that are positive"),
         ({"smoothness": np.inf}, "smoothness=inf is out of range"),
-        ({"misfit": "a"}, "misfit='a' is out of range"),
-        ({"correction": np.nan}, "correction=nan is out of range"),
+        ({"misfit": "a"}, "misfit='a' must hold numbers"),
+        ({"correction": np.nan}, "correction=nan must hold numbers"),
     ],
 )
 def test_errors_of_the_bounds(change, message):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.categorical._chain import Array, Sizes, check_law, sizes_of
 
@@ -54,7 +54,9 @@ def constant_after_first(n: Sizes, n_initial: int | None, generations: int) -> t
     if min(later) != max(later):
         raise ValueError(f"n={n!r} changes; the ancestral chain takes one size of all generations after 1.")
     if max(sizes) > _MOST:
-        raise ValueError(f"n={max(sizes)} is above {_MOST}; simulate, or use extinction_branching.")
+        raise ValueError(
+            f"n={max(sizes)} (or n_initial) is above {_MOST}; simulate, or use extinction_branching."
+        )
     return sizes[0], later[0]
 
 
@@ -81,6 +83,7 @@ def _thrown(low: int, law: Array, boxes: int, most: int) -> tuple[int, Array]:
     return start + int(kept[0]), mixed[kept[0] : kept[-1] + 1]
 
 
+@checked
 def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int) -> Labelled:
     """Mean number of the real points of generation 1 with a copy left, if each of them is a symbol.
 
@@ -91,6 +94,7 @@ def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int
     return labelled([law @ np.arange(low, low + len(law)) for low, law in laws], "exact mean", _SOURCE)
 
 
+@checked
 def extinction(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -103,6 +107,7 @@ def extinction(
     return labelled(_powers(log, _ancestors(n, n_initial, generations)), "exact mean", _SOURCE)
 
 
+@checked
 def fixation(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -116,6 +121,7 @@ def fixation(
     return labelled(_powers(log, _ancestors(n, n_initial, generations)), "exact mean", _SOURCE)
 
 
+@checked
 def support_size(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -162,6 +168,7 @@ def _powers(log: Array, laws: list[tuple[int, Array]], complement: bool = False)
     return out
 
 
+@checked
 def moments(
     *, order: int, n: Sizes, probability: float, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -170,7 +177,7 @@ def moments(
     Dual to k ancestors: :math:`E p_g^k = E p_0^{A_g}` for k balls thrown g times, so the decay rates are
     :math:`\prod_{j<k} (1 - j/n)`. Any schedule of sizes. Kind: exact mean.
     """
-    order, p = check_size("order", order), check_numbers("probability", probability).item()
+    order, p = check_size("order", order, maximum=10**4), check_numbers("probability", probability).item()
     if not 0 <= p <= 1:
         raise ValueError(f"probability={probability!r} is not between 0 and 1; pass for example 0.3.")
     sizes = sizes_of(n, n_initial, generations)
@@ -190,6 +197,7 @@ def _thrown_matrix(boxes: int, order: int) -> Any:
     return matrix
 
 
+@checked
 def extinction_branching(*, n: int, probability: ArrayLike, generations: int) -> Labelled:
     r"""Probability :math:`q_g^{np}` that a rare symbol has died out, for Poisson offspring.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import Sizes, sizes_of
 
@@ -44,6 +44,7 @@ def check_law(probabilities: ArrayLike) -> Array:
     return p / p.sum()
 
 
+@checked
 def expected_sum(
     *,
     function: Callable[[Array], ArrayLike],
@@ -88,7 +89,9 @@ def expected_sum(
     """
     p, sizes = check_law(probabilities), sizes_of(n, n_initial, generations)
     if max(sizes) > _MOST:
-        raise ValueError(f"n={max(sizes)} is above {_MOST}; simulate, or use the diffusion limits.")
+        raise ValueError(
+            f"n={max(sizes)} (or n_initial) is above {_MOST}; simulate, or use the diffusion limits."
+        )
     nodes = min(max(sizes), int(6 * np.sqrt(max(sizes))) + 24)
     different, inverse = np.unique(p[p > 0], return_inverse=True)
     mass = np.bincount(inverse, p[p > 0])
@@ -97,7 +100,10 @@ def expected_sum(
     for g, size in enumerate(sizes):
         if size not in means:
             x = np.arange(1, size + 1) / size
-            ratio = np.broadcast_to(np.asarray(function(x), dtype=float) / x, x.shape)
+            value = check_numbers("function(x)", function(x))
+            if value.shape not in ((), x.shape):
+                raise ValueError(f"function(x) has shape {value.shape} for x of shape {x.shape}.")
+            ratio = np.broadcast_to(value / x, x.shape)
             means[size] = _expectation(size, nodes, ratio[:, None])[:, 0]
         values[g] = state @ means[size]
         if g + 1 < len(sizes):
@@ -105,6 +111,7 @@ def expected_sum(
     return labelled(values, "exact mean", _SPINE)
 
 
+@checked
 def entropy(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -119,6 +126,7 @@ def entropy(
     )  # fmt: skip
 
 
+@checked
 def chi_squared(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -131,9 +139,11 @@ def chi_squared(
     return labelled((alive - 1) * (1 - kept), "exact mean", "derived here: Wright-Fisher covariances")
 
 
+@checked
 def symbol_chain(*, n: int) -> Labelled:
     """Transition matrix of one symbol's count, (n + 1, n + 1): row j is Bin(n, j/n). Kind: exact law."""
-    x = np.arange(check_size("n", n) + 1) / n
+    n = check_size("n", n, maximum=_MOST)
+    x = np.arange(n + 1) / n
     return labelled(_binomial(n, x, 1 - x, 0, n), "exact law", "Fisher 1930; Wright 1931 (Genetics 16)")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, special
 
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._validation import check_choice, check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.categorical._ancestry import occupancy
 from madtheory.theory.categorical._chain import Array, check_law
@@ -25,6 +25,7 @@ def _h(x: Array) -> Array:
     return special.xlog1py(1 - x, -x)
 
 
+@checked
 def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     r"""Mean number of generations until one symbol is left, :math:`-2n \sum_i (1 - p_i) \log(1 - p_i)`.
 
@@ -34,6 +35,7 @@ def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     return labelled(value, "leading order in 1/n", _TIMES)
 
 
+@checked
 def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
     r"""Mean number of generations until at most `types` symbols are left.
 
@@ -57,6 +59,7 @@ def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
     return labelled(-2 * check_size("n", n) * (sign @ total[1 : r + 1]), "leading order in 1/n", _TIMES)
 
 
+@checked
 def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     r"""Mean number of generations until a first symbol is lost, :math:`\int \prod_i (1 - e^{-2np_i/t}) dt`.
 
@@ -80,6 +83,7 @@ def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     return labelled(2 * check_size("n", n) * value, "leading order in 1/n", _TIMES + "; Benati et al. 2025")
 
 
+@checked
 def stationary_factor(*, real_data: Literal["fixed", "fresh"], n_real: int, n_synthetic: int) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)/(q_i (1 - q_i))` with real data in every fit.
 
@@ -95,6 +99,7 @@ def stationary_factor(*, real_data: Literal["fixed", "fresh"], n_real: int, n_sy
     return labelled(noise / (1 - share**2 + drift), "exact mean", "derived here: second moments")
 
 
+@checked
 def migration_factor(*, n: int, migration: ArrayLike) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)/(p_i(1 - p_i))` if each of n points is real with probability m.
 
@@ -108,6 +113,7 @@ def migration_factor(*, n: int, migration: ArrayLike) -> Labelled:
     )
 
 
+@checked
 def identity_probability(*, n: int, innovation: ArrayLike) -> Labelled:
     r"""Limit of the probability that two of n points agree if each is a new symbol with probability mu.
 
@@ -117,15 +123,17 @@ def identity_probability(*, n: int, innovation: ArrayLike) -> Labelled:
     return labelled(kept / (n - (n - 1) * kept), "exact mean", "Kimura and Crow 1964 (haploid)")
 
 
+@checked
 def ewens_support(*, n: int, innovation: float) -> Labelled:
     r"""Mean number of symbols among n points by Ewens' formula, :math:`\sum_{i<n} \theta/(\theta + i)`.
 
     :math:`\theta = 2n\mu`. Kind: leading order in 1/n; `innovation_support` is exact.
     """
-    n, theta = check_size("n", n), 2 * n * float(_share("innovation", innovation))
+    n, theta = check_size("n", n, maximum=10**8), 2 * n * float(_share("innovation", innovation))
     return labelled((theta / (theta + np.arange(n))).sum(), "leading order in 1/n", "Ewens 1972")
 
 
+@checked
 def innovation_support(*, n: int, innovation: float) -> Labelled:
     r"""Mean number of symbols among n points in the long run, if each is a new symbol with probability mu.
 
@@ -149,6 +157,7 @@ def innovation_support(*, n: int, innovation: float) -> Labelled:
     )
 
 
+@checked
 def smoothing_variance(*, n: int, smoothing: float, symbols: int) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)` in the `replace` loop with add-beta smoothing; the mean is 1/K.
 
@@ -167,5 +176,5 @@ def smoothing_variance(*, n: int, smoothing: float, symbols: int) -> Labelled:
 def _share(name: str, value: ArrayLike) -> Array:
     share = check_numbers(name, value)
     if not ((share > 0) & (share <= 1)).all():
-        raise ValueError(f"{name}={value!r} is no probability above 0; pass for example {name}=0.01.")
+        raise ValueError(f"{name}={value!r} is not a probability above 0; pass for example {name}=0.01.")
     return share

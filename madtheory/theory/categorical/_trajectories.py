@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.categorical._ancestry import constant_after_first, support_size
 from madtheory.theory.categorical._chain import Sizes, check_law, chi_squared, entropy, sizes_of
@@ -27,6 +27,7 @@ _SMOOTHED = "derived here: add-beta smoothing of the Wright-Fisher chain, second
 _MOST_SIZES = 8
 
 
+@checked
 def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any) -> dict[str, Labelled]:
     r"""Mean heterozygosity :math:`1 - \sum p_i^2` of a categorical loop in any regime.
 
@@ -63,6 +64,7 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
     }
 
 
+@checked
 def replace(
     *,
     n: Sizes,
@@ -140,6 +142,7 @@ def _smoothed(p: Any, sizes: list[int], beta: float) -> Labelled:
     return labelled(values, "exact mean", _SMOOTHED)
 
 
+@checked
 def accumulate(
     *, n: Sizes, n_initial: int | None = None, probabilities: ArrayLike, generations: int
 ) -> dict[str, Labelled]:
@@ -167,6 +170,7 @@ def accumulate(
     return {**means, **_kept(probabilities, sizes[0], generations)}
 
 
+@checked
 def accumulate_subsample(
     *, n: int, replacement: bool = False, probabilities: ArrayLike, generations: int
 ) -> dict[str, Labelled]:
@@ -187,6 +191,7 @@ def accumulate_subsample(
     return means
 
 
+@checked
 def augment(
     *,
     n_real: int,
@@ -210,7 +215,7 @@ def augment(
     means = heterozygosity(
         probabilities=probabilities,
         generations=generations,
-        n_initial=n_real,
+        n_initial=check_size("n_real", n_real),
         n_synthetic=n_synthetic,
         real_data="fixed",
         memory=memory,
@@ -219,6 +224,7 @@ def augment(
     return {**means, **_kept(probabilities, n_real, generations)}
 
 
+@checked
 def fresh(
     *,
     n_real: int,
@@ -242,7 +248,7 @@ def fresh(
     means = heterozygosity(
         probabilities=probabilities,
         generations=generations,
-        n_initial=n_real if n_initial is None else n_initial,
+        n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
         n_real=n_real,
         n_synthetic=n_synthetic,
         real_data="fresh",
@@ -260,6 +266,7 @@ def _kept(probabilities: ArrayLike, n_initial: int, generations: int) -> dict[st
     return {"support_size": labelled(np.full(generations, seen), "exact mean", source)}
 
 
+@checked
 def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations: int) -> Labelled:
     r"""Mean heterozygosity of the rows of an n-gram (Markov) generator refitted to itself.
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_ddof, check_size
+from madtheory._validation import check_bias, check_ddof, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import check_spectrum
 
@@ -33,6 +33,7 @@ def _log_product(roots: tuple[float, float], pole: float, start: float) -> float
     return -float((powers / k * zeta(k, start)).sum())
 
 
+@checked
 def accumulate_limit(
     *,
     n: int,
@@ -104,6 +105,7 @@ def accumulate_limit(
     }
 
 
+@checked
 def accumulate_exponent(*, bias: float = 1.0) -> Labelled:
     r"""Power of the generation with which the covariance changes when all data are kept.
 
@@ -130,6 +132,7 @@ def accumulate_exponent(*, bias: float = 1.0) -> Labelled:
     return labelled(check_bias(bias) - 1, "almost-sure rate", source)
 
 
+@checked
 def subsample_limit(
     *,
     n: int,
@@ -191,6 +194,7 @@ def subsample_limit(
     }
 
 
+@checked
 def subsample_growth_exponent(
     *, n: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -222,6 +226,7 @@ def subsample_growth_exponent(
     return labelled(exponent, "exact mean", "derived here (coefficient of 1/g in the factor of generation g)")
 
 
+@checked
 def sliding_window_slope(
     *, n: int, window: int = 1, dim: int = 1, spectrum: ArrayLike | None = None
 ) -> Labelled:
@@ -252,6 +257,7 @@ def sliding_window_slope(
     return labelled(slope, "leading order in 1/n", "derived here (mean lag of a moving average)")
 
 
+@checked
 def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> dict[str, Labelled]:
     r"""Mean error of late models in units of that of one real fit, for large samples, no bias.
 

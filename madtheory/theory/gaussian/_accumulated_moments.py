@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_bias, check_ddof, check_size, size_at
+from madtheory._validation import check_bias, check_ddof, check_size, checked, size_at
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._first_moments import first_moments
 from madtheory.theory.gaussian._steps import Sizes, check_spectrum, sizes_of
@@ -26,6 +26,7 @@ def _sizes(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, Arra
     return first, batch, first + np.cumsum(batch) - batch
 
 
+@checked
 def accumulate(
     *,
     n: Sizes,
@@ -118,6 +119,7 @@ def with_deviation(moments: dict[str, Labelled], second: dict[str, Labelled]) ->
     }
 
 
+@checked
 def accumulate_second_moments(
     *,
     n: Sizes,

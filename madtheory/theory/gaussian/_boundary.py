@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from madtheory._validation import check_bias, check_size
+from madtheory._validation import check_bias, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._effective import SOURCE, invert
 from madtheory.theory.gaussian._mixing import Mix, checked_mix, largest_bias
@@ -26,6 +26,7 @@ def _log_loss(mix: Mix, n_synthetic: float) -> float:
     return math.inf if math.isnan(distance) else math.log(distance / alone)
 
 
+@checked
 def admissible_n_synthetic(
     *, n_real: int, bias: float, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -91,6 +92,7 @@ def _admissible(mix: Mix) -> float:
     return math.exp(root)
 
 
+@checked
 def optimal_n_synthetic(
     *, n_real: int, bias: float, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> dict[str, Labelled]:
@@ -138,6 +140,7 @@ def optimal_n_synthetic(
     return {name: labelled(value, DISTANCE_KIND, SOURCE) for name, value in out.items()}
 
 
+@checked
 def phase_boundary(
     *, n_real: float, bias: float, dim: int = 1, n_synthetic: float | None = None
 ) -> dict[str, Labelled]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_size, size_at
+from madtheory._validation import check_size, checked, size_at
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._mixing import Mix, affine_map, checked_mix, forms_of_generations, read_out
 
@@ -20,6 +20,7 @@ _SOURCE = (
 )
 
 
+@checked
 def fresh_second_moments(
     *,
     n_real: int,
@@ -85,6 +86,7 @@ def fresh_second_moments(
     return _trajectory(mix, n_synthetic, first, eigenvalues, generations)
 
 
+@checked
 def fixed_second_moments(
     *,
     n_real: int,
@@ -129,6 +131,7 @@ def fixed_second_moments(
     return _trajectory(mix, n_synthetic, int(mix.n_real), eigenvalues, generations)
 
 
+@checked
 def second_moment_map(
     *,
     n_real: int,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from madtheory._validation import check_bias, check_choice, check_size
+from madtheory._validation import check_bias, check_choice, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._law import variance_law
 from madtheory.theory.gaussian._steps import Array, Sizes, chain_sizes, direction_gains
@@ -33,6 +33,7 @@ def gain_rates(n: int, bias: float, ddof: int | None, known_mean: bool, dim: int
     return float(mean + log_bias), direction_gains(degrees, divisors, dim)[0][0] + log_bias
 
 
+@checked
 def lyapunov_spectrum(
     *, n: int, dim: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -75,6 +76,7 @@ def lyapunov_spectrum(
     return labelled(rates, "almost-sure rate", BARTLETT)
 
 
+@checked
 def half_life(
     *,
     n: int,
@@ -111,6 +113,7 @@ def half_life(
     return labelled(np.log(2) / -rate if rate < 0 else np.inf, kind, "derived here (chi-square factors)")
 
 
+@checked
 def hitting_time(
     *,
     threshold: float,
@@ -161,6 +164,7 @@ def hitting_time(
     return labelled(time, kind, "derived here (Wald's identity); overshoot Siegmund 1985, chapter X")
 
 
+@checked
 def bias_threshold(
     *, n: int, ddof: int | None = None, known_mean: bool = False, preserve: str = "median"
 ) -> Labelled:
@@ -202,6 +206,7 @@ def bias_threshold(
     return labelled(np.exp(-log_gain), kind, "derived here (moments of the chi-square)")
 
 
+@checked
 def tail_bound(
     *,
     threshold: ArrayLike,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from madtheory._validation import check_ddof, check_size
+from madtheory._validation import check_ddof, check_flag, check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._mixing import Mix, checked_mix, require_mean
 from madtheory.theory.gaussian._wasserstein import DISTANCE_KIND, real_distance, stationary_distance
@@ -82,7 +82,8 @@ def invert_real_fit(
     -----
     Source: Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 4.
     """
-    distance = np.asarray(wasserstein2_squared, dtype=float)
+    distance = check_numbers("wasserstein2_squared", wasserstein2_squared, infinite=True, missing=True)
+    known_mean = check_flag("known_mean", known_mean)
     if (distance < 0).any():
         raise ValueError("wasserstein2_squared holds negative values; pass squared distances.")
     return labelled(
@@ -92,6 +93,7 @@ def invert_real_fit(
     )
 
 
+@checked
 def effective_sample_size(
     *,
     n_real: int,

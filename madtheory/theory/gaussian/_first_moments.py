@@ -21,6 +21,7 @@ from madtheory._validation import (
     check_retain_real,
     check_size,
     check_weights,
+    checked,
     size_at,
 )
 from madtheory.theory._labels import Labelled, labelled
@@ -163,6 +164,7 @@ def _repeats(now: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
     return before[1:] == now[1:] and np.array_equal(now[0], before[0])
 
 
+@checked
 def first_moments(
     *,
     n_initial: int,

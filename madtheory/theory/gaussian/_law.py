@@ -6,7 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from madtheory._validation import check_bias, check_size
+from madtheory._validation import (
+    LARGEST_ARRAY,
+    check_bias,
+    check_number,
+    check_numbers,
+    check_seed,
+    check_size,
+    checked,
+)
 from madtheory.theory.gaussian._steps import Array, LogGammaSum, Sizes, chain_sizes, digamma_minus_log
 
 __all__ = ["VarianceLaw", "variance_law"]
@@ -39,7 +47,7 @@ class VarianceLaw:
 
     def log_cumulant(self, order: int) -> float:
         """Cumulant of the logarithm of the variance, of order 1, 2, 3, ..."""
-        order = check_size("order", order)
+        order = check_size("order", order, maximum=150)
         if order == 1:
             return self._log_mean
         half, count = self._cumulants.half, self._cumulants.count
@@ -55,6 +63,7 @@ class VarianceLaw:
 
     def moment(self, order: float) -> float:
         """Moment of any real order; infinite at and below minus half the smallest degrees of freedom."""
+        order = check_number("order", order, -1e15, 1e15)
         if order <= -self._lowest:
             return float("inf")
         excess = self._cumulants(np.array([float(order)]), 0)[0]
@@ -142,7 +151,9 @@ class VarianceLaw:
     def chernoff(self, x: ArrayLike) -> Array:
         """Optimised Chernoff bound of `sf`: the least ``E X**s / x**s`` over s >= 0."""
         with np.errstate(divide="ignore"):
-            distance = np.atleast_1d(np.maximum(np.log(np.asarray(x, dtype=float)) - self._log_mean, 0.0))
+            distance = np.atleast_1d(
+                np.maximum(np.log(np.maximum(_values("x", x), 0.0)) - self._log_mean, 0.0)
+            )
         s = self._saddle(distance.ravel()) - self._lowest
         bound = np.exp(self._cumulants(s, 0) - s * distance.ravel())
         clipped: Array = np.minimum(bound, 1.0).reshape(np.shape(x))
@@ -150,28 +161,29 @@ class VarianceLaw:
 
     def pdf_of_log(self, y: ArrayLike) -> Array:
         """Density of the logarithm of the variance at `y`."""
-        return np.exp(self._logs(y)[0])[()]
+        return np.exp(self._logs(_values("y", y))[0])[()]
 
     def cdf_of_log(self, y: ArrayLike) -> Array:
         """Probability that the logarithm of the variance is at most `y`."""
-        return np.exp(self._logs(y)[1])[()]
+        return np.exp(self._logs(_values("y", y))[1])[()]
 
     def log_ppf(self, q: ArrayLike) -> Array:
         """Logarithm of the quantile `q`, finite where the quantile itself underflows."""
-        return self._log_quantile(q, 1 - np.asarray(q, dtype=float))[()]
+        q = _values("q", q)
+        return self._log_quantile(q, 1 - q)[()]
 
     def log_isf(self, q: ArrayLike) -> Array:
         """Logarithm of `isf`, finite where the quantile itself underflows."""
-        return self._log_quantile(1 - np.asarray(q, dtype=float), q)[()]
+        q = _values("q", q)
+        return self._log_quantile(1 - q, q)[()]
 
     @np.errstate(divide="ignore", invalid="ignore")
-    def _at(self, x: ArrayLike, which: int) -> Array:
-        x = np.asarray(x, dtype=float)
+    def _at(self, x: Array, which: int) -> Array:
         return self._logs(np.log(np.where(x < 0, 0.0, x)))[which]
 
     def logpdf(self, x: ArrayLike) -> Array:
         """Logarithm of the density."""
-        x = np.asarray(x, dtype=float)
+        x = _values("x", x)
         safe = np.where(x > 0, x, 1.0)
         values = self._at(safe, 0) - np.log(safe)
         return np.where(x > 0, values, np.where(np.isnan(x), x, -np.inf))[()]
@@ -182,11 +194,11 @@ class VarianceLaw:
 
     def logcdf(self, x: ArrayLike) -> Array:
         """Logarithm of the probability of at most `x`."""
-        return self._at(x, 1)[()]
+        return self._at(_values("x", x), 1)[()]
 
     def logsf(self, x: ArrayLike) -> Array:
         """Logarithm of the probability of more than `x`."""
-        return self._at(x, 2)[()]
+        return self._at(_values("x", x), 2)[()]
 
     def cdf(self, x: ArrayLike) -> Array:
         """Probability of at most `x`."""
@@ -210,7 +222,7 @@ class VarianceLaw:
 
     def interval(self, confidence: ArrayLike) -> tuple[Array, Array]:
         """Interval that leaves equal probability on either side."""
-        side = (1 - np.asarray(confidence, dtype=float)) / 2
+        side = (1 - _values("confidence", confidence)) / 2
         return self.ppf(side), self.isf(side)
 
     def support(self) -> tuple[float, float]:
@@ -223,14 +235,24 @@ class VarianceLaw:
         random_state: int | np.random.Generator | None = None,
     ) -> Array:
         """Independent draws, by multiplying chi-squares (the cost grows with the generation)."""
+        if random_state is not None and not isinstance(random_state, np.random.Generator):
+            random_state = check_seed(random_state, "random_state", others=" or a Generator")
         rng = np.random.default_rng(random_state)
-        y: Array = np.full(() if size is None else size, self._log_mean)
+        lengths = () if size is None else size if isinstance(size, tuple) else (size,)
+        shape = tuple(check_size("size", length, 0, LARGEST_ARRAY) for length in lengths)
+        y: Array = np.full(shape, self._log_mean)
         for half, count in zip(self._cumulants.half, self._cumulants.count, strict=True):
             for _ in range(count):
                 y += np.log(rng.standard_gamma(half, y.shape)) - special.digamma(half)
         return np.exp(y)[()]
 
 
+def _values(name: str, value: ArrayLike) -> Array:
+    """Numbers, NaN among them: as in SciPy, the law has NaN where it is asked for what it does not have."""
+    return check_numbers(name, value, infinite=True, missing=True)
+
+
+@checked
 def variance_law(
     *,
     generation: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, special
 
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._collapse import bias_threshold, gain_rates
 from madtheory.theory.gaussian._steps import LogGammaSum, chain_sizes
@@ -13,6 +13,7 @@ from madtheory.theory.gaussian._steps import LogGammaSum, chain_sizes
 __all__ = ["final_mean_law", "survival_limit"]
 
 
+@checked
 def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dict[str, Labelled]:
     r"""Law of the limit of the mean in one dimension, in units of the true standard deviation.
 
@@ -83,6 +84,7 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
     }
 
 
+@checked
 def survival_limit(*, n_initial: int, growth: str = "power", rate: float = 2.0) -> Labelled:
     r"""Share of the variance that survives for ever, in the mean, when the samples grow fast enough.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias
+from madtheory._validation import check_bias, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import Array, Sizes, chain_sizes, check_spectrum, direction_gains
 
@@ -115,6 +115,7 @@ def _two_nodes(moments: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
     return mean - down, mean + up, mass * up / (up + down), mass * down / (up + down)
 
 
+@checked
 @np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def replace(
     *,
@@ -218,6 +219,7 @@ def replace(
     return result
 
 
+@checked
 def second_moments(
     *,
     n: Sizes,
@@ -250,6 +252,7 @@ def second_moments(
     return _named(chain.zonal(2, chain.spectrum), "squared_trace", "squared_norm")
 
 
+@checked
 def third_moments(
     *,
     n: Sizes,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from madtheory._validation import check_ddof, check_size
+from madtheory._validation import check_ddof, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._mixing import (
     affine_map,
@@ -26,6 +26,7 @@ _SOURCE = (
 )
 
 
+@checked
 def stationary(
     *,
     n_real: int,
@@ -105,6 +106,7 @@ def stationary(
     return labels
 
 
+@checked
 def tail_index(
     *,
     n_real: int,
@@ -165,6 +167,7 @@ def tail_index(
     return labelled(fitted_mean_tail(mix), "numerical", source)
 
 
+@checked
 def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = False) -> dict[str, Labelled]:
     r"""The stationary fresh-data loop in one dimension with unbiased sampling and synthetic data without end.
 

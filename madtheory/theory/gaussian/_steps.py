@@ -10,7 +10,7 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_ddof, check_size, size_at
+from madtheory._validation import LONGEST, check_ddof, check_numbers, check_size, shown, size_at
 
 __all__ = [
     "Array",
@@ -51,10 +51,10 @@ def chain_sizes(
 
 def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
     """Eigenvalues of the truth's covariance: `dim` ones, or `spectrum`."""
-    dim = check_size("dim", dim)
-    values = np.ones(dim) if spectrum is None else np.atleast_1d(np.asarray(spectrum, dtype=float))
-    if values.ndim != 1 or not np.all(np.isfinite(values) & (values > 0)):
-        raise ValueError(f"spectrum={spectrum!r} is not a list of positive eigenvalues such as [2.0, 1.0].")
+    dim = check_size("dim", dim, maximum=LONGEST["dim"])
+    values = np.ones(dim) if spectrum is None else np.atleast_1d(check_numbers("spectrum", spectrum))
+    if values.ndim != 1 or not values.size or not np.all(values > 0):
+        raise ValueError(f"spectrum={shown(spectrum)} is not a list of positive eigenvalues.")
     if dim not in (1, len(values)):
         raise ValueError(f"spectrum has {len(values)} eigenvalues but dim={dim}; leave dim out or equal.")
     return values

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_size, size_at
+from madtheory._validation import check_size, checked, size_at
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._accumulated_moments import accumulate, with_deviation
 from madtheory.theory.gaussian._first_moments import first_moments
@@ -30,6 +30,7 @@ def _distance(
     return {"wasserstein2_squared": labelled(truth[0] * distance, distance.kind, distance.source)}
 
 
+@checked
 def accumulate_subsample(
     *,
     n: Sizes,
@@ -98,6 +99,7 @@ def accumulate_subsample(
     )
 
 
+@checked
 def augment(
     *,
     n_real: int,
@@ -156,7 +158,9 @@ def augment(
         "generations": generations,
     }
     shared |= {"n_synthetic": n_synthetic, "dim": dim, "spectrum": spectrum}
-    moments = first_moments(n_initial=n_real, real_data="fixed", memory=memory, weights=weights, **shared)
+    moments = first_moments(
+        n_initial=check_size("n_real", n_real), real_data="fixed", memory=memory, weights=weights, **shared
+    )
     if memory > 1 or weights is not None:
         return moments
     from madtheory.theory.gaussian._closures import fixed_second_moments
@@ -165,6 +169,7 @@ def augment(
     return moments | _distance(real_data="fixed", n_real=n_real, **shared)
 
 
+@checked
 def fresh(
     *,
     n_real: int,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_ddof, check_size
+from madtheory._validation import check_ddof, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian import _free, _line
 from madtheory.theory.gaussian._mixing import (
@@ -91,6 +91,7 @@ def stationary_distance(mix: Mix) -> float:
     return _distance(mix, named, _deficit(mix, spread, free))
 
 
+@checked
 def real_fit_wasserstein2_squared(
     *, n: ArrayLike, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -144,6 +145,7 @@ def real_fit_wasserstein2_squared(
     return labelled(np.reshape(values, sizes.shape), "exact mean", source)
 
 
+@checked
 def loop_wasserstein2_squared(
     *,
     n_real: int,
