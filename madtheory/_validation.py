@@ -468,8 +468,6 @@ def _check_of(parameter: inspect.Parameter) -> Callable[[Any], Any]:
             return check_bias(value, name)
         if choices and (isinstance(value, str) or ("int" not in kinds and "float" not in kinds)):
             return check_choice(name, value, [choice.strip(" '\"") for choice in choices[0].split(",")])
-        if isinstance(value, str) and "str" in kinds:
-            return value
         for kind in kinds:
             if kind in _KINDS:
                 return _KINDS[kind](name, value)

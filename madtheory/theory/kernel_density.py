@@ -24,6 +24,7 @@ from madtheory._validation import (
     checked,
 )
 from madtheory.theory._kernel_moments import (
+    Bandwidth,
     accumulate,
     accumulate_subsample,
     augment,
@@ -50,7 +51,7 @@ __all__ = [
 
 
 @checked
-def limit(*, n: int, bandwidth: float | str, bias: float = 1.0, dim: int = 1) -> Labelled:
+def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> Labelled:
     r"""Total variance in which `replace` with a fixed bandwidth ends, from any start.
 
     .. math:: \lim_t E\,\mathrm{tr}(S_t + H) = ((n - 1)\,\mathrm{bias} + 1)\, h^2 d
