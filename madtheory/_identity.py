@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["Identity", "NoIdentity", "identify"]
+__all__ = ["Identity", "NoIdentity", "identify", "is_computed"]
 
 _PACKAGE = __name__.partition(".")[0]
 _SILENT = frozenset(
@@ -43,8 +43,8 @@ _NOT_CONTENT = frozenset({
     "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__", "__annotations_cache__",
     "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__",
     "__match_args__", "__module__", "__non_callable_proto_members__", "__orig_bases__", "__parameters__",
-    "__protocol_attrs__", "__qualname__", "__repr__", "__static_attributes__", "__str__", "__type_params__",
-    "__weakref__", "_abc_impl", "_is_protocol", "_is_runtime_protocol",
+    "__protocol_attrs__", "__qualname__", "__repr__", "__slotnames__", "__static_attributes__", "__str__",
+    "__type_params__", "__weakref__", "_abc_impl", "_is_protocol", "_is_runtime_protocol",
 })  # fmt: skip
 """Attributes of a class that say where it stands or what it is called, not what it computes."""
 
@@ -332,7 +332,7 @@ class _Walk:
         function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict):
             # What a property has computed from the rest, and kept, says nothing new.
-            state = {k: v for k, v in state.items() if not _is_computed(kind, k)}
+            state = {k: v for k, v in state.items() if not is_computed(kind, k)}
         parts = [self.value(function), self.value(tuple(arguments)), self.value(state)]
         if items is not None:
             parts.append(self.value(list(items)))
@@ -439,7 +439,8 @@ def _hash(*parts: bytes | str) -> bytes:
     return made.digest()
 
 
-def _is_computed(kind: type, name: Any) -> bool:
+def is_computed(kind: type, name: Any) -> bool:
+    """Whether an attribute is what a cached property has computed from the others."""
     holders = (vars(base)[name] for base in kind.__mro__ if name in vars(base))
     return isinstance(next(holders, None), functools.cached_property)
 

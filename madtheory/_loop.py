@@ -15,7 +15,7 @@ from madtheory._validation import check_array, check_bias, check_choice, check_s
 from madtheory.regimes import Regime
 from madtheory.types import RandomState, Treatment
 
-__all__ = ["METHODS", "Loop", "Snapshot", "iterate", "start", "statistics_obstacle", "step"]
+__all__ = ["METHODS", "Loop", "Snapshot", "choose_method", "iterate", "start", "statistics_obstacle", "step"]
 
 METHODS = ("statistics", "samples")
 
@@ -130,6 +130,18 @@ def statistics_obstacle(loop: Loop) -> str | None:
     return None
 
 
+def choose_method(loop: Loop, method: str | None) -> str:
+    """Return the method asked for, if it is possible; for ``None`` the first that is."""
+    obstacle = statistics_obstacle(loop)
+    if method is None:
+        return "statistics" if obstacle is None else "samples"
+    if check_choice("method", method, METHODS) == "statistics" and obstacle is not None:
+        raise ValueError(
+            f"method='statistics' is not available for this loop: {obstacle}. Use method='samples'."
+        )
+    return method
+
+
 def start(
     loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
 ) -> Snapshot:
@@ -142,13 +154,7 @@ def start(
     method : {None, "statistics", "samples"}
         ``None`` takes the first that is possible.
     """
-    obstacle = statistics_obstacle(loop)
-    if method is None:
-        method = "statistics" if obstacle is None else "samples"
-    elif check_choice("method", method, METHODS) == "statistics" and obstacle is not None:
-        raise ValueError(
-            f"method='statistics' is not available for this loop: {obstacle}. Use method='samples'."
-        )
+    method = choose_method(loop, method)
     lead: tuple[int, ...] = ()
     if replicates is not None:
         if not (hasattr(loop.real, "expand") and hasattr(loop.model, "expand")):

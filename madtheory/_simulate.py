@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from madtheory._loop import Loop, Snapshot, start, step
+from madtheory._loop import Loop, Snapshot, choose_method, start, step
 from madtheory._provenance import provenance
 from madtheory._streams import Streams
-from madtheory._validation import check_metrics, check_quantiles, check_record, check_size
+from madtheory._validation import check_metrics, check_quantiles, check_record, check_size, metric_name
 from madtheory.data import Counts
 from madtheory.types import Array, Metric, RandomState
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Run", "advance", "begin", "simulate", "to_dataset"]
+__all__ = ["Run", "advance", "begin", "follow", "prepare", "simulate", "start_all", "to_dataset"]
 
 _BLOCK_NUMBERS = 2**17  # doubles of one block's training sets: they stay in a second-level cache
 _BLOCK_REPLICATES = 2**13
@@ -35,10 +35,13 @@ class Run:
 
     loop: Loop
     generations: int
+    replicates: int
     metrics: tuple[Metric, ...]
     record: frozenset[int]
     quantiles: tuple[float, ...] | None
-    snapshots: list[Snapshot]
+    streams: Streams
+    method: str
+    snapshots: list[Snapshot] = field(default_factory=list)
     recorded: dict[str, list[Array]] = field(default_factory=dict)
 
     @property
@@ -47,26 +50,36 @@ class Run:
         return self.snapshots[-1].generation
 
 
-def begin(
+def prepare(
     loop: Loop,
     generations: int,
     *,
     replicates: int = 100,
-    metrics: Sequence[Metric] | None = None,
+    metrics: Metric | Sequence[Metric] | None = None,
     rng: RandomState = None,
     method: str | None = None,
-    record: Literal["all", "last"] | Sequence[int] = "all",
+    record: Literal["all", "last"] | int | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
-    progress: bool | None = None,
 ) -> Run:
-    """Generation 1 of every replicate; the arguments are those of `simulate`."""
+    """A run before its first generation: all arguments of `simulate` are checked, and in one form."""
     from madtheory.metrics import DEFAULT
 
-    check_size("generations", generations)
-    check_size("replicates", replicates)
-    chosen = check_metrics(DEFAULT if metrics is None else metrics)
-    kept, levels = check_record(record, generations), check_quantiles(quantiles)
-    streams = Streams.of(rng)
+    generations = check_size("generations", generations)
+    return Run(
+        loop=loop,
+        generations=generations,
+        replicates=check_size("replicates", replicates),
+        metrics=check_metrics(DEFAULT if metrics is None else metrics),
+        record=check_record(record, generations),
+        quantiles=check_quantiles(quantiles),
+        streams=Streams.of(rng),
+        method=choose_method(loop, method),
+    )
+
+
+def start_all(run: Run, *, progress: bool | None = None) -> None:
+    """Generation 1 of every replicate."""
+    loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
     if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
         # Counts thin out as symbols die, and their calls cost the same however few are left.
@@ -75,13 +88,18 @@ def begin(
         sizes: list[int | None] = [min(block, replicates - first) for first in range(0, replicates, block)]
     else:
         sizes = [None] * replicates
-    snapshots = [
+    run.snapshots = [
         start(loop, rng=replace(streams, block=i), replicates=size, method=method)
         for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress))
     ]
-    run = Run(loop, generations, chosen, kept, levels, snapshots)
     if 1 in run.record:
-        _record(run, [_measure(run, snapshot) for snapshot in snapshots])
+        _record(run, [_measure(run, snapshot) for snapshot in run.snapshots])
+
+
+def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywords: Any) -> Run:
+    """A run in its first generation; the arguments are those of `simulate`."""
+    run = prepare(loop, generations, **keywords)
+    start_all(run, progress=progress)
     return run
 
 
@@ -106,10 +124,10 @@ def simulate(
     generations: int,
     *,
     replicates: int = 100,
-    metrics: Sequence[Metric] | None = None,
+    metrics: Metric | Sequence[Metric] | None = None,
     rng: RandomState = None,
     method: Literal["statistics", "samples"] | None = None,
-    record: Literal["all", "last"] | Sequence[int] = "all",
+    record: Literal["all", "last"] | int | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
@@ -123,8 +141,9 @@ def simulate(
         Number of generations; 1 is the model trained on real data only.
     replicates : int
         Number of independent copies.
-    metrics : sequence of functions of a Snapshot, optional
-        What is measured; each one's name becomes a variable. Default `madtheory.metrics.DEFAULT`.
+    metrics : function of a Snapshot or sequence of them, optional
+        What is measured; each one's name becomes a variable (of a `functools.partial` the function's, unless
+        it has a ``__name__``). Default `madtheory.metrics.DEFAULT`.
     rng : int, SeedSequence, Generator or None
         Seed. ``None`` draws fresh entropy; ``attrs["seed"]`` says which.
     method : {None, "statistics", "samples"}
@@ -190,8 +209,8 @@ def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
     for metric, values in zip(run.metrics, measured, strict=True):
         if values.shape != expected:
             raise ValueError(
-                f"metric {metric.__name__} returned shape {values.shape}; expected one number per replicate, "
-                f"{expected}."
+                f"metric {metric_name(metric)} returned shape {values.shape}; expected one number per "
+                f"replicate, {expected}."
             )
     return measured
 
@@ -201,7 +220,7 @@ def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
     for metric, values in zip(run.metrics, zip(*blocks, strict=True), strict=True):
         joined = np.concatenate(values)
         kept = joined if run.quantiles is None else np.quantile(joined, run.quantiles)
-        run.recorded.setdefault(metric.__name__, []).append(kept)
+        run.recorded.setdefault(metric_name(metric), []).append(kept)
 
 
 def _numbers(training_set: Any) -> int:

@@ -42,6 +42,7 @@ __all__ = [
     "check_weights",
     "checked",
     "freeze",
+    "metric_name",
     "shown",
     "size_at",
 ]
@@ -332,14 +333,44 @@ def check_numbers(name: str, value: Any, *, infinite: bool = False, missing: boo
 
 
 def check_metrics(metrics: Any) -> tuple[Any, ...]:
-    """Return functions whose names can tell them apart."""
-    chosen = tuple(metrics) if np.iterable(metrics) else (metrics,)
-    names = [getattr(metric, "__name__", None) for metric in chosen]
-    if not names or None in names or len(set(names)) < len(names):
+    """Return functions whose names can be those of variables, and tell them apart."""
+    chosen = tuple(metrics) if np.iterable(metrics) and not isinstance(metrics, str) else (metrics,)
+    for metric in chosen:
+        if not callable(metric):
+            raise ValueError(
+                f"metrics holds {shown(metric)}, which is not a function; pass functions of a Snapshot, such "
+                f"as madtheory.metrics.total_variance."
+            )
+        name = metric_name(metric)
+        if name is None or not name.isidentifier():
+            raise ValueError(
+                f"metrics holds {shown(metric)}, whose name {name!r} cannot be that of a variable; define it "
+                f"by def, or set its __name__."
+            )
+        if name in _DIMENSIONS:
+            raise ValueError(
+                f"metrics holds a function named {name!r}, which is the name of a dimension of the result; "
+                f"call it something else than {', '.join(_DIMENSIONS)}."
+            )
+    names = [metric_name(metric) for metric in chosen]
+    if not names or len(set(names)) < len(names):
         raise ValueError(
-            f"metrics={shown(metrics)} must be functions of different names, at least one of them."
+            f"metrics={shown(metrics)} must be functions of different names, at least one of them; the names "
+            f"are {names}. Set the __name__ of those that share one."
         )
     return chosen
+
+
+_DIMENSIONS = ("generation", "replicate", "quantile")
+
+
+def metric_name(metric: Any) -> Any:
+    """The name of a metric, which is that of its variable; of a partial, by default that of its function."""
+    name = getattr(metric, "__name__", None)
+    while name is None and hasattr(metric, "func"):
+        metric = metric.func
+        name = getattr(metric, "__name__", None)
+    return name if isinstance(name, str) else None
 
 
 def check_quantiles(quantiles: Any) -> tuple[float, ...] | None:

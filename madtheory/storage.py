@@ -5,48 +5,50 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
+import shutil
 import sys
 import time
-from collections.abc import Callable
+from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from madtheory import _simulate
-from madtheory._identity import identify
+from madtheory._files import StorageError, check_folder, locked, remove_leftovers, replacing, write_atomically
+from madtheory._identity import NoIdentity, identify
 from madtheory._loop import Loop
+from madtheory._state import NotStorable, pack, parts_of, unpack
+from madtheory._validation import check_number, metric_name
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["StorageError", "identity", "load", "resume", "save"]
 
-_MAGIC = b"madtheory checkpoint 1\n"
-_FORMAT = "madtheory 1"
+_MAGIC = b"madtheory checkpoint 2\n"
+_SEAL = b"madtheory sealed"
+_FORMATS = ("madtheory 1", "madtheory 2")
+"""Formats of results; the second ends with a seal, which HDF5 does not read."""
+
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-class StorageError(OSError):
-    """A results file that is damaged, or that belongs to something else."""
+_HEADERS, _CHUNK = 2**17, 2**24
+_STATE_AT_MOST = 2**24
+"""Bytes of the state that a finished result carries, so that the run can be made longer."""
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a dataset as netCDF-4; the file appears complete or not at all.
+
+    It ends with a digest of all its bytes, by which `load` notices any damage; other readers of netCDF do
+    not see it.
 
     Raises
     ------
     StorageError
         If it cannot be written, for instance because the folder does not exist or the disk is full.
     """
-    path = Path(path)
-    compressed = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
-
-    def write(temporary: Path) -> None:
-        dataset.assign_attrs(madtheory_format=_FORMAT).to_netcdf(
-            temporary, engine="netcdf4", format="NETCDF4", encoding=compressed
-        )
-
-    return _atomically(path, write)
+    check_folder(Path(path))
+    return _save(dataset, Path(path), b"")
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -59,25 +61,7 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     StorageError
         If the file is damaged, or was not written by madtheory.
     """
-    import xarray as xr
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"path={str(path)!r} is not a file; save a dataset there first.")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as opened:
-            dataset = opened.load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StorageError(
-            f"path={str(path)!r} is not a readable netCDF file ({error}); it is damaged or something else. "
-            f"Run the simulation again, or restore the file from a copy."
-        ) from error
-    if dataset.attrs.pop("madtheory_format", None) != _FORMAT:
-        raise StorageError(
-            f"path={str(path)!r} was not written by this version of madtheory (no attribute "
-            f"madtheory_format={_FORMAT!r}); read it with xarray.open_dataset."
-        )
-    return dataset
+    return _load(Path(path))[0]
 
 
 def identity(value: Any) -> str:
@@ -112,128 +96,336 @@ def identity(value: Any) -> str:
 def resume(
     path: str | os.PathLike[str], loop: Loop, generations: int, *, every_seconds: float = 5.0, **keywords: Any
 ) -> xr.Dataset:
-    """Run `simulate`, or continue it where an earlier call was killed, and save the result at `path`.
+    """Run `simulate`, or continue it where an earlier call was stopped, and save the result at `path`.
 
     The file is bit for bit the one that an unbroken run writes. Until it is complete, the state of the run
     is kept in ``path + ".checkpoint"``, replaced atomically. If `path` is complete already it is read.
 
+    A finished run can be made longer: with more `generations` it goes on from its last one, and the longer
+    result replaces the file. With fewer, the first ones of the file are returned. What differs in anything
+    else that numbers depend on, code included, is another run, and refused.
+
     Parameters
     ----------
     path : path-like
-        Where the netCDF file goes.
+        Where the netCDF file goes. Its folder must exist; it is checked before anything is computed.
     loop, generations
         As in `simulate`.
     every_seconds : float
-        Seconds of work between two checkpoints: the most that a kill can cost, beside one generation.
+        Seconds of work between two checkpoints: the most that a kill can cost, apart from one generation.
     **keywords
-        The keywords of `simulate`; `rng` must be given, as an int.
+        The keywords of `simulate`; `rng` must be given, as an int or a `SeedSequence`.
 
     Raises
     ------
     StorageError
-        If the checkpoint is damaged, or it or the file belongs to another run.
+        If the checkpoint or the file is damaged, or belongs to another run (the message names what differs),
+        or if the folder cannot be written or has no room.
+    ValueError
+        If an argument is out of range, or something in the loop or a metric has no identity by content
+        (`identity`), by which a changed run could be noticed.
 
     Notes
     -----
-    The checkpoint is a pickle of your own loop, with a checksum: do not continue a stranger's checkpoint.
+    Several processes may resume one path: one of them computes, the others wait and read its result.
+
+    The identity of a run is that of the loop, its metrics and the code of both, with the versions of
+    madtheory, Python and the packages that they use. Code of madtheory counts as it is, also in a checkout
+    that is edited. Generations and what is recorded are not part of it.
+
+    A checkpoint holds arrays, and JSON that names classes of madtheory; it is compared with the run before
+    its content is read. Only objects of other classes (a model of one's own, an estimator of scikit-learn)
+    are pickles in it: for those, do not continue a stranger's checkpoint. A result never holds a pickle. It
+    carries its last state if that is of this package and takes at most 16 MiB; without it, a longer run
+    begins with generation 1 again.
     """
     path, checkpoint = Path(path), Path(f"{os.fspath(path)}.checkpoint")
-    if not isinstance(keywords.get("rng"), int):
+    progress, seed = keywords.pop("progress", None), keywords.get("rng")
+    if seed is None or hasattr(seed, "bit_generator"):
         raise ValueError(
-            f"rng={keywords.get('rng')!r}: a run that can be resumed needs a seed that can be given again; "
-            f"pass an int."
+            f"rng={seed!r}: a run that can be resumed needs a seed that can be given again; pass an int."
         )
-    if not every_seconds >= 0:
-        raise ValueError(
-            f"every_seconds={every_seconds!r} is not a number of seconds >= 0; pass for example 5.0."
-        )
-    progress = keywords.pop("progress", None)
-    identity = _identity(loop, generations, keywords)
-    if path.exists():
-        dataset = load(path)
-        if dataset.attrs.get("run") != identity:
-            raise StorageError(
-                f"path={str(path)!r} holds the result of another run (loop, generations or keywords differ); "
-                f"choose another path, or remove the file."
-            )
-        checkpoint.unlink(missing_ok=True)
+    every = check_number("every_seconds", every_seconds, 0, infinite=True)
+    run = _simulate.prepare(loop, generations, **keywords)
+    asked = _described(run)
+    _check_storable(run)
+    check_folder(path)
+    if path.exists() and (dataset := _finished(path, run, asked)) is not None:
         return dataset
-    if checkpoint.exists():
-        run = _read_checkpoint(checkpoint, identity)
-    else:
-        run = _simulate.begin(loop, generations, progress=progress, **keywords)
-    written = time.monotonic()
-    for _ in _simulate.follow(run, progress=progress):
-        if time.monotonic() - written >= every_seconds and run.generation < generations:
-            _write_checkpoint(checkpoint, identity, run)
-            written = time.monotonic()
-    dataset = _simulate.to_dataset(run).assign_attrs(run=identity)
-    save(dataset, path)
-    for leftover in (checkpoint, checkpoint.with_name(f".{checkpoint.name}.partial")):
-        leftover.unlink(missing_ok=True)
+    with locked(path):
+        # Another process may have finished it meanwhile.
+        if path.exists() and (dataset := _finished(path, run, asked)) is not None:
+            return dataset
+        for file in (path, checkpoint):
+            remove_leftovers(file)
+        _check_room(path, run)
+        if checkpoint.exists():
+            _read_checkpoint(checkpoint, asked, run)
+        elif path.exists():
+            _take_up(path, run)
+        if not run.snapshots:
+            _simulate.start_all(run, progress=progress)
+        _write_checkpoint(checkpoint, asked, run)
+        written = time.monotonic()
+        for _ in _simulate.follow(run, progress=progress):
+            if time.monotonic() - written >= every and run.generation < run.generations:
+                _write_checkpoint(checkpoint, asked, run)
+                written = time.monotonic()
+        dataset = _simulate.to_dataset(run).assign_attrs(run=_about(asked, run.generations))
+        _finish(dataset, path, checkpoint, asked, run)
     return dataset
 
 
-def _identity(loop: Loop, generations: int, keywords: dict[str, Any]) -> str:
-    """A fingerprint of what is run, and with which versions (another NumPy may draw other numbers)."""
-    import joblib
-    import numpy as np
+def _finish(
+    dataset: xr.Dataset, path: Path, checkpoint: Path, asked: dict[str, str], run: _simulate.Run
+) -> None:
+    """Save the result; whatever happens, the finished run is not lost."""
+    try:
+        _write_checkpoint(checkpoint, asked, run)
+        kept = "The finished run is"
+    except StorageError:
+        kept = "What was computed until the last checkpoint is"
+    try:
+        _save(dataset, path, _state_of(run))
+    except StorageError as error:
+        raise StorageError(
+            f"{error} {kept} kept in {str(checkpoint)!r}: make room, and call resume again."
+        ) from error
+    checkpoint.unlink(missing_ok=True)
 
+
+def _described(run: _simulate.Run) -> dict[str, str]:
+    """What a run is, part by part: small values as they are, others by the digest of their content."""
     import madtheory
 
-    named = keywords | {"metrics": [metric.__qualname__ for metric in keywords.get("metrics") or ()]}
+    packages: dict[str, str] = {}
+
+    def told(name: str, value: Any) -> str:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return repr(value)
+        try:
+            found = identify(value)
+        except NoIdentity as error:
+            raise ValueError(
+                f"{name}: {error}. A run that can be resumed must be known by its content; or call simulate."
+            ) from None
+        packages.update(found.packages)
+        return f"{getattr(value, '__name__', type(value).__name__)} #{found.digest[:32]}"
+
+    parts = {
+        field.name: told(field.name, getattr(run.loop, field.name))
+        for field in fields(run.loop)
+        if field.name != "treatments"
+    }
+    for i, treatment in enumerate(run.loop.treatments, start=1):
+        parts[f"treatment {i}"] = told(f"treatment {i}", treatment)
+    for metric in run.metrics:
+        parts[f"metric {metric_name(metric)!r}"] = told(f"metric {metric_name(metric)!r}", metric)
+    parts |= {"replicates": str(run.replicates), "method": run.method, "quantiles": repr(run.quantiles)}
+    parts["seed"] = str(run.streams.entropy)
+    parts["code of the loop"] = told("code", (_simulate.start_all, _simulate.advance))
+    parts |= {"version of madtheory": madtheory.__version__, "version of python": _PYTHON}
+    return parts | {f"version of {name}": version for name, version in sorted(packages.items())}
+
+
+def _differences(stored: dict[str, str], asked: dict[str, str]) -> str:
+    """In words, what differs between two runs."""
+    said = []
+    for name in dict.fromkeys([*asked, *stored]):
+        before, now = stored.get(name), asked.get(name)
+        if before == now:
+            continue
+        if before is None or now is None:
+            said.append(f"{name} is {'new' if before is None else 'not asked for now'}")
+        elif "#" in before and "#" in now:
+            said.append(f"{name} changed")
+        else:
+            said.append(f"{name} was {before.partition(' #')[0]} and is {now.partition(' #')[0]} now")
+    return "; ".join(said)
+
+
+def _about(parts: dict[str, str], generations: int) -> str:
+    return json.dumps({"generations": generations, "parts": parts}, sort_keys=True)
+
+
+def _finished(path: Path, run: _simulate.Run, asked: dict[str, str]) -> xr.Dataset | None:
+    """The result at `path`, if it reaches as far as the run that is asked for."""
+    dataset, _ = _load(path)
     try:
-        return str(
-            joblib.hash((loop, generations, sorted(named.items()), madtheory.__version__, np.__version__))
+        about = json.loads(dataset.attrs["run"])
+        stored, reached = about["parts"], about["generations"]
+    except (KeyError, TypeError, ValueError):
+        raise StorageError(
+            f"path={str(path)!r} holds a result that resume did not write, or another version of it; choose "
+            f"another path, or remove the file."
+        ) from None
+    if stored != asked:
+        raise StorageError(
+            f"path={str(path)!r} holds the result of another run ({_differences(stored, asked)}); choose "
+            f"another path, or remove the file."
         )
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    recorded = set(dataset["generation"].values.tolist())
+    if missing := sorted(t for t in run.record if t <= reached and t not in recorded):
+        raise StorageError(
+            f"path={str(path)!r} holds the same run with another record: generation {missing[0]} was not "
+            f"recorded; pass record={sorted(recorded)[:20]}, choose another path, or remove the file."
+        )
+    if run.generations > reached:
+        return None
+    names = [metric_name(metric) for metric in run.metrics]
+    chosen = dataset[names].sel(generation=sorted(run.record))
+    return chosen.assign_attrs(run=_about(asked, run.generations))
+
+
+def _take_up(path: Path, run: _simulate.Run) -> None:
+    """Continue a finished result whose last state is in the file; else leave the run as it is."""
+    dataset, state = _load(path)
+    if not state:
+        return
+    run.snapshots = unpack(state, parts_of(run.loop))
+    for metric in run.metrics:
+        values = dataset[metric_name(metric)]
+        wanted = [t for t in values["generation"].values.tolist() if t in run.record]
+        if wanted:
+            run.recorded[metric_name(metric)] = [values.sel(generation=t).values for t in wanted]
+
+
+def _state_of(run: _simulate.Run) -> bytes:
+    """The last state of a finished run, for its file; empty if it is large or needs a pickle."""
+    content, pickled = pack(run.snapshots, parts_of(run.loop))
+    return content if not pickled and len(content) <= _STATE_AT_MOST else b""
+
+
+def _check_storable(run: _simulate.Run) -> None:
+    """Refuse, before anything is computed, a model that no checkpoint could hold."""
+    given = {name: held for name, held in parts_of(run.loop).items() if held is not run.loop.model}
+    try:
+        pack(run.loop.model, given)
+    except NotStorable as error:
         raise ValueError(
-            f"loop={loop!r} cannot be stored ({error}); a run that can be resumed needs functions defined "
-            f"at the top of a module, not lambdas: for growing sizes pass a sequence."
+            f"model={run.loop.model!r} cannot be stored ({error}); a run that can be resumed needs a model "
+            f"that can be pickled: define its class, and functions in it, at the top of a module."
         ) from error
 
 
-def _write_checkpoint(path: Path, identity: str, run: _simulate.Run) -> None:
-    payload = pickle.dumps((identity, run), protocol=5)
-    digest = hashlib.sha256(payload).digest()
+def _check_room(path: Path, run: _simulate.Run) -> None:
+    """Refuse a folder that has no room for the result."""
+    rows = run.replicates if run.quantiles is None else len(run.quantiles)
+    needed = 8 * rows * len(run.record) * len(run.metrics)
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise StorageError(
+            f"path={str(path)!r}: the result takes up to {needed:,} bytes and its disk has {free:,} free; "
+            f"make room, or record fewer generations."
+        )
 
-    def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
-            file.write(_MAGIC + digest + payload)
 
-    _atomically(path, write)
+def _write_checkpoint(path: Path, parts: dict[str, str], run: _simulate.Run) -> None:
+    state = {"snapshots": run.snapshots, "recorded": run.recorded}
+    payload, _ = pack(state, parts_of(run.loop))
+    reached = sorted(t for t in run.record if t <= run.generation)
+    about = {"parts": parts, "recorded": reached, "sha256": hashlib.sha256(payload).hexdigest()}
+    header = json.dumps(about).encode()
+    start = _MAGIC + hashlib.sha256(header).digest() + len(header).to_bytes(8, "little")
+    write_atomically(path, start, header, payload)
 
 
-def _read_checkpoint(path: Path, identity: str) -> _simulate.Run:
+def _read_checkpoint(path: Path, asked: dict[str, str], run: _simulate.Run) -> None:
+    """Put the state of a checkpoint into a run, after its identity was compared."""
     content = path.read_bytes()
-    digest, payload = content[len(_MAGIC) : len(_MAGIC) + 32], content[len(_MAGIC) + 32 :]
-    if not content.startswith(_MAGIC) or hashlib.sha256(payload).digest() != digest:
-        raise StorageError(
-            f"path={str(path)!r} is damaged or is no checkpoint of madtheory; remove it to start again."
-        )
-    stored, run = pickle.loads(payload)
-    if stored != identity:
-        raise StorageError(
-            f"path={str(path)!r} is the checkpoint of another run (loop, generations, keywords or versions "
-            f"differ); choose another path for the results, or remove it to start again."
-        )
-    assert isinstance(run, _simulate.Run)
-    return run
-
-
-def _atomically(path: Path, write: Callable[[Path], None]) -> Path:
-    """Write beside `path`, flush to the disk, and rename: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.partial")
-    if not path.parent.is_dir():
-        raise StorageError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}; create it first.")
+    place = len(_MAGIC) + 40
+    digest, length = content[len(_MAGIC) : place - 8], int.from_bytes(content[place - 8 : place], "little")
+    header, payload = content[place : place + length], content[place + length :]
+    damaged = StorageError(
+        f"path={str(path)!r} is damaged, or is not a checkpoint of this version of madtheory; remove it to "
+        f"start again."
+    )
+    if not content.startswith(_MAGIC) or hashlib.sha256(header).digest() != digest:
+        raise damaged
     try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+        about = json.loads(header)
+        parts, recorded, checksum = about["parts"], about["recorded"], about["sha256"]
+    except (KeyError, TypeError, ValueError):
+        raise damaged from None
+    if parts != asked:
         raise StorageError(
-            f"path={str(path)!r} could not be written ({error}); nothing was changed."
-        ) from error
+            f"path={str(path)!r} is the checkpoint of another run ({_differences(parts, asked)}); choose "
+            f"another path for the results, or remove it to start again."
+        )
+    if hashlib.sha256(payload).hexdigest() != checksum:
+        raise damaged
+    state = unpack(payload, parts_of(run.loop))
+    reached = state["snapshots"][-1].generation
+    if reached > run.generations or not {t for t in run.record if t <= reached} <= set(recorded):
+        raise StorageError(
+            f"path={str(path)!r} is the checkpoint of the same run with other generations or another record: "
+            f"it is in generation {reached}, and recorded {recorded[:20]}; call resume as before, choose "
+            f"another path, or remove it to start again."
+        )
+    run.snapshots = state["snapshots"]
+    for name, values in state["recorded"].items():
+        kept = [value for t, value in zip(recorded, values, strict=True) if t in run.record]
+        if kept:
+            run.recorded[name] = kept
+
+
+def _save(dataset: xr.Dataset, path: Path, state: bytes) -> Path:
+    """Write a dataset, the state that belongs to it, and a seal on both."""
+    labelled = dataset.assign_attrs(madtheory_format=_FORMATS[-1])
+    compressed = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
+    seal, digest = len(state).to_bytes(8, "little") + _SEAL, hashlib.sha256()
+    # The HDF5 library leaves a file open that it cannot write to its end: so make sure that it can.
+    with replacing(path, room=dataset.nbytes + len(state) + _HEADERS) as temporary:
+        labelled.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=compressed)
+        with open(temporary, "rb+") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+            digest.update(state + seal)
+            file.write(state + digest.digest() + seal)
     return path
+
+
+def _load(path: Path) -> tuple[xr.Dataset, bytes]:
+    """The dataset of a file, and the state that belongs to it."""
+    import xarray as xr
+    from netCDF4 import Dataset
+    from xarray.backends import NetCDF4DataStore
+
+    store: Any = NetCDF4DataStore
+    if not path.is_file():
+        raise FileNotFoundError(f"path={str(path)!r} is not a file; save a dataset there first.")
+    damage = StorageError(
+        f"path={str(path)!r} is damaged: its bytes do not have their checksum. Run the simulation again, or "
+        f"restore the file from a copy. Other programs that write into it must write a copy."
+    )
+    try:
+        content = memoryview(path.read_bytes())
+        seal, state = len(_SEAL) + 40, b""
+        sealed = bytes(content[-len(_SEAL) :]) == _SEAL
+        if sealed:
+            length = int.from_bytes(content[-len(_SEAL) - 8 : -len(_SEAL)], "little")
+            digest = hashlib.sha256(content[:-seal])
+            digest.update(content[-len(_SEAL) - 8 :])
+            if digest.digest() != bytes(content[-seal : -len(_SEAL) - 8]):
+                raise damage
+            state = bytes(content[-seal - length : -seal]) if length else b""
+            content = content[: -seal - length]
+        with closing(Dataset(path.name, mode="r", memory=bytes(content))) as opened:
+            dataset = xr.open_dataset(store(opened)).load()
+            dataset.set_close(None)
+    except StorageError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise StorageError(
+            f"path={str(path)!r} is not a readable netCDF file ({error}); it is damaged or something else. "
+            f"Run the simulation again, or restore the file from a copy."
+        ) from error
+    form = dataset.attrs.pop("madtheory_format", None)
+    if form not in _FORMATS:
+        raise StorageError(
+            f"path={str(path)!r} was not written by this version of madtheory (no attribute "
+            f"madtheory_format={_FORMATS[-1]!r}); read it with xarray.open_dataset."
+        )
+    if form != _FORMATS[0] and not sealed:
+        raise damage
+    return dataset, state

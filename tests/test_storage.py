@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,27 +81,12 @@ def test_resume_equals_simulate_and_is_read_back(tmp_path):
         regimes.augment(n_real=6, n_synthetic=9, memory=3),
     ],
 )
-def test_continuing_a_checkpoint_changes_no_bit(tmp_path, monkeypatch, regime, options):
+def test_continuing_a_checkpoint_changes_no_bit(tmp_path, regime, options):
     loop = mad.Loop(real=mad.Gaussian.standard(2), model=mad.Gaussian(), regime=regime)
     keywords = RUN | options
     unbroken = storage.resume(tmp_path / "unbroken.nc", loop, 40, **keywords)
 
-    class Killed(BaseException):
-        pass
-
-    written = []
-
-    def die_after_three(*arguments):
-        original(*arguments)
-        written.append(arguments[-1].generation)
-        if len(written) == 3:
-            raise Killed
-
-    original = storage._write_checkpoint
-    monkeypatch.setattr(storage, "_write_checkpoint", die_after_three)
-    with pytest.raises(Killed):
-        storage.resume(tmp_path / "broken.nc", loop, 40, every_seconds=0, **keywords)
-    monkeypatch.undo()
+    checkpoint_of(tmp_path / "broken.nc", 40, loop, **options)
     assert not (tmp_path / "broken.nc").exists()
     assert storage.resume(tmp_path / "broken.nc", loop, 40, **keywords).identical(unbroken)
     assert digest(tmp_path / "broken.nc") == digest(tmp_path / "unbroken.nc")
@@ -157,22 +143,47 @@ def test_damaged_and_foreign_files(tmp_path):
         storage.load(tmp_path / "absent.nc")
 
 
-def test_resume_refuses_what_belongs_to_another_run(tmp_path, monkeypatch):
+def test_resume_refuses_what_belongs_to_another_run(tmp_path):
     path = tmp_path / "run.nc"
     storage.resume(path, LOOP, 3, **RUN)
-    with pytest.raises(storage.StorageError, match="another run"):
-        storage.resume(path, LOOP, 4, **RUN)
-    with pytest.raises(storage.StorageError, match="another run"):
+    with pytest.raises(storage.StorageError, match=r"another run \(seed was 4 and is 5 now\)"):
         storage.resume(path, LOOP, 3, **(RUN | {"rng": 5}))
+    with pytest.raises(storage.StorageError, match=r"another run \(replicates was 7 and is 8 now\)"):
+        storage.resume(path, LOOP, 3, **(RUN | {"replicates": 8}))
+    with pytest.raises(storage.StorageError, match=r"another run \(bias was 0.9 and is 0.8 now\)"):
+        storage.resume(path, replace(LOOP, bias=0.8), 3, **RUN)
+    with pytest.raises(storage.StorageError, match=r"another run \(real changed\)"):
+        storage.resume(path, replace(LOOP, real=mad.Gaussian.standard(4)), 3, **RUN)
 
     other = tmp_path / "other.nc"
-    identity = storage._identity(LOOP, 9, RUN)
-    storage._write_checkpoint(Path(f"{other}.checkpoint"), identity, None)
-    with pytest.raises(storage.StorageError, match="checkpoint of another run"):
-        storage.resume(other, LOOP, 10, **RUN)
-    Path(f"{other}.checkpoint").write_bytes(b"madtheory checkpoint 1\n" + bytes(64))
-    with pytest.raises(storage.StorageError, match="damaged"):
-        storage.resume(other, LOOP, 9, **RUN)
+    checkpoint_of(other, 9)
+    with pytest.raises(storage.StorageError, match=r"checkpoint of another run \(seed was 4 and is 5 now\)"):
+        storage.resume(other, LOOP, 9, **(RUN | {"rng": 5}))
+    for damaged in (b"madtheory checkpoint 1\n" + bytes(64), b"madtheory checkpoint 2\n" + bytes(64), b""):
+        Path(f"{other}.checkpoint").write_bytes(damaged)
+        with pytest.raises(storage.StorageError, match="damaged"):
+            storage.resume(other, LOOP, 9, **RUN)
+
+
+class Killed(BaseException):
+    """What kills a run in a test; nothing catches it."""
+
+
+def checkpoint_of(path, generations, loop=LOOP, after=3, **changes):
+    """Start a run and kill it after so many checkpoints."""
+    original, written = storage._write_checkpoint, []
+
+    def die(*arguments):
+        original(*arguments)
+        written.append(arguments)
+        if len(written) == after:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "_write_checkpoint", die)
+        with pytest.raises(Killed):
+            storage.resume(path, loop, generations, every_seconds=0, **(RUN | changes))
+    return Path(f"{path}.checkpoint")
 
 
 def test_errors_name_the_way_out(tmp_path):
@@ -182,11 +193,19 @@ def test_errors_name_the_way_out(tmp_path):
         storage.resume(tmp_path / "run.nc", LOOP, 3, rng=0, every_seconds=-1)
     with pytest.raises(storage.StorageError, match="there is no folder"):
         storage.save(mad.simulate(LOOP, 2, **RUN), tmp_path / "no" / "run.nc")
+
+
+def test_functions_without_a_module_level_name_can_be_resumed(tmp_path):
     growing = mad.Loop(
         real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.replace(n=lambda t: 10 * t)
     )
-    with pytest.raises(ValueError, match="not lambdas"):
-        storage.resume(tmp_path / "run.nc", growing, 3, rng=0)
+    path = tmp_path / "run.nc"
+    checkpoint_of(path, 20, growing)
+    done = storage.resume(path, growing, 20, **RUN)
+    xr.testing.assert_equal(done, mad.simulate(growing, 20, **RUN))
+    faster = replace(growing, regime=regimes.replace(n=lambda t: 20 * t))
+    with pytest.raises(storage.StorageError, match=r"another run \(regime changed\)"):
+        storage.resume(path, faster, 20, **RUN)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

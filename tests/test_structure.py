@@ -70,7 +70,9 @@ ALLOWED = {
     "networks": BASE | {"_printable", "data", "networks", "sources"},
     "images": BASE | {"_point_metrics", "_printable", "data", "images", "networks", "sources"},
     "_streams": BASE,
+    "_files": set(),
     "_identity": set(),
+    "_state": {"_identity"},
     "_retained": {"data"},
     "_adapters": BASE | {"data", "models"},
     "_loop": BASE | {"_adapters", "_retained", "_streams", "data", "regimes", "treatments"},
@@ -93,7 +95,7 @@ ALLOWED = {
 
 PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 ABOVE = {
-    "storage": {"_identity", "_loop", "_simulate"},
+    "storage": {"_files", "_identity", "_loop", "_simulate", "_state", "_validation"},
     "testing": {"_conformance"},
     "cli": {"_arguments", "_demo", "_printable", "_table", "images"},
     "_demo": {"_table"},
