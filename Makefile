@@ -25,7 +25,7 @@ help:
 	@echo 'make test-slow  run the statistical verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
 	@echo 'make benchmark  time the simulators against plain NumPy'
-	@echo 'make lint       ruff check, ruff format --check, mypy'
+	@echo 'make lint       ruff check, ruff format --check, mypy, deptry'
 	@echo 'make format     let ruff mend and format'
 	@echo 'make clean      remove $(VENV), out and the caches'
 
@@ -36,7 +36,7 @@ figures-networks: $(VENV)/.torch
 	$(BIN)/python -m paper_scripts --networks --quick --out $(OUT)
 
 test: $(VENV)/.dev
-	$(PYTEST)
+	$(PYTEST) -n auto --dist worksteal
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow
@@ -51,6 +51,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry .
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from paper_scripts._figure import Figure
-from paper_scripts._gallery import Entry, render, write_readme
+from paper_scripts._gallery import Entry, redraw, render, write_readme
 
 __all__ = ["all_figures", "main"]
 
@@ -56,9 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     for name in chosen:
         print(f"{name}: {figures[name].title}  [{figures[name].source}]", flush=True)
-        entry = render(
-            figures[name], out=options.out, quick=options.quick, rng=options.rng, n_jobs=options.jobs
-        )
+        try:
+            entry = (
+                redraw(figures[name], out=options.out)
+                if options.redraw
+                else render(
+                    figures[name], out=options.out, quick=options.quick, rng=options.rng, n_jobs=options.jobs
+                )
+            )
+        except FileNotFoundError:
+            if not options.redraw:
+                raise
+            _parser().error(f"{options.out} holds no {name}.nc to draw again; leave out --redraw.")
         _report(entry, options.out)
         # Written after each figure: what is done stays in the gallery if a later one is interrupted.
         readme = write_readme(options.out, list(figures))
@@ -96,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     ):
         group.add_argument(f"--{name}", action="store_const", const=name, dest="group", help=f"make {which}")
     parser.add_argument("--quick", action="store_true", help="fewer replicates and points: seconds a figure")
+    parser.add_argument(
+        "--redraw",
+        action="store_true",
+        help="draw and judge again from the numbers in the folder, without a simulation",
+    )
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures")
     parser.add_argument(
         "--jobs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,16 +11,27 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import xarray as xr
 
-__all__ = ["VERDICTS", "Figure", "Finding", "agreement", "with_error", "within"]
+__all__ = [
+    "VERDICTS", "Figure", "Finding", "agreement", "combined", "equivalence", "no_more", "student_limit",
+    "with_error", "within",
+]  # fmt: skip
 
 Verdict = Literal[
-    "reproduced", "partly reproduced", "not reproduced", "agrees", "disagrees", "shown", "not yet measured"
+    "reproduced",
+    "partly reproduced",
+    "not reproduced",
+    "not tested",
+    "agrees",
+    "disagrees",
+    "shown",
+    "not yet measured",
 ]
 VERDICTS: tuple[Verdict, ...] = (
     "reproduced",  # the paper's statement comes out
     "partly reproduced",
     "not reproduced",
-    "agrees",  # our own figures: simulation and theory agree
+    "not tested",  # what was run is too weak to tell
+    "agrees",  # our own theory and simulation agree
     "disagrees",
     "shown",  # a measurement that nothing is held against
     "not yet measured",  # it needs a device that was not at hand
@@ -108,6 +119,68 @@ def within(value: float, expected: float, tolerance: float) -> Verdict:
     return "reproduced" if abs(value - expected) <= tolerance * abs(expected) else "not reproduced"
 
 
-def agreement(z: float, limit: float = 5.0) -> Verdict:
-    """Tell whether simulation and theory differ by less than `limit` standard errors."""
-    return "agrees" if abs(z) < limit else "disagrees"
+def agreement(z: float, limit: float = 5.0, count: float = math.inf) -> Verdict:
+    """Tell whether simulation and theory differ by less than `limit` standard errors.
+
+    `count` is the number of independent values that the standard error was estimated from; few of them
+    raise the limit to that of Student's distribution at the same level (`student_limit`).
+    """
+    return "agrees" if abs(z) < student_limit(limit, count) else "disagrees"
+
+
+def student_limit(sigmas: float, count: float) -> float:
+    """Standard errors that chance exceeds as rarely as a normal variable exceeds `sigmas`.
+
+    The standard error is estimated from `count` independent values: Student's distribution with
+    ``count - 1`` degrees of freedom. Infinite for a single value.
+    """
+    from scipy import stats
+
+    if math.isinf(count):
+        return sigmas
+    return float(stats.t.isf(stats.norm.sf(sigmas), count - 1)) if count > 1 else math.inf
+
+
+def no_more(gap: float, error: float, margin: float, count: float) -> Verdict:
+    """Judge the claim that a mean `gap` is not above 0, by a test of non-inferiority.
+
+    ``"reproduced"`` where the upper end of the 95 % confidence interval lies below `margin`, which the
+    finding states; otherwise ``"not reproduced"`` where the lower end lies above 0, and ``"not tested"``
+    where the interval is too wide to tell. More seeds make either answer likelier; few of them never make
+    the claim come out.
+
+    Parameters
+    ----------
+    gap, error : float
+        Mean and its standard error.
+    margin : float
+        Largest gap that still counts as none.
+    count : float
+        Number of independent values that `error` was estimated from.
+    """
+    half = _half_width(error, count)
+    if gap + half < margin:
+        return "reproduced"
+    return "not reproduced" if gap - half > 0 else "not tested"
+
+
+def equivalence(gap: float, error: float, margin: float, count: float) -> Verdict:
+    """Judge the claim that a mean `gap` is 0, by a test of equivalence; arguments as in `no_more`."""
+    half = _half_width(error, count)
+    if abs(gap) + half < margin:
+        return "reproduced"
+    return "not reproduced" if abs(gap) - half > 0 else "not tested"
+
+
+def _half_width(error: float, count: float) -> float:
+    """Half of the 95 % confidence interval of a mean."""
+    return student_limit(1.959964, count) * error if error > 0 else 0.0
+
+
+def combined(verdicts: Sequence[Verdict]) -> Verdict:
+    """Judge a claim of several parts: all of them come out, some, or none."""
+    if all(verdict == "reproduced" for verdict in verdicts):
+        return "reproduced"
+    if any(verdict in ("reproduced", "partly reproduced") for verdict in verdicts):
+        return "partly reproduced"
+    return "not reproduced" if "not reproduced" in verdicts else "not tested"

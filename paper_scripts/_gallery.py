@@ -21,10 +21,11 @@ from simulations._cells import seconds
 
 if TYPE_CHECKING:
     import matplotlib.figure
+    import xarray as xr
 
 LARGE = 150_000  # bytes of a picture from which on 256 colours must do
 
-__all__ = ["Entry", "read_entries", "render", "write_readme"]
+__all__ = ["Entry", "read_entries", "redraw", "render", "write_readme"]
 
 _ATTRIBUTE = "gallery"
 
@@ -62,14 +63,32 @@ class Entry:
 
 def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> Entry:
     """Simulate, draw, and write NAME.png and NAME.nc into `out`."""
-    import matplotlib.pyplot as plt
-
     began, now = time.perf_counter(), time.time()
     # Long simulations keep what they have finished, so that a killed one goes on.
     cells = out / ".cells" if "folder" in inspect.signature(figure.simulation).parameters else None
     kept = {} if cells is None else {"folder": cells}
     dataset = figure.simulation(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
     spent = time.perf_counter() - began if cells is None else seconds(cells, now)
+    return _shown(figure, dataset, out=out, quick=quick, rng=rng, spent=round(spent, 1))
+
+
+def redraw(figure: Figure, *, out: Path) -> Entry:
+    """Draw and judge again from the numbers in `out`, without a simulation.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the figure has not been made there yet.
+    """
+    dataset = storage.load(out / f"{figure.name}.nc")
+    before = Entry.from_json(dataset.attrs.pop(_ATTRIBUTE))
+    return _shown(figure, dataset, out=out, quick=before.quick, rng=before.rng, spent=before.seconds)
+
+
+def _shown(figure: Figure, dataset: xr.Dataset, *, out: Path, quick: bool, rng: int, spent: float) -> Entry:
+    """Draw and judge, and write the picture, the numbers and the entry."""
+    import matplotlib.pyplot as plt
+
     with plotting.style():
         drawn = figure.draw(dataset)
         _save_picture(drawn, out / f"{figure.name}.png")
@@ -82,7 +101,7 @@ def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> 
         device=figure.device,
         quick=quick,
         rng=rng,
-        seconds=round(spent, 1),
+        seconds=spent,
         findings=tuple(figure.findings(dataset)),
     )
     storage.save(dataset.assign_attrs({_ATTRIBUTE: entry.to_json()}), out / f"{figure.name}.nc")

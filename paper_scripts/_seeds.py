@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from paper_scripts._figure import with_error
+from paper_scripts._figure import student_limit, with_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["above", "at_choice", "banded", "listed", "mean_and_error", "told"]
 
-NOISE = 2.0  # standard errors that a change must exceed
+NOISE = 2.0  # standard errors that a change must exceed; more of them where seeds are few
 
 
 def at_choice(data: xr.Dataset) -> xr.Dataset:
@@ -39,9 +39,9 @@ def banded(ax: Axes, x: Any, values: xr.DataArray, **line: Any) -> None:
 
 
 def above(values: xr.DataArray, sigmas: float = NOISE) -> bool:
-    """Whether the mean over the seeds exceeds 0 by so many standard errors."""
+    """Tell whether the mean over the seeds exceeds 0, at the level of so many normal standard errors."""
     mean, error = mean_and_error(values)
-    return bool(mean > sigmas * error)
+    return bool(mean > student_limit(sigmas, values.sizes["seed"]) * error)
 
 
 def told(values: xr.DataArray, sign: str = "") -> str:

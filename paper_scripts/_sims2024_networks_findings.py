@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from paper_scripts._figure import Finding, Verdict
-from paper_scripts._seeds import NOISE, above, at_choice, listed, told
+from paper_scripts._figure import Finding, Verdict, combined, no_more
+from paper_scripts._seeds import NOISE, above, at_choice, listed, mean_and_error, told
 
 __all__ = ["budgets_findings", "classes_findings", "loops_findings", "pollution_findings"]
 
@@ -36,8 +36,9 @@ def budgets_findings(data: xr.Dataset) -> list[Finding]:
     found.append(
         Finding(
             claim="FID is unimodal in w",
-            ours=f"{sum(drops)} of {len(drops)} curves, up to two standard errors",
-            verdict="reproduced" if all(drops) else "partly reproduced" if any(drops) else "not reproduced",
+            ours=f"the mean over the seeds, {drops.count('reproduced')} of {len(drops)} curves",
+            verdict=combined(drops),
+            note="not tested: a step goes the other way, within the noise of the seeds",
         )
     )
     at = guided["weight"][guided["fid"].argmin("weight")]
@@ -110,6 +111,7 @@ def pollution_findings(data: xr.Dataset) -> list[Finding]:
         reached = "reproduced" if set(claimed) <= set(helped) else "partly reproduced"
     weights = data["weight"].values
     share = (data["choice"].argmin("weight") == len(weights) - 1).mean().item()
+    margin = 0.1 * (standard.isel(ratio=-1) - clean).mean().item()
     own = {r: guided.sel(ratio=r) - guided.sel(ratio=0.0) for r in gains}
     saved = [standard.sel(ratio=r) - guided.sel(ratio=r) for r in gains]
     return [
@@ -131,8 +133,9 @@ def pollution_findings(data: xr.Dataset) -> list[Finding]:
         Finding(
             claim="SIMS does not degrade with the synthetic images",
             ours="FID " + listed(guided),
-            verdict="not reproduced" if any(above(x) for x in own.values()) else "reproduced",
-            note="below standard training on the same images by "
+            verdict=combined([no_more(*mean_and_error(x), margin, x.sizes["seed"]) for x in own.values()]),
+            note=f"not: the 95 % interval ends below {margin:.2g}, a tenth of what standard training loses "
+            "at the largest ratio; below standard training on the same images by "
             + ", ".join(told(x) for x in saved)
             + "; what generation 1 gets wrong is data for generation 2, and stays",
         ),
@@ -147,7 +150,8 @@ def loops_findings(data: xr.Dataset) -> list[Finding]:
         one = data.sel(loop=loop)
         ends = {g: one["fid"].sel(generator=g).isel(generation=-1) for g in data["generator"].values}
         rise = {g: 100 * (end / first.sel(loop=loop) - 1) for g, end in ends.items()}
-        kept, lost = above(10 - rise["SIMS"], 0), above(rise["plain"] - 10)
+        kept = no_more(*mean_and_error(rise["SIMS"]), 10, rise["SIMS"].sizes["seed"]) == "reproduced"
+        lost = above(rise["plain"] - 10)
         start = one["fid"].sel(generator="SIMS").isel(generation=0)
         verdict: Verdict = "not reproduced"
         if lost and kept:
@@ -215,11 +219,14 @@ def classes_findings(data: xr.Dataset) -> list[Finding]:
     ]
 
 
-def _unimodal(fid: xr.DataArray) -> bool:
-    """Whether the mean falls, then rises; a step the other way must exceed the noise to count."""
+def _unimodal(fid: xr.DataArray) -> Verdict:
+    """Whether the mean falls, then rises; a step the other way within the noise leaves it open."""
     low = int(fid.mean("seed").argmin("weight"))
     steps = [fid.isel(weight=i + 1) - fid.isel(weight=i) for i in range(fid.sizes["weight"] - 1)]
-    return not any(above(step if i < low else -step) for i, step in enumerate(steps))
+    wrong = [step if i < low else -step for i, step in enumerate(steps)]
+    if all(step.mean() <= 0 for step in wrong):
+        return "reproduced"
+    return "not reproduced" if any(above(step) for step in wrong) else "not tested"
 
 
 def _thousands(data: xr.Dataset, curve: object) -> str:
