@@ -20,6 +20,7 @@ import importlib.util
 import random
 import struct
 import sys
+import threading
 import types
 import weakref
 from bisect import bisect_left
@@ -50,6 +51,7 @@ _NOT_CONTENT = frozenset({
 
 _DYNAMIC = frozenset({"eval", "exec", "globals"})
 _STATEFUL = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _MISSING = object()
 _LARGE = 2**16
 
@@ -80,7 +82,7 @@ def identify(value: Any) -> Identity:
     Raises
     ------
     NoIdentity
-        If it has none: an open file, a lock, a running generator, a compiled function with hidden state.
+        If it has none: an open file, a running generator, a compiled function with hidden state.
     """
     walk = _Walk()
     walk.current = walk.units[0]
@@ -226,6 +228,8 @@ class _Walk:
             return _hash("type", repr(value)) if kind.__module__ != "types" else self._reduced(value, kind)
         if isinstance(value, (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)):
             return _hash("weak", kind.__name__)
+        if isinstance(value, _LOCKS):
+            return _hash("lock")
         if isinstance(value, np.dtype):
             return _hash("dtype", repr(value))
         for inner in ("__wrapped__", "py_func"):  # of lru_cache, and of Numba

@@ -77,7 +77,7 @@ def identity(value: Any) -> str:
     Raises
     ------
     ValueError
-        If it has no such identity: an open file, a lock, a generator whose state moves.
+        If it has no such identity: an open file, a generator whose state moves.
 
     Examples
     --------

@@ -168,16 +168,24 @@ def test_imports_inside_functions_are_followed(monkeypatch):
 
 
 def test_what_has_no_identity_is_refused(tmp_path):
-    lock = threading.Lock()
     generator = np.random.default_rng(0)
     with open(tmp_path / "file", "w") as file:
-        for held in (lock, file, (x for x in [1]), generator, sys._getframe()):
+        for held in (file, (x for x in [1]), generator, sys._getframe()):
 
             def f(x, held=held):
                 return x, held
 
             with pytest.raises(ValueError, match=r"has no identity by content|random generator whose state"):
                 identity(f)
+
+
+def test_a_lock_has_no_content():
+    f = made("def f(x):\n    with LOCK:\n        return x\n")
+    digests = set()
+    for lock in (threading.Lock(), threading.Lock(), threading.RLock()):
+        f.__globals__["LOCK"] = lock
+        digests.add(identity(f))
+    assert len(digests) == 1
 
 
 def test_metrics_of_samples_are_known_by_their_settings():
