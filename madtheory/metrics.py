@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from madtheory._class_metrics import class_shares, class_variance, mode_coverage, variance_by_class
+from madtheory._law_distances import cramer_von_mises, maximum_mean_discrepancy, wasserstein1
+from madtheory._likelihood import negative_log_likelihood
 from madtheory._loop import Snapshot
 from madtheory._point_metrics import (
     CANCELLED,
@@ -28,20 +30,24 @@ __all__ = [
     "DEFAULT",
     "class_shares",
     "class_variance",
+    "cramer_von_mises",
     "density_coverage",
     "effective_sample_size",
     "frechet_distance",
     "kl_divergence",
     "log_total_variance",
     "log_volume",
+    "maximum_mean_discrepancy",
     "mean_error",
     "mode_coverage",
+    "negative_log_likelihood",
     "on_samples",
     "precision_recall",
     "reverse_kl_divergence",
     "sliced_wasserstein",
     "total_variance",
     "variance_by_class",
+    "wasserstein1",
     "wasserstein2_squared",
 ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_numbers, check_size
+from madtheory._validation import check_bias, check_numbers, check_points, check_size
 from madtheory.data import Counts, Weighted
 from madtheory.models._offspring import offspring
 from madtheory.types import Array
@@ -120,6 +120,38 @@ class Categorical:
     def dim(self) -> int:
         """Dimension of the points: 1."""
         return 1
+
+    def log_density(self, points: Any) -> Array:
+        r"""Log probability :math:`\log p_{x_i}` of symbols, shape (*replicate, n); -inf where p is 0.
+
+        Parameters
+        ----------
+        points : array, shape (n, 1) or (*replicate, n, 1)
+            Whole numbers; one that the model does not have, K or more, has probability 0.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or points are not symbols.
+
+        Examples
+        --------
+        >>> from madtheory import Categorical
+        >>> Categorical([0.75, 0.25, 0.0]).log_density([[0], [1], [2]]).round(3)
+        array([-0.288, -1.386,   -inf])
+        """
+        p, checked = self.probabilities, check_points(points, "points")
+        if checked.shape[-1] != 1 or (checked < 0).any() or (checked % 1 != 0).any():
+            raise ValueError(
+                f"points of shape {checked.shape} are not symbols; pass integers 0, 1, 2, ..., shape (n, 1)."
+            )
+        symbols = np.minimum(checked[..., 0], p.shape[-1]).astype(np.int64)
+        lead = np.broadcast_shapes(p.shape[:-1], symbols.shape[:-1])
+        padded = np.concatenate([p, np.zeros((*p.shape[:-1], 1))], -1)
+        padded = np.broadcast_to(padded, (*lead, padded.shape[-1]))
+        taken = np.take_along_axis(padded, np.broadcast_to(symbols, (*lead, symbols.shape[-1])), -1)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(taken))
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` symbols, shape (*replicate, n, 1), in random order."""

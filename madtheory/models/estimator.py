@@ -129,6 +129,28 @@ class Estimator:
         points = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn, dtype=float)
         return points[rng.permutation(len(points))]
 
+    def log_density(self, points: Any) -> Array:
+        """Log density at points (n, d), shape (n,): the estimator's ``score_samples``.
+
+        Raises
+        ------
+        ValueError
+            If it is not fitted.
+        TypeError
+            If the estimator has no ``score_samples``.
+        """
+        if not callable(getattr(self.estimator, "score_samples", None)):
+            raise TypeError(
+                f"{type(self.estimator).__name__} has no method score_samples, so that its density is not "
+                f"known; measure its samples instead, by metrics.on_samples(...)."
+            )
+        if not self._fitted:
+            raise ValueError("this Estimator is not fitted; call fit(data).")
+        checked = check_points(points, "points")
+        if checked.ndim != 2:
+            raise ValueError(f"points has shape {checked.shape}; an Estimator takes (n, d).")
+        return np.asarray(self.estimator.score_samples(checked), dtype=float)
+
     def _globals(self, rng: np.random.Generator) -> AbstractContextManager[None]:
         """Where foreign code runs."""
         return nullcontext() if self._trusted else seeded_globals(_seed(rng))

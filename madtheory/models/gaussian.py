@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from madtheory._roots import lower_product, rescale, stacked, triangular
 from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size, freeze
 from madtheory.data import Moments, Weighted
+from madtheory.models._density import Whitening, check_test_points, full_rank_log_density
 from madtheory.types import Array
 
 __all__ = ["Gaussian", "standard_moments"]
@@ -182,6 +183,51 @@ class Gaussian:
             mean = np.broadcast_to(self.known_mean, mean.shape)
         return self._new(mean, factor, exponent)
 
+    def log_density(self, points: Any) -> Array:
+        r"""Log density at points (n, d) or (*replicate, n, d), shape (*replicate, n).
+
+        .. math:: -\tfrac12 (x - \mu)^T \Sigma^{+} (x - \mu) - \tfrac12 \log |2 \pi \Sigma|_{+}
+
+        A singular covariance has a density on its support only, the mean plus the span of the covariance: off
+        it the value is -inf, on it the density with respect to the Lebesgue measure of the support, with
+        pseudo-inverse and pseudo-determinant, as by `scipy.stats.multivariate_normal`. A direction counts as
+        one without spread below the rounding of a covariance matrix, about 1e-8 of a standard deviation.
+        Sampling bias does not enter.
+
+        Parameters
+        ----------
+        points : array
+            Without leading axes, the same points for every replicate.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or points do not have its dimension.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from madtheory import Gaussian
+        >>> Gaussian([0.0, 0.0], np.diag([1.0, 0.0])).log_density([[0.0, 0.0], [0.0, 1.0]]).round(3)
+        array([-0.919,   -inf])
+        """
+        mean = self._fitted()
+        assert self.factor is not None
+        checked = check_test_points(points, self.dim)
+        lead = np.broadcast_shapes(mean.shape[:-1], checked.shape[:-2])
+        checked = np.broadcast_to(checked, (*lead, *checked.shape[-2:]))
+        means = np.broadcast_to(mean, (*lead, self.dim))
+        factors = np.broadcast_to(self.factor, (*lead, *self.factor.shape[-2:]))
+        powers = None
+        if self.exponent is not None:
+            powers = np.broadcast_to(self.exponent, (*lead, self.exponent.shape[-1]))
+        values, singular = full_rank_log_density(checked, means, factors, powers)
+        for index in np.argwhere(singular):
+            at = tuple(index)
+            white = Whitening(factors[at], None if powers is None else powers[at])
+            values[at] = white.log_density(checked[at], means[at])
+        return values
+
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points from N(mean, bias * covariance), shape (*replicate, n, d)."""
         mean, factor = self._fitted(), self.scaled_factor
@@ -245,4 +291,22 @@ def _factor(covariance: Array, dim: int) -> Array:
         raise ValueError(
             f"covariance has the negative eigenvalue {values.min():.3g}; it must be semi-definite."
         )
-    return triangular(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+    root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    if (values[..., 0] <= 8 * dim * np.finfo(float).eps * values[..., -1]).any():
+        root = _without_rounding(covariance, root)
+    return triangular(root)
+
+
+def _without_rounding(covariance: Array, root: Array) -> Array:
+    """Return the roots with the directions left out that only the rounding of a singular matrix has.
+
+    Whether coordinates depend on one another is asked of the correlations: a small variance is none of it.
+    """
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    size = np.sqrt(np.maximum(variance, 0.0))
+    safe = np.where(size > 0, size, 1.0)
+    values, vectors = np.linalg.eigh(covariance / safe[..., :, None] / safe[..., None, :])
+    none = values <= 8 * variance.shape[-1] * np.finfo(float).eps
+    dependent = none.sum(-1) > (size == 0).sum(-1)
+    clean = size[..., None] * vectors * np.where(none, 0.0, np.sqrt(np.maximum(values, 0.0)))[..., None, :]
+    return np.asarray(np.where(dependent[..., None, None], clean, root))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from madtheory._bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
+from madtheory._distances import distances
 from madtheory._roots import triangular
-from madtheory._validation import check_choice, check_kernel_bias, check_numbers, check_points, check_size
+from madtheory._validation import check_kernel_bias, check_points, check_size
 from madtheory.data import Moments, Weighted
+from madtheory.models._density import Whitening, check_test_points
 from madtheory.types import Array
 
 __all__ = ["KernelDensity"]
@@ -24,10 +28,18 @@ class KernelDensity:
 
     Parameters
     ----------
-    bandwidth : float, "silverman" or "scott"
-        A number h >= 0: :math:`H = h^2 I`, and 0 is the bootstrap. A rule: :math:`H = f^2 C`, C the unbiased
-        covariance of the training set, with the factor of `scipy.stats.gaussian_kde`,
+    bandwidth : float, str or function
+        A number h >= 0: :math:`H = h^2 I`, and 0 is the bootstrap.
+
+        ``"silverman"`` and ``"scott"`` are SciPy's, which scale with the data: :math:`H = f^2 C`, C the
+        unbiased covariance of the training set, with the factor of `scipy.stats.gaussian_kde`,
         :math:`f = n^{-1/(d+4)}` (Scott 1992) or :math:`(n (d + 2) / 4)^{-1/(d+4)}` (Silverman 1986).
+
+        ``"sklearn_silverman"`` and ``"sklearn_scott"`` are those that `sklearn.neighbors.KernelDensity` has
+        under these names: :math:`H = f^2 I` with the same f, in the units of the data, whatever their spread.
+
+        A function of (n, dim) returns the number h > 0 for n points: ``lambda n, dim: n ** (-1 / 5)``.
+        A run that is to be stored needs one defined at the top of a module.
 
     Attributes
     ----------
@@ -44,22 +56,14 @@ class KernelDensity:
     :math:`W^2/W_2` and C the unbiased weighted covariance.
     """
 
-    bandwidth: float | Literal["silverman", "scott"] = "silverman"
+    bandwidth: Bandwidth = "silverman"
     points: Array | None = field(default=None, init=False)
     steps: Array | None = field(default=None, init=False)
     kernel: Array | None = field(default=None, init=False)
     moments: Moments | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.bandwidth, str):
-            check_choice("bandwidth", self.bandwidth, ("silverman", "scott"))
-            return
-        width = float(check_numbers("bandwidth", self.bandwidth))
-        if width < 0:
-            raise ValueError(
-                f"bandwidth={self.bandwidth!r} is negative; pass a number >= 0, 'silverman' or 'scott'."
-            )
-        object.__setattr__(self, "bandwidth", width)
+        object.__setattr__(self, "bandwidth", check_bandwidth(self.bandwidth))
 
     @property
     def dim(self) -> int:
@@ -109,19 +113,63 @@ class KernelDensity:
             steps = np.cumsum(weights, -1)
             steps = steps / steps[..., -1:]
         dim = points.shape[-1]
-        if isinstance(self.bandwidth, str):
+        width = absolute_width(self.bandwidth, points.shape[-2], dim)
+        if width is None:
             effective = np.asarray(moments.weight**2 / moments.squared_weight)
             if (effective <= 1).any():
                 raise ValueError(
                     f"bandwidth={self.bandwidth!r} needs the spread of 2 or more points, and there is "
                     f"one. Pass a number."
                 )
-            shrink = effective if self.bandwidth == "scott" else effective * (dim + 2) / 4
             divisor = moments.weight * (1 - 1 / effective)
-            kernel = moments.root * (shrink ** (-1 / (dim + 4)) / np.sqrt(divisor))[..., None, None]
+            factor = relative_factor(self.bandwidth, effective, dim)
+            kernel = moments.root * (factor / np.sqrt(divisor))[..., None, None]
         else:
-            kernel = np.broadcast_to(self.bandwidth * np.eye(dim), (*points.shape[:-2], dim, dim))
+            kernel = np.broadcast_to(width * np.eye(dim), (*points.shape[:-2], dim, dim))
         return self._with(points, steps, kernel, moments)
+
+    def log_density(self, points: Any) -> Array:
+        r"""Log density :math:`\log \sum_i w_i N(x; x_i, H)` at points, shape (*replicate, n).
+
+        A singular kernel has a density on its support only, as a singular `Gaussian`: off it the value is
+        -inf. The bootstrap (bandwidth 0) gives the log probability of each training point, and -inf
+        elsewhere. Sampling bias does not enter.
+
+        Parameters
+        ----------
+        points : array, shape (m, d) or (*replicate, m, d)
+            Without leading axes, the same points for every replicate.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or points do not have its dimension.
+
+        Notes
+        -----
+        Cost O(n m d) for each replicate, in memory of one block of distances.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from madtheory import KernelDensity
+        >>> KernelDensity(0.5).fit(np.array([[0.0], [1.0]])).log_density([[0.0], [9.0]]).round(3)
+        array([  -0.792, -128.919])
+        """
+        own, kernel, moments = self._fitted()
+        checked = check_test_points(points, own.shape[-1])
+        lead = np.broadcast_shapes(own.shape[:-2], checked.shape[:-2])
+        checked = np.broadcast_to(checked, (*lead, *checked.shape[-2:]))
+        trained = np.broadcast_to(own, (*lead, *own.shape[-2:]))
+        kernels = np.broadcast_to(kernel, (*lead, *kernel.shape[-2:]))
+        means = np.broadcast_to(moments.mean, (*lead, own.shape[-1]))
+        size = own.shape[-2]
+        shares = np.full(size, 1 / size) if self.steps is None else np.diff(self.steps, axis=-1, prepend=0.0)
+        shares = np.broadcast_to(shares, (*lead, size))
+        values = np.empty(checked.shape[:-1])
+        for at in np.ndindex(*lead):
+            values[at] = _kernel_sum(checked[at], trained[at], means[at], kernels[at], shares[at])
+        return values
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, d): training points plus N(0, bias * H)."""
@@ -169,3 +217,31 @@ class KernelDensity:
         if self.points is None or self.kernel is None or self.moments is None:
             raise ValueError("this KernelDensity is not fitted; call fit(data).")
         return self.points, self.kernel, self.moments
+
+
+def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, shares: Array) -> Array:
+    """Log of the weighted sum of one kernel around the training points, shape (m,)."""
+    from scipy.special import logsumexp
+
+    white = Whitening(kernel)
+    constant = -0.5 * white.rank * np.log(2 * np.pi) - white.log_volume
+    with np.errstate(divide="ignore"):
+        logs = np.log(shares) + constant
+    # Differences to a centre cost no digit of those to the training points.
+    moved, to = points - centre, trained - centre
+    ends = white.white(to)
+    values = np.empty(len(points))
+    for rows, distance in distances(white.white(moved), ends) if white.rank else _nothing(len(points), to):
+        terms = logs - 0.5 * np.square(distance)
+        if white.rank < white.dim:
+            for row, term in zip(range(rows.start, rows.stop), terms, strict=False):
+                rounding = np.abs(points[row]) + np.abs(trained)
+                term[white.off(points[row] - trained, rounding)] = -np.inf
+        values[rows] = logsumexp(terms, axis=1)
+    return values
+
+
+def _nothing(n: int, to: Array) -> Iterator[tuple[slice, Array]]:
+    """Distances in no coordinates."""
+    for row in range(n):
+        yield slice(row, row + 1), np.zeros((1, len(to)))

@@ -13,6 +13,7 @@ from madtheory._roots import triangular
 from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.models._components import component_parts, normalised, positive, shaped
+from madtheory.models._density import Whitening, check_test_points
 from madtheory.models._em import SHAPES, expectation_maximisation
 from madtheory.models.gaussian import Gaussian
 from madtheory.types import Array
@@ -215,6 +216,54 @@ class Mixture:
             np.reshape([fit[i] for fit in fits], (*lead, *fits[0][i].shape)) for i in range(3)
         )
         return self._with(weights, Gaussian(means, covariances))
+
+    def log_density(self, points: Any) -> Array:
+        r"""Log density :math:`\log \sum_k w_k N(x; \mu_k, \Sigma_k)` at points, shape (*replicate, n).
+
+        With respect to the Lebesgue measure: a component whose covariance is singular counts as 0 off its
+        support, and +inf on it. With observed labels the density is that of point and label together,
+        :math:`\log w_k + \log N(x; \mu_k, \Sigma_k)`. Sampling bias does not enter.
+
+        Parameters
+        ----------
+        points : array, shape (n, d) or (*replicate, n, d)
+            With observed labels d + 1 coordinates, the last one the component.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or points do not have its dimension or labels.
+
+        Examples
+        --------
+        >>> from madtheory import Mixture
+        >>> Mixture(means=[[0.0], [4.0]], covariances=1.0).log_density([[0.0], [2.0]]).round(3)
+        array([-1.612, -2.919])
+        """
+        from scipy.special import logsumexp
+
+        weights, parts = self._fitted()
+        observed = self.labels == "observed"
+        checked = check_test_points(points, parts.dim + observed)
+        label = checked[..., -1]
+        if observed:
+            checked = checked[..., :-1]
+            if not np.isin(label, np.arange(self.components)).all():
+                raise ValueError(f"points must end in a label from 0 to {self.components - 1}.")
+        each = parts.log_density(checked[..., None, :, :])
+        # A density on less than all coordinates is infinite in all of them.
+        factor = parts.factor
+        assert factor is not None
+        flat = np.array([Whitening(factor[at]).rank < parts.dim for at in np.ndindex(*factor.shape[:-2])])
+        singular = flat.reshape(factor.shape[:-2])[..., None]
+        each = np.where(singular & (each > -np.inf), np.inf, each)
+        with np.errstate(divide="ignore"):
+            logs = np.log(weights)[..., None]
+        each = np.where(logs > -np.inf, each, -np.inf) + np.maximum(logs, -1e300)
+        if observed:
+            member = label[..., None, :] == np.arange(self.components)[:, None]
+            each = np.where(member, each, -np.inf)
+        return np.asarray(logsumexp(each, axis=-2))
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, d), or (*replicate, n, d + 1) with their labels."""

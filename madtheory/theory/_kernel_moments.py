@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._bandwidth import Bandwidth, absolute_width, check_bandwidth
 from madtheory._validation import (
-    GREATEST,
     check_choice,
     check_kernel_bias,
-    check_number,
     check_retain_real,
     check_size,
     checked,
@@ -25,7 +24,6 @@ __all__ = [
     "accumulate",
     "accumulate_subsample",
     "augment",
-    "check_bandwidth",
     "first_moments",
     "fresh",
     "replace",
@@ -33,21 +31,10 @@ __all__ = [
     "squared_factor",
 ]
 
-Bandwidth: TypeAlias = float | Literal["silverman", "scott"]
 source = (
     "derived here: linear recursion of expected scatters and squared distances of means, with a kernel added "
     "in each fit; holds for real data of any law"
 )
-
-
-def check_bandwidth(bandwidth: Bandwidth) -> Bandwidth:
-    """Return a number >= 0, or the name of a rule."""
-    if isinstance(bandwidth, str):
-        return str(check_choice("bandwidth", bandwidth, ("silverman", "scott")))  # type: ignore[return-value]
-    width = check_number("bandwidth", bandwidth, -GREATEST, GREATEST)
-    if width < 0:
-        raise ValueError(f"bandwidth={bandwidth!r} is negative; pass a number >= 0, 'silverman' or 'scott'.")
-    return width
 
 
 def squared_factor(rule: str, n: float, dim: int) -> float:
@@ -55,14 +42,15 @@ def squared_factor(rule: str, n: float, dim: int) -> float:
     return float((n if rule == "scott" else n * (dim + 2) / 4) ** (-2 / (dim + 4)))
 
 
-def _kernel(bandwidth: Bandwidth, mass: float, squares: float, dim: int) -> tuple[float, float]:
+def _kernel(bandwidth: Bandwidth, count: int, mass: float, squares: float, dim: int) -> tuple[float, float]:
     """Gain and added part of tr H = gain * tr S + added, for sums of weights and of their squares."""
-    if not isinstance(bandwidth, str):
-        return 0.0, bandwidth**2 * dim
+    width = absolute_width(bandwidth, count, dim)
+    if width is not None:
+        return 0.0, width**2 * dim
     effective = mass**2 / squares
     if effective <= 1:
         raise ValueError(f"bandwidth={bandwidth!r} needs the spread of 2 or more points; pass a number.")
-    return squared_factor(bandwidth, effective, dim) * effective / (effective - 1), 0.0
+    return squared_factor(str(bandwidth), effective, dim) * effective / (effective - 1), 0.0
 
 
 @checked
@@ -95,8 +83,8 @@ def first_moments(
 
     Parameters
     ----------
-    bandwidth : float, "silverman" or "scott"
-        h, or the rule for f (`madtheory.models.KernelDensity`).
+    bandwidth : float, str or function
+        h, or the rule for h or f (`madtheory.models.KernelDensity`).
     bias : float
         Factor of the covariance of the kernel in synthetic samples, >= 0, dimensionless; 1 for a bandwidth
         of 0, which has no kernel to scale.
@@ -140,7 +128,7 @@ def first_moments(
         """Fit the next model: `reports` gets its covariance, `models` that of its samples."""
         node, variance = moments._fit(means, pool, weight, 0, False)
         sizes = np.array([group.size for group in pool])
-        gain, added = _kernel(bandwidth, weight @ sizes, weight**2 @ sizes, len(values))
+        gain, added = _kernel(bandwidth, int(sizes.sum()), weight @ sizes, weight**2 @ sizes, len(values))
         kernel = gain * variance + added / trace
         models[:] = [*models, moments._Model(node, variance + bias * kernel)][-memory:]
         reports.append((variance + kernel, means.distance[moments._TRUTH, node]))

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._bandwidth import Bandwidth, absolute_width, check_bandwidth
 from madtheory._validation import (
     check_bias,
     check_choice,
@@ -24,11 +25,9 @@ from madtheory._validation import (
     checked,
 )
 from madtheory.theory._kernel_moments import (
-    Bandwidth,
     accumulate,
     accumulate_subsample,
     augment,
-    check_bandwidth,
     first_moments,
     fresh,
     replace,
@@ -63,8 +62,10 @@ def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> L
     ----------
     n : int
         Size of each training set.
-    bandwidth, bias : float
-        Standard deviation h of the kernel, and the factor of its variance in samples; >= 0.
+    bandwidth : float, str or function
+        Standard deviation h of the kernel, or a rule that does not scale with the data.
+    bias : float
+        Factor of its variance in samples; >= 0.
     dim : int
         Dimension d.
 
@@ -73,10 +74,12 @@ def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> L
     Labelled, scalar
         In the units of h squared.
     """
-    if isinstance(check_bandwidth(bandwidth), str):
-        raise ValueError(f"bandwidth={bandwidth!r} is a rule, which has no limit: see rule_growth.")
-    width = float(bandwidth)
     n, dim = check_size("n", n), check_size("dim", dim)
+    width = absolute_width(check_bandwidth(bandwidth), n, dim)
+    if width is None:
+        raise ValueError(
+            f"bandwidth={bandwidth!r} scales with the data, so that there is no limit: see rule_growth."
+        )
     return labelled(((n - 1) * check_kernel_bias(width, bias) + 1) * width**2 * dim, "exact mean", source)
 
 
