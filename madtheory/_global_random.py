@@ -6,14 +6,18 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 __all__ = ["seeded_globals"]
 
-_SPARE: list[Any] = []
-"""Bit generators that are not in use: to make one costs more than all the rest."""
+
+@lru_cache(maxsize=1)
+def _spare() -> list[Any]:
+    """Bit generators that are not in use: to make one costs more than all the rest."""
+    return []
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def seeded_globals(seed: int) -> Iterator[None]:
     seed : int
         0 to 2**32 - 1.
     """
-    bits = _SPARE.pop() if _SPARE else np.random.MT19937()
+    bits = _spare().pop() if _spare() else np.random.MT19937()
     torch = getattr(sys.modules.get("torch"), "default_generator", None)
     numpy: Any = np.random
     kept = numpy.get_bit_generator()
@@ -47,4 +51,4 @@ def seeded_globals(seed: int) -> Iterator[None]:
         random.setstate(of_python)
         if torch is not None:
             torch.set_state(of_torch)
-        _SPARE.append(bits)
+        _spare().append(bits)

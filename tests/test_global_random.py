@@ -174,3 +174,13 @@ def test_nested_estimators_are_not_touched_by_sampling():
     before = fitted.estimator.inner.random_state
     fitted.sample(5, rng=np.random.default_rng(1))
     assert fitted.estimator.inner.random_state == before
+
+
+def test_sampling_changes_no_identity():
+    """The identity of an estimator does not depend on what was drawn before."""
+    from madtheory import storage
+
+    before = [storage.identity(Estimator(made)) for made in (Foreign(), GaussianMixture(2))]
+    for made in (Foreign(), GaussianMixture(2)):
+        Estimator(made).fit(REAL, rng=np.random.default_rng(0)).sample(3, rng=np.random.default_rng(0))
+    assert [storage.identity(Estimator(made)) for made in (Foreign(), GaussianMixture(2))] == before
