@@ -18,21 +18,40 @@ Key = TypeVar("Key")
 Item = TypeVar("Item")
 
 
-def accelerated(device: str | None, precision: str = "no") -> Any:
-    """An ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses."""
+@contextmanager
+def accelerated(device: str | None, precision: str = "no") -> Iterator[Any]:
+    """An ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses.
+
+    Its settings are global, and those of the first in a process hold for all. The caller's are put aside, and
+    put back at the end; those of several processes (``accelerate launch``) are common to both.
+    """
     try:
         accelerate = importlib.import_module("accelerate")
     except ModuleNotFoundError as error:
         raise ImportError(
             f"madtheory.images needs accelerate ({error}); install it with: pip install accelerate"
         ) from error
-    # Precision and device are global there, and stay as the first network in this process had them.
-    alone = not torch.distributed.is_initialized()
-    importlib.import_module("accelerate.state").AcceleratorState._reset_state(reset_partial_state=alone)
-    accelerator = accelerate.Accelerator(cpu=device == "cpu", mixed_precision=precision)
-    if precision == "fp16" and accelerator.device.type == "cpu":
-        raise ValueError("precision='fp16' needs an accelerator; pass precision='bf16' or 'no' on a CPU.")
-    return accelerator
+    state = importlib.import_module("accelerate.state")
+    kinds = [state.AcceleratorState, state.GradientState]
+    launched = torch.distributed.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if not launched:
+        kinds.append(state.PartialState)
+    # Objects of these classes share one dictionary, which the caller's objects hold already.
+    shared = [kind._shared_state for kind in kinds]
+    before = [dict(held) for held in shared]
+    try:
+        for held in shared:
+            held.clear()
+        accelerator = accelerate.Accelerator(
+            cpu=device == "cpu", mixed_precision=precision, gradient_accumulation_steps=1
+        )
+        if precision == "fp16" and accelerator.device.type == "cpu":
+            raise ValueError("precision='fp16' needs an accelerator; pass precision='bf16' or 'no' on a CPU.")
+        yield accelerator
+    finally:
+        for held, kept in zip(shared, before, strict=True):
+            held.clear()
+            held.update(kept)
 
 
 @contextmanager

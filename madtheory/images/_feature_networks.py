@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from madtheory.images._store import fingerprint
+from madtheory.networks._context import own_torch
 
 __all__ = ["checksum", "device_of", "exact", "random_network", "rows_of", "short"]
 
 
+@own_torch()
 def random_network(seed: int, dim: int, channels: int) -> nn.Module:
     """Three convolutions and a linear layer with random weights, for images of any size from 4 x 4."""
     widths = (channels, 32, 64, 128)

@@ -12,6 +12,7 @@ from torch import nn
 
 from madtheory._validation import check_choice
 from madtheory.images._shard import ImageStoreError
+from madtheory.networks._context import own_torch
 
 __all__ = ["inception_network"]
 
@@ -21,6 +22,7 @@ _WHERE = {
 }
 
 
+@own_torch()
 def inception_network(package: str, weights: Any) -> nn.Module:
     """The network of a package, from uint8 (n, 3, height, width) to the 2048 features of the last pooling."""
     check_choice("package", package, tuple(_WHERE))

@@ -248,7 +248,10 @@ class Fit:
                 known = sent(classes.masked_fill(unlabelled[part], self.classes), device)
             level, last = sent(sigma[part], device), i == shares[-1][0]
             if self.dropout:
-                torch.manual_seed(_seed(self.seed, "dropout", step, i))
+                number = _seed(self.seed, "dropout", step, i)
+                torch.default_generator.manual_seed(number)
+                if device.type == "cuda":
+                    torch.cuda.manual_seed(number)
             with nullcontext() if last else accelerator.no_sync(denoiser):
                 denoised = denoiser(x + level * noise[part], level, known)
                 # The processes' gradients are averaged: in all, this is the mean over the batch.

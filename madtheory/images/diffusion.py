@@ -27,6 +27,7 @@ from madtheory.images._store import Checkpoint, Store, described, fingerprint, k
 from madtheory.images._training import Fit, ImageTraining
 from madtheory.images.unet import ImageDenoiser, UNet
 from madtheory.networks import EDM, Guided, Heun, sample_seeds
+from madtheory.networks._context import own_torch, seeded
 from madtheory.networks._parameterisations import PARAMETERISATIONS
 from madtheory.networks._processes import Process
 from madtheory.networks._samplers import Sampler
@@ -159,8 +160,10 @@ class ImageDiffusion:
                 for name, value in mine.items()
             }
 
-        return self._kept(key, merged, accelerated(self.device))
+        with accelerated(self.device) as accelerator:
+            return self._kept(key, merged, accelerator)
 
+    @own_torch(threads=None)
     def _trained(
         self, data: Any, images: int, learning_rate: float, rng: np.random.Generator
     ) -> ImageDiffusion:
@@ -177,7 +180,6 @@ class ImageDiffusion:
             unlabelled=self.dropout,
             dropout=self.unet.dropout > 0,
         )
-        accelerator = accelerated(self.device, self.training.precision)
         key, checkpoint = "", None
         if self.store is not None:
             start = fingerprint(self.weights)
@@ -185,12 +187,14 @@ class ImageDiffusion:
                          images=images, learning_rate=float(learning_rate), seed=seed)  # fmt: skip
             checkpoint = Checkpoint(Store(Path(self.store)).fit(key), key)
 
-        def learned() -> dict[str, NDArray[Any]]:
-            module = self._restored(given.shape[1:], seed)
-            fit.run(module, given, accelerator, checkpoint)
-            return {**weights_of(module), "_shape": np.array(given.shape[1:], dtype=np.int32)}
+        with accelerated(self.device, self.training.precision) as accelerator:
 
-        return self._kept(key, learned, accelerator)
+            def learned() -> dict[str, NDArray[Any]]:
+                module = self._restored(given.shape[1:], seed)
+                fit.run(module, given, accelerator, checkpoint)
+                return {**weights_of(module), "_shape": np.array(given.shape[1:], dtype=np.int32)}
+
+            return self._kept(key, learned, accelerator)
 
     def _kept(self, key: str, make: Any, accelerator: Any) -> ImageDiffusion:
         """The model with weights that are made, or found in the store."""
@@ -211,8 +215,7 @@ class ImageDiffusion:
 
     def _restored(self, shape: Any, seed: int = 0) -> ImageDenoiser:
         """The network with these weights, or with new ones drawn from `seed`."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             unet = self.unet.module(shape, self.classes)
         assert self.sigma_data is not None
         module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data)
@@ -220,13 +223,14 @@ class ImageDiffusion:
             load_weights(module, self.weights)
         return module
 
+    @own_torch(threads=None)
     def _combined(self, terms: Any, seeds: Any, labels: Any, bias: float | None) -> Images:
         """Images of a sum of networks: the guided model's denoiser is the sum of their denoisers."""
         shape = tuple(self._check_fitted()["_shape"].tolist())
         guidance = guidance_of(self, bias)
         seeds = np.asarray(seeds, dtype=np.uint64)
         marks = check_marks(self, seeds, labels)
-        accelerator = accelerated(self.device, self.training.precision)
+        modules: list[Term] = []
 
         def make(start: int, stop: int) -> NDArray[np.uint8]:
             if not modules:
@@ -235,15 +239,16 @@ class ImageDiffusion:
             return sampled(modules, self.process, self.sampler, shape, seeds[start:stop], chosen, self.batch,
                            accelerator)  # fmt: skip
 
-        modules: list[Term] = []
         if self.store is None:
-            return made_in_memory(make, shape, seeds, marks)
+            with accelerated(self.device, self.training.precision) as accelerator:
+                return made_in_memory(make, shape, seeds, marks)
         drawn = hashlib.sha256(seeds.tobytes() + (b"" if marks is None else marks.tobytes())).hexdigest()
         weights = [[float(c), fingerprint(network.weights)] for c, network in terms]
         key = key_of(sample=described_network(self), terms=weights, guidance=guidance, drawn=drawn,
                      batch=self.batch, sampler=described(self.sampler))  # fmt: skip
         folder = Store(Path(self.store)).samples(key)
-        return made_in_shards(folder, make, seeds, marks, self.batch, accelerator)
+        with accelerated(self.device, self.training.precision) as accelerator:
+            return made_in_shards(folder, make, seeds, marks, self.batch, accelerator)
 
     def _terms(self, terms: Any, shape: Any, guidance: float, device: torch.device) -> list[Term]:
         """The denoisers that are added up, each with classes and, where there is guidance, without."""

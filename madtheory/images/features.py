@@ -23,6 +23,7 @@ from madtheory.images._inception import inception_network
 from madtheory.images._parts import Pixels, check_pixels
 from madtheory.images._store import fingerprint
 from madtheory.networks import Classifier, Training, cached_fit
+from madtheory.networks._context import own_torch
 
 __all__ = ["Features", "inception", "lenet", "lenet_of", "of_module", "random_convolutions"]
 
@@ -55,7 +56,7 @@ class Features:
             If these are no such images, or the function gives no finite numbers of shape (n, d).
         """
         pixels = check_pixels("pixels", pixels)
-        with torch.inference_mode(), exact():
+        with own_torch(threads=None), torch.inference_mode(), exact():
             values = np.asarray(self.function(pixels))
         if values.ndim != 2 or len(values) != len(pixels) or not values.shape[1]:
             raise ValueError(

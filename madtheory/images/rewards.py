@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from madtheory._validation import check_numbers, check_size
 from madtheory.images._parts import Pixels
 from madtheory.networks import Classifier
+from madtheory.networks._context import own_torch
 
 __all__ = ["ClassifierReward", "class_probability", "confidence", "of_module"]
 
@@ -123,6 +124,7 @@ class ClassifierReward:
         return self.gamma * (found.max(1) if self.label is None else found[:, self.label])
 
 
+@own_torch()
 def of_module(
     module: torch.nn.Module,
     *,
@@ -165,7 +167,7 @@ class _OfModule:
     device: torch.device
 
     def __call__(self, pixels: Pixels) -> Probabilities:
-        with torch.inference_mode(), _exactly():
+        with own_torch(threads=None), torch.inference_mode(), _exactly():
             x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
             found = self.module(((x - self.shift) / self.scale).to(self.device))
             return np.asarray(found.double().softmax(-1).cpu().numpy())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory._validation import check_bias, check_points, check_size
+from madtheory.networks._context import own_torch, seeded
 from madtheory.networks._training import Training, batches, optimised
 from madtheory.types import Array
 
@@ -156,6 +157,7 @@ class Network(ABC):
         }
         return replace(self, weights=merged)
 
+    @own_torch()
     def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
         x, labels = self._split(check_points(data))
         if self.weights is None:
@@ -193,14 +195,14 @@ class Network(ABC):
 
     def _restored(self, dim: int, seed: int = 0) -> nn.Module:
         """The module with these weights, or with new ones drawn from `seed`."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             module = self._module(dim)
         if self.weights is not None:
             state = {k: torch.from_numpy(v) for k, v in self.weights.items() if not k.startswith("_")}
             module.load_state_dict(state)
         return module.to(self._device())
 
+    @own_torch()
     def _combined(
         self, terms: Sequence[tuple[float, Network]], seeds: Any, labels: Any, bias: float | None
     ) -> Array:

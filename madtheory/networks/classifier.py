@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory._validation import check_array, check_points, check_seed, check_size
-from madtheory.networks import _training
+from madtheory.networks import _context, _network, _training
+from madtheory.networks._context import own_torch, seeded
 from madtheory.networks._network import Weights, data_units
 from madtheory.networks._storage import load, save
 from madtheory.networks._training import Training, batches, optimised
@@ -73,6 +74,7 @@ class Classifier:
             raise ValueError(f"channels={self.channels!r} are not two integers; pass for example (32, 64).")
         object.__setattr__(self, "channels", widths)
 
+    @own_torch()
     def fit(self, points: Any, labels: Any, *, rng: np.random.Generator) -> Classifier:
         """Train on images (n, s * s) and their classes (n,), from random weights; return a new classifier.
 
@@ -117,6 +119,7 @@ class Classifier:
         """The likeliest class of images (n, s * s): shape (n,)."""
         return self.probabilities(points).argmax(1)
 
+    @own_torch()
     def _computed(self, points: Any, function: Callable[[Any, Tensor], Tensor]) -> Array:
         if self.weights is None:
             raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng).")
@@ -132,8 +135,7 @@ class Classifier:
 
     def _restored(self, dim: int, seed: int = 0) -> nn.Sequential:
         side, (first, second) = math.isqrt(dim), self.channels
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             module = nn.Sequential(
                 *(nn.Conv2d(1, first, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
                 *(nn.Conv2d(first, second, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
@@ -180,7 +182,7 @@ def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 
     x, y, seed = check_points(points, "points"), check_array(labels, "labels"), check_seed(seed, "seed")
     configuration = asdict(replace(classifier, weights=None, device=None))
     digest = hashlib.sha256(json.dumps([configuration, seed, torch.__version__, x.shape]).encode())
-    for source in (__file__, _training.__file__):
+    for source in (__file__, _training.__file__, _network.__file__, _context.__file__):
         digest.update(Path(source).read_bytes())
     digest.update(np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y, dtype=np.int64).tobytes())
     path = _cache_folder() / f"classifier-{digest.hexdigest()[:32]}.safetensors"

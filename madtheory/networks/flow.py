@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from madtheory._validation import check_points, check_size
+from madtheory.networks._context import own_torch
 from madtheory.networks._layers import drawn_like, mlp, one_hot
 from madtheory.networks._network import Network, Seeds, Term, noise
 from madtheory.networks._training import Training
@@ -69,6 +70,7 @@ class Flow(Network):
         if not (math.isfinite(self.blur) and self.blur >= 0):
             raise ValueError(f"blur={self.blur!r} is not a number >= 0; pass for example 0.1.")
 
+    @own_torch()
     def log_density(self, points: Any) -> Array:
         """Log density at points (n, d), in their own units, shape (n,).
 

@@ -142,13 +142,19 @@ class Run:
         pillow()  # or an error now, and not after hours of training
         kept, network = RunFolder(Path(folder)), _network(self.loop.model)
         loop = replace(self.loop, model=_stored(self.loop.model, kept.store))
-        accelerator = accelerated(network.device, network.training.precision)
-        main = accelerator.is_main_process
+
+        def processes() -> Any:
+            # Not held from line to line: in between, accelerate is the caller's.
+            return accelerated(network.device, network.training.precision)
+
+        with processes() as accelerator:
+            main = accelerator.is_main_process
         config = kept.begin(self._config()) if main else {}
         found = kept.lines()
         drawn = [kept.grid(line["generation"]).exists() for line in found]
         # Nobody writes before everybody has looked.
-        accelerator.wait_for_everyone()
+        with processes() as accelerator:
+            accelerator.wait_for_everyone()
         if main:
             self._draw_real(kept)
         quiet = (None if progress is None else not progress) if main else True
@@ -168,7 +174,8 @@ class Run:
                         kept.add({"generation": t, **self._measured(images, kept), **about})
             if main and t >= len(found):
                 kept.write(kept.report, report(kept, config))
-            accelerator.wait_for_everyone()
+            with processes() as accelerator:
+                accelerator.wait_for_everyone()
             yield kept.lines()[t - 1]
 
     def _evaluation(self, model: Any) -> Images:

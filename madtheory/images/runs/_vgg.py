@@ -17,6 +17,7 @@ from madtheory.images._images import Images
 from madtheory.images._parts import Pixels
 from madtheory.images._store import Store, key_of
 from madtheory.images._training import order
+from madtheory.networks._context import own_torch, seeded
 from madtheory.networks.classifier import _cache_folder
 
 __all__ = ["vgg_classifier"]
@@ -25,6 +26,7 @@ __all__ = ["vgg_classifier"]
 _LAYERS = (1, "M", 2, "M", 4, 4, "M", 8, 8, "M", 8, 8, "M")
 
 
+@own_torch(threads=None)
 def vgg_classifier(
     images: Images,
     *,
@@ -77,8 +79,7 @@ def vgg_classifier(
 def _network(channels: int, classes: int, width: int, seed: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     before = channels
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for entry in _LAYERS:
             if isinstance(entry, str):
                 layers.append(nn.MaxPool2d(2))
