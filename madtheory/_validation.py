@@ -36,10 +36,12 @@ __all__ = [
     "check_record",
     "check_retain_real",
     "check_seed",
+    "check_seeds",
     "check_shapes",
     "check_size",
     "check_sizes",
     "check_weights",
+    "check_widths",
     "checked",
     "freeze",
     "metric_name",
@@ -553,3 +555,26 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "Sequence[float]": _sequence,
     "tuple[float, float]": _sequence,
 }
+
+
+def check_seeds(value: Any, n: int | None = None, name: str = "seeds") -> np.ndarray:
+    """Return the seeds of samples as uint64, shape (n,): whole numbers from 0 to 2^64 - 1, without a mask."""
+    seeds = np.asarray(value)
+    expected = "one per image" if n is not None else "one per sample"
+    if seeds.ndim != 1 or (n is not None and len(seeds) != n):
+        shape = "(n,)" if n is None else f"({n},)"
+        raise ValueError(f"{name} has shape {seeds.shape}; expected {expected}, {shape}.")
+    whole = seeds.dtype.kind in "iu" or not seeds.size
+    if np.ma.is_masked(value) or not whole or (seeds.size and seeds.min() < 0):
+        raise ValueError(
+            f"{name}={shown(value)} are not whole numbers from 0 to 2^64 - 1; draw them by "
+            f"rng.integers(2**64, size=n, dtype='uint64')."
+        )
+    return seeds.astype(np.uint64)
+
+
+def check_widths(name: str, value: Any) -> tuple[int, ...]:
+    """Return the widths of layers, of which there may be none."""
+    if isinstance(value, (str, bytes)) or not np.iterable(value):
+        raise ValueError(f"{name}={shown(value)} is not a list of widths; pass for example {name}=(128,).")
+    return tuple(check_size(name, width) for width in value)

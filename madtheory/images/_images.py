@@ -42,6 +42,8 @@ class Images:
     def of(cls, pixels: Any, labels: Any = None, seeds: Any = None) -> Images:
         """Make a set of an array of shape (n, height, width, channels), uint8: a read-only copy.
 
+        One that is read-only, as ``np.load(path, mmap_mode="r")`` gives, is not copied.
+
         Parameters
         ----------
         labels : int array, shape (n,), optional

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from madtheory._validation import check_array, freeze
+from madtheory._validation import check_seeds as check_sample_seeds
 
 __all__ = ["Held", "Index", "Part", "Pixels", "check_labels", "check_pixels", "check_seeds", "row_digests"]
 
@@ -105,10 +106,7 @@ def check_seeds(value: Any, n: int) -> NDArray[np.uint64] | None:
     """Return the seeds of `n` images, if there are any."""
     if value is None:
         return None
-    seeds = freeze(np.asarray(value, dtype=np.uint64))
-    if seeds.shape != (n,):
-        raise ValueError(f"seeds has shape {seeds.shape}; expected one per image, ({n},).")
-    return seeds
+    return freeze(check_sample_seeds(value, n))
 
 
 def check_labels(value: Any, n: int) -> NDArray[np.int64] | None:

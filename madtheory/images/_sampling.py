@@ -46,6 +46,7 @@ class Term(NamedTuple):
 def made_in_memory(make: Make, shape: Sequence[int], seeds: Any, labels: Any) -> Images:
     """A set that is held in memory."""
     pixels = make(0, len(seeds)) if len(seeds) else np.empty((0, *shape), dtype=np.uint8)
+    pixels.flags.writeable = False  # so that it is not copied
     return Images.of(pixels, labels=labels, seeds=seeds)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ __all__ = [
 Arrays = Mapping[str, NDArray[Any]]
 
 _HEADER, _FORMAT = "madtheory_images", 1
+_KNOWN = {"format", "sha256", "key", "model", "step", "adam_step", "scaler", "n"}
 
 
 class StoredWeights(Mapping[str, NDArray[Any]]):
@@ -203,9 +205,11 @@ def write_arrays(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Pa
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    header = json.dumps({"format": _FORMAT, "sha256": fingerprint(arrays), **about})
+    described = {"format": _FORMAT, "sha256": fingerprint(arrays), **about}
+    header = json.dumps({**described, "described": _description(described)})
     _made(path.parent)
-    temporary = path.with_name(f".{path.name}.partial")
+    # A name that nobody knows beforehand, so that no link waits there.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
     try:
         save_file(arrays, temporary, {_HEADER: header})
         with open(temporary, "rb+") as file:
@@ -238,7 +242,18 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             f"{str(path)!r} is damaged, or was written by another version: its content does not have its "
             f"checksum. Remove it and run the same call again."
         )
+    # Files of earlier versions have no checksum of their header; every other key is known.
+    described = header.pop("described", None)
+    if (described is None and not header.keys() <= _KNOWN) or described not in (None, _description(header)):
+        raise ImageStoreError(
+            f"{str(path)!r} is damaged: its header does not have its checksum. Remove it and run the same "
+            f"call again."
+        )
     return header, tensors
+
+
+def _description(header: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
 
 def _made(folder: Path) -> None:

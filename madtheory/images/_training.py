@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_flag, check_number, check_size
 from madtheory.images._device import ahead, deterministic, sent
 from madtheory.images._images import Images
 from madtheory.images._state import State
 from madtheory.images._store import Checkpoint
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks._processes import Process
+from madtheory.networks._training import check_betas
 
 __all__ = ["Fit", "ImageTraining", "order"]
 
@@ -95,12 +96,12 @@ class ImageTraining:
         check_choice("precision", self.precision, ("no", "bf16", "fp16"))
         for name in ("learning_rate", "warm_learning_rate", "clip_norm"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name}={value!r} is not a number above 0; pass for example 1e-3.")
-        if not self.checkpoint_every_seconds >= 0:
-            raise ValueError(
-                f"checkpoint_every_seconds={self.checkpoint_every_seconds!r} is no time; pass a number >= 0."
-            )
+            if value is not None:
+                check_number(name, value, 0, above=True)
+        check_number("checkpoint_every_seconds", self.checkpoint_every_seconds, 0, infinite=True)
+        check_betas(self.betas)
+        check_flag("compile", self.compile)
+        check_flag("channels_last", self.channels_last)
 
     def rate(self, seen: int, images: int) -> float:
         """Share of the learning rate after `seen` of a budget of `images`."""

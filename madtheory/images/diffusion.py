@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_seeds, check_size, shown
 from madtheory.images._configuration import (
     check_data,
     check_marks,
@@ -27,7 +27,7 @@ from madtheory.images._store import Checkpoint, Store, described, fingerprint, k
 from madtheory.images._training import Fit, ImageTraining
 from madtheory.images.unet import ImageDenoiser, UNet
 from madtheory.networks import EDM, Guided, Heun, sample_seeds
-from madtheory.networks._context import own_torch, seeded
+from madtheory.networks._context import check_parts, own_torch, seeded
 from madtheory.networks._parameterisations import PARAMETERISATIONS
 from madtheory.networks._processes import Process
 from madtheory.networks._samplers import Sampler
@@ -97,6 +97,10 @@ class ImageDiffusion:
     weights: Arrays | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        for name, value, kind in (("unet", self.unet, UNet), ("training", self.training, ImageTraining)):
+            if not isinstance(value, kind):
+                raise TypeError(f"{name}={shown(value)} is not a {kind.__name__}; pass {kind.__name__}(...).")
+        check_parts(self.process, self.sampler, self.device)
         check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
         check_size("batch", self.batch)
         if self.classes is not None:
@@ -228,7 +232,7 @@ class ImageDiffusion:
         """Images of a sum of networks: the guided model's denoiser is the sum of their denoisers."""
         shape = tuple(self._check_fitted()["_shape"].tolist())
         guidance = guidance_of(self, bias)
-        seeds = np.asarray(seeds, dtype=np.uint64)
+        seeds = check_seeds(seeds)
         marks = check_marks(self, seeds, labels)
         modules: list[Term] = []
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_size
+from madtheory._validation import check_size, check_widths
 from madtheory.networks._parameterisations import Parameterisation
 
 __all__ = ["ImageDenoiser", "UNet"]
@@ -44,8 +44,7 @@ class UNet:
 
     def __post_init__(self) -> None:
         for name in ("block_out_channels", "attention"):
-            sizes = tuple(check_size(name, size) for size in getattr(self, name))
-            object.__setattr__(self, name, sizes)
+            object.__setattr__(self, name, check_widths(name, getattr(self, name)))
         if not self.block_out_channels:
             raise ValueError("block_out_channels=() is empty; pass for example (128, 256, 256).")
         check_size("layers_per_block", self.layers_per_block)

@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 
-__all__ = ["own_torch", "seeded"]
+from madtheory._validation import shown
+
+__all__ = ["check_device", "check_parts", "own_torch", "seeded"]
+
+
+def check_device(device: Any) -> None:
+    """Refuse what is not the name of a device, which need not be in this machine."""
+    try:
+        torch.device("cpu" if device is None else device)
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"device={shown(device)} is not a device; pass 'cpu', 'cuda', or None for the accelerator, if "
+            f"there is one."
+        ) from None
+
+
+def check_parts(process: Any, sampler: Any, device: Any) -> None:
+    """Refuse what is not a noise process, a sampler and a device."""
+    for name, value, needed in (
+        ("process", process, ("levels", "draw")),
+        ("sampler", sampler, ("steps", "integrate")),
+    ):
+        if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in needed):
+            raise TypeError(
+                f"{name}={shown(value)} is not a {name}, which has {' and '.join(needed)}; pass for example "
+                f"{'EDM()' if name == 'process' else 'Heun(40)'}."
+            )
+    check_device(device)
 
 
 @contextmanager

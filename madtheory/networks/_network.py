@@ -13,8 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory._validation import check_bias, check_points, check_size
-from madtheory.networks._context import own_torch, seeded
+from madtheory._validation import (
+    check_bias,
+    check_number,
+    check_numbers,
+    check_points,
+    check_seeds,
+    check_size,
+    check_widths,
+    shown,
+)
+from madtheory.networks._context import check_device, own_torch, seeded
 from madtheory.networks._training import Training, batches, optimised
 from madtheory.types import Array
 
@@ -89,12 +98,18 @@ class Network(ABC):
     weights: Weights | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(check_size("hidden", width) for width in self.hidden))
-        check_size("batch", self.batch)
+        object.__setattr__(self, "hidden", check_widths("hidden", self.hidden))
+        object.__setattr__(self, "batch", check_size("batch", self.batch))
+        if not isinstance(self.training, Training):
+            raise TypeError(f"training={shown(self.training)} is not a Training; pass Training(...).")
+        check_device(self.device)
         if self.classes is not None:
             check_size("classes", self.classes)
-        if self.units is not None and not (len(self.units) == 2 and self.units[1] > 0):
-            raise ValueError(f"units={self.units!r} is no (shift, scale); pass two numbers, the second > 0.")
+        if self.units is not None:
+            if not isinstance(self.units, (tuple, list)) or len(self.units) != 2:
+                raise ValueError(f"units={shown(self.units)} are not (shift, scale); pass two numbers.")
+            check_numbers("units", self.units[0])
+            check_number("units", self.units[1], 0, above=True)
 
     @abstractmethod
     def _module(self, dim: int) -> nn.Module:
@@ -210,7 +225,7 @@ class Network(ABC):
         weights = self._check_fitted()
         if bias is not None:
             check_bias(bias)
-        seeds = np.asarray(seeds, dtype=np.uint64)
+        seeds = check_seeds(seeds)
         if (labels is None) != (self.classes is None):
             raise ValueError(f"labels={labels!r}, but classes={self.classes!r}; labels go with classes.")
         marks = None if labels is None else np.asarray(labels, dtype=np.int64)

@@ -60,6 +60,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
     path, tensors = Path(path), dict[str, NDArray[Any]]()
     described = _encoded(model, "", tensors, _known())
     header = {"format": _FORMAT, "model": described, "sha256": _checksum(tensors)}
+    header["described"] = _description(header, tensors)
     content = serialised(tensors, {_KEY: json.dumps(header)})
     if not path.parent.is_dir():
         raise NetworkFileError(
@@ -124,7 +125,16 @@ def load(path: str | os.PathLike[str]) -> Any:
                 f"path={str(path)!r} is damaged: its weights do not have their checksum. Train and save the "
                 f"network again, or restore the file from a copy."
             )
-        return _decoded(content["model"], "", tensors, _known())
+        model = _decoded(content["model"], "", tensors, _known())
+        # Files of earlier versions have no checksum of their description.
+        if content.keys() != {"format", "model", "sha256"} and content["described"] != _description(
+            {name: content[name] for name in ("format", "model", "sha256")}, tensors
+        ):
+            raise NetworkFileError(
+                f"path={str(path)!r} is damaged: its configuration does not have its checksum. Train and "
+                f"save the network again, or restore the file from a copy."
+            )
+        return model
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise NetworkFileError(
             f"path={str(path)!r} holds no network that this version of madtheory knows ({error}); use the "
@@ -172,6 +182,12 @@ def _decoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: d
     if value["fitted"] and held[_WEIGHTS]["_shift"].ndim:
         model._restored(len(held[_WEIGHTS]["_shift"]))  # Raises where weights are not those of the network.
     return model
+
+
+def _description(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
+    """Checksum of the configuration, and of the names, types and shapes of the weights."""
+    shapes = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)]
+    return hashlib.sha256(json.dumps([header, shapes], sort_keys=True).encode()).hexdigest()
 
 
 def _checksum(tensors: dict[str, NDArray[Any]]) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_number, check_size, shown
 
-__all__ = ["Training", "batches", "optimised"]
+__all__ = ["Training", "batches", "check_betas", "optimised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +51,30 @@ class Training:
     warm_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
-        check_size("images", self.images)
-        check_size("batch", self.batch)
-        check_size("ema_images", self.ema_images, 0)
+        for name, least in (("images", 1), ("batch", 1), ("ema_images", 0)):
+            object.__setattr__(self, name, check_size(name, getattr(self, name), least))
         check_choice("decay", self.decay, ("constant", "linear", "cosine"))
         if self.warm_images is not None:
             check_size("warm_images", self.warm_images)
         rates = [("learning_rate", self.learning_rate), ("warm_learning_rate", self.warm_learning_rate)]
         for name, rate in rates:
-            if rate is not None and not (math.isfinite(rate) and rate > 0):
-                raise ValueError(f"{name}={rate!r} is no learning rate; pass a number > 0, for example 1e-3.")
+            if rate is not None:
+                check_number(name, rate, 0, above=True)
+        check_betas(self.betas)
 
     def rate(self, progress: float) -> float:
         """Share of the learning rate after a share `progress` of the budget."""
         if self.decay == "constant":
             return 1.0
         return 1 - progress if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def check_betas(betas: Any) -> None:
+    """Refuse what are not the two coefficients of Adam."""
+    if isinstance(betas, (str, bytes)) or not np.iterable(betas) or len(tuple(betas)) != 2:
+        raise ValueError(f"betas={shown(betas)} are not two numbers; pass for example (0.9, 0.999).")
+    for beta in betas:
+        check_number("betas", beta, 0, 1, below=True)
 
 
 def batches(n: int, images: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:

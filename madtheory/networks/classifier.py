@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory._validation import check_array, check_points, check_seed, check_size
+from madtheory._validation import check_array, check_points, check_seed, check_size, check_widths, shown
 from madtheory.networks import _context, _network, _training
-from madtheory.networks._context import own_torch, seeded
+from madtheory.networks._context import check_device, own_torch, seeded
 from madtheory.networks._network import Weights, data_units
 from madtheory.networks._storage import load, save
 from madtheory.networks._training import Training, batches, optimised
@@ -69,7 +69,10 @@ class Classifier:
     def __post_init__(self) -> None:
         for name in ("classes", "width", "batch"):
             check_size(name, getattr(self, name))
-        widths = tuple(check_size("channels", width) for width in self.channels)
+        widths = check_widths("channels", self.channels)
+        check_device(self.device)
+        if not isinstance(self.training, Training):
+            raise TypeError(f"training={shown(self.training)} is not a Training; pass Training(...).")
         if len(widths) != 2:
             raise ValueError(f"channels={self.channels!r} are not two integers; pass for example (32, 64).")
         object.__setattr__(self, "channels", widths)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_choice
+from madtheory._validation import check_choice, check_number
 from madtheory.networks._backbone import NetworkDenoiser
+from madtheory.networks._context import check_parts
 from madtheory.networks._network import Network, Seeds, Term, noise
 from madtheory.networks._parameterisations import PARAMETERISATIONS
 from madtheory.networks._processes import EDM, Process
@@ -64,9 +65,9 @@ class Diffusion(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_parts(self.process, self.sampler, self.device)
+        check_number("dropout", self.dropout, 0, 1, below=True)
         check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout!r} is no share of the points; pass 0 <= dropout < 1.")
         self.process.levels(self.sampler.steps)
 
     def _module(self, dim: int) -> nn.Module:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_points, check_size
+from madtheory._validation import check_number, check_points, check_size
 from madtheory.networks._context import own_torch
 from madtheory.networks._layers import drawn_like, mlp, one_hot
 from madtheory.networks._network import Network, Seeds, Term, noise
@@ -67,8 +67,7 @@ class Flow(Network):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size("layers", self.layers)
-        if not (math.isfinite(self.blur) and self.blur >= 0):
-            raise ValueError(f"blur={self.blur!r} is not a number >= 0; pass for example 0.1.")
+        check_number("blur", self.blur, 0)
 
     @own_torch()
     def log_density(self, points: Any) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_size
+from madtheory._validation import check_number, check_size, check_widths
 from madtheory.networks._layers import drawn_like, mlp, one_hot
 from madtheory.networks._network import Network, Seeds, Term, Weights, noise
 from madtheory.networks._training import Training, batches, optimised
@@ -81,11 +80,9 @@ class WGANGP(Network):
         check_size("latent_dim", self.latent_dim)
         check_size("critic_steps", self.critic_steps)
         if self.critic_hidden is not None:
-            widths = tuple(check_size("critic_hidden", width) for width in self.critic_hidden)
-            object.__setattr__(self, "critic_hidden", widths)
+            object.__setattr__(self, "critic_hidden", check_widths("critic_hidden", self.critic_hidden))
         for name in ("critic_rate", "penalty"):
-            if not (math.isfinite(value := getattr(self, name)) and value > 0):
-                raise ValueError(f"{name}={value!r} is not a number above 0; pass for example 1.0.")
+            check_number(name, getattr(self, name), 0, above=True)
 
     def _module(self, dim: int) -> nn.Module:
         widths = self.hidden[::-1] if self.critic_hidden is None else self.critic_hidden

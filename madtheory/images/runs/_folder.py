@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
@@ -117,10 +118,11 @@ class RunFolder:
         ImageStoreError
             If that fails, for instance because the disk is full.
         """
-        temporary = path.with_name(f".{path.name}.partial")
+        # A name that nobody knows beforehand, so that no link waits there.
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
+            with open(temporary, "xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
