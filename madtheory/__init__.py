@@ -5,6 +5,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 from . import data, metrics, models, regimes, sources, storage, theory, treatments, types
+from ._compare import compare
 from ._loop import Loop, Snapshot, iterate, start, step
 from ._predict import NoClosedForm, predict
 from ._simulate import simulate
@@ -19,6 +20,7 @@ __all__ = [
     "Mixture",
     "NoClosedForm",
     "Snapshot",
+    "compare",
     "data",
     "iterate",
     "metrics",

@@ -60,6 +60,7 @@ ALLOWED = {
     "_validation": set(),
     "_printable": set(),
     "_roots": {"types"},
+    "_compare": {"types"},
     "regimes": BASE,
     "_distances": {"types"},
     "_global_random": set(),
@@ -100,9 +101,10 @@ ALLOWED = {
 PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 ABOVE = {
     "storage": {"_files", "_identity", "_loop", "_simulate", "_state", "_validation"},
-    "testing": {"_conformance"},
+    "testing": {"_compare", "_conformance", "_validation"},
     "cli": {"_arguments", "_demo", "_printable", "_table", "images"},
     "_demo": {"_table"},
+    "_table": {"_compare"},
     "images.runs": {"_printable", "_validation"},
 }
 
@@ -167,7 +169,7 @@ def test_import_is_light():
 FROZEN = {
     "madtheory": [
         "Categorical", "Estimator", "Gaussian", "KernelDensity", "Loop", "Mixture", "NoClosedForm",
-        "Snapshot", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate",
+        "Snapshot", "compare", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate",
         "sources", "start", "step", "storage", "theory", "treatments", "types",
     ],
     "madtheory.regimes": ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"],
@@ -189,8 +191,8 @@ FROZEN = {
         "Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source", "Treatment",
     ],
     "madtheory.testing": [
-        "REGIMES", "Growing", "assert_mean_matches", "assert_rate_matches", "check_generative_model",
-        "gaussians", "loops", "power", "regimes", "sizes", "smallest_detectable",
+        "REGIMES", "Growing", "assert_agrees", "assert_mean_matches", "assert_rate_matches",
+        "check_generative_model", "gaussians", "loops", "power", "regimes", "sizes", "smallest_detectable",
     ],
 }  # fmt: skip
 
