@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from madtheory.models import SIMS, Categorical, Gaussian, KernelDensity, Mixture
 from madtheory.theory import categorical, correction, gaussian, guidance, kernel_density
 from madtheory.theory._labels import labelled
 
-__all__ = ["CLOSED_FORMS", "NoClosedForm", "trajectory_of"]
+__all__ = ["CLOSED_FORMS", "NoClosedForm", "omitted_of", "trajectory_of"]
 
 
 class NoClosedForm(LookupError):
@@ -70,12 +70,16 @@ _CORRECTED: dict[str, Callable[..., dict[str, Any]]] = {
     "accumulate": correction.accumulate,
     "fresh": correction.fresh,
 }
+_SELECTIVE = (gaussian.accumulate, gaussian.augment, gaussian.fresh, categorical.replace)
 _DISTRIBUTION_FREE = ("total_variance", "mean_error")
 _OF_FULL_RANK = ("log_volume", "kl_divergence", "reverse_kl_divergence")
 
 
-def trajectory_of(loop: Loop, generations: int) -> dict[str, Any]:
-    """Evaluate the closed form of a loop; raises `NoClosedForm` with what is missing."""
+def trajectory_of(loop: Loop, generations: int, variables: Collection[str] | None = None) -> dict[str, Any]:
+    """Evaluate the closed form of a loop; raises `NoClosedForm` with what is missing.
+
+    Of the variables that cost most, those that are not among `variables` are left out.
+    """
     loop = replace(loop, treatments=tuple(one for one in loop.treatments if not _is_none(one)))
     name, kind = loop.regime.name, type(loop.model)
     form = CLOSED_FORMS.get((kind, name))
@@ -102,12 +106,61 @@ def trajectory_of(loop: Loop, generations: int) -> dict[str, Any]:
             raise NoClosedForm(
                 "a corrected accumulate has a closed form for fitted means and constant n only."
             )
+    if form in _SELECTIVE:
+        keywords["variables"] = variables
     trajectory = form(**asked, **keywords, generations=generations)
     if kind is Gaussian and not isinstance(loop.real, Gaussian):
         trajectory = {key: trajectory[key] for key in _DISTRIBUTION_FREE}
     elif kind is Gaussian and len(keywords["spectrum"]) < loop.real.dim:
         trajectory = {key: values for key, values in trajectory.items() if key not in _OF_FULL_RANK}
     return trajectory
+
+
+_DISTANCE = ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2_squared_upper")
+_SPREADS = ("total_variance_std", "squared_norm")
+_LOGARITHMS = ("log_volume", "kl_divergence")
+_RETURNED: dict[tuple[type, str], tuple[str, ...]] = {
+    (Gaussian, "replace"): (*_LOGARITHMS, "reverse_kl_divergence", "mean_error_std", *_SPREADS, *_DISTANCE),
+    (Gaussian, "augment"): (*_SPREADS, *_DISTANCE),
+    (Gaussian, "accumulate"): (*_LOGARITHMS, *_SPREADS, "wasserstein2_squared"),
+    (Gaussian, "fresh"): (*_SPREADS, *_DISTANCE),
+    (Categorical, "replace"): ("squared_error", "chi_squared", "support_size", "entropy"),
+}
+"""Variables that some loops of a model and a regime have and others do not."""
+
+
+def omitted_of(loop: Loop, trajectory: dict[str, Any]) -> dict[str, str]:
+    """Names of the variables that similar loops have and this one has not, each with the cause."""
+    kind, regime = type(loop.model), loop.regime
+    names = [name for name in _RETURNED.get((kind, regime.name), ()) if name not in trajectory]
+    if kind is Gaussian and regime.name in ("replace", "accumulate"):
+        exact = "wasserstein2_squared" in trajectory
+        bounded = "wasserstein2_squared_lower" in trajectory
+        names = [
+            n for n in names if not (n in _DISTANCE[1:] and exact) and not (n == _DISTANCE[0] and bounded)
+        ]
+    return {name: _cause(loop, name) for name in names}
+
+
+def _cause(loop: Loop, name: str) -> str:
+    """Why a variable has no closed form."""
+    regime, kind = loop.regime, type(loop.model)
+    if loop.treatments:
+        return "the treatment of synthetic data has closed forms of other variables only"
+    if kind is Categorical and loop.model.smoothing:
+        return f"smoothing={loop.model.smoothing:g} has a closed form of the heterozygosity only"
+    if kind is Gaussian and not isinstance(loop.real, Gaussian):
+        return "it depends on the law of the real data, which is not Gaussian"
+    if regime.memory > 1 or regime.weights is not None:
+        return f"memory={regime.memory} and weights={regime.weights} have first moments only"
+    if kind is Gaussian and name in (*_LOGARITHMS, "reverse_kl_divergence") and regime.name == "replace":
+        few = "a fit has at most dim + 1 degrees of freedom, so that its inverse covariance has no mean"
+        return few if name == "reverse_kl_divergence" else "the covariance of the real data is singular"
+    if kind is Gaussian and name == "wasserstein2_squared" and regime.name in ("augment", "fresh"):
+        return "there is an estimate for batches of one size and a covariance c * identity; the bounds hold"
+    if kind is Gaussian and regime.name == "accumulate" and loop.real.dim > 1:
+        return "known in one dimension only"
+    return f"no closed form is known in regime {regime.name!r}"
 
 
 def _is_none(treatment: Any) -> bool:

@@ -7,6 +7,7 @@ leading orders to within half of 1/n.
 
 import dataclasses
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -343,7 +344,7 @@ def test_theory_keywords_repeat_the_regimes(name):
     assert all(p.kind is p.KEYWORD_ONLY for p in theory.values())
     added = {"bias", "ddof", "known_mean", "dim", "spectrum", "generations"}
     assert added <= set(theory)
-    assert set(theory) - set(words) - added <= {"n_initial"}
+    assert set(theory) - set(words) - added <= {"n_initial", "variables"}
 
 
 def test_missing_forms_say_what_is_missing():
@@ -365,3 +366,118 @@ def test_missing_forms_say_what_is_missing():
         mad.predict(mad.Loop(real=standard, model=mad.Gaussian(known_mean=[1.0, 0.0]), regime=regime), 3)
     with pytest.raises(ValueError, match="generations=0"):
         mad.predict(mad.Loop(real=standard, model=mad.Gaussian(), regime=regime), 0)
+
+
+# What is computed, and what is left out -----------------------------------------------------------------
+
+SELECTIONS = {
+    "fresh": mad.Loop(
+        real=mad.Gaussian.standard(2),
+        model=mad.Gaussian(),
+        regime=regimes.fresh(n_real=9, n_synthetic=5),
+    ),
+    "augment": mad.Loop(
+        real=mad.Gaussian.standard(1),
+        model=mad.Gaussian(),
+        regime=regimes.augment(n_real=9, n_synthetic=5),
+    ),
+    "accumulate": mad.Loop(
+        real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.accumulate(n=9)
+    ),
+    "categorical": mad.Loop(
+        real=mad.models.Categorical([0.5, 0.3, 0.2]),
+        model=mad.models.Categorical(symbols=3),
+        regime=regimes.replace(n=9),
+    ),
+}
+
+
+@pytest.mark.parametrize("loop", SELECTIONS.values(), ids=SELECTIONS)
+def test_variables_are_those_asked_for_and_the_same_bits(loop):
+    everything = mad.predict(loop, 5)
+    for name in everything:
+        only = mad.predict(loop, 5, variables=[name])
+        assert list(only) == [name]
+        np.testing.assert_array_equal(only[name], everything[name])
+        assert only[name].attrs == everything[name].attrs
+    for wrong in (["total_variance", "foo"], [], "foo"):
+        with pytest.raises(ValueError, match=r"variables=.*this loop has: .*" + list(everything)[-1]):
+            mad.predict(loop, 5, variables=wrong)
+
+
+def test_what_costs_is_not_computed_unless_asked_for(monkeypatch):
+    from madtheory.theory.gaussian import _wasserstein
+
+    def refuse(*arguments):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(_wasserstein, "_deficits", refuse)
+    loop = SELECTIONS["fresh"]
+    for cheap in ("total_variance", "squared_norm", "wasserstein2_squared_lower"):
+        assert np.isfinite(mad.predict(loop, 5, variables=[cheap])[cheap]).all()
+    with pytest.raises(AssertionError, match="computed"):
+        mad.predict(loop, 5, variables=["wasserstein2_squared"])
+
+
+def wright_fisher(n, probabilities, generations):
+    return mad.Loop(
+        real=mad.models.Categorical(probabilities),
+        model=mad.models.Categorical(symbols=len(probabilities)),
+        regime=regimes.replace(n=n),
+    ), generations
+
+
+def test_large_categorical_loops_keep_their_variables():
+    """From 40,001 points on support and entropy are leading orders, within 1e-4 and 1e-3 of the exact values."""
+    rare = [0.6, 0.4 - 5e-4 - 1e-5, 5e-4, 1e-5]
+    exact = mad.predict(*wright_fisher(40_000, rare, 20))
+    leading = mad.predict(*wright_fisher(40_001, rare, 20))
+    assert set(exact) == set(leading)
+    assert "omitted" not in leading.attrs
+    for name, accuracy in (("support_size", 1e-4), ("entropy", 1e-3)):
+        assert exact[name].attrs["kind"] == "exact mean"
+        assert leading[name].attrs["kind"] == "leading order in 1/n"
+        np.testing.assert_allclose(leading[name], exact[name], rtol=accuracy)
+        assert abs(float(leading[name][-1] / exact[name][0]) - 1) > 1e-4  # it moves
+    assert (leading["support_size"][5] - exact["support_size"][0]) < -0.05
+
+
+def test_changing_sizes_keep_support_and_entropy():
+    """The branching value for sizes that grow, against simulated supports of 4,000 runs."""
+    grown = lambda g: 200 + 20 * g  # noqa: E731
+    loop, _ = wright_fisher(grown, [0.6, 0.3, 0.08, 0.015, 0.005], 8)
+    predicted = mad.predict(loop, 8)
+    assert predicted["support_size"].attrs["kind"] == "leading order in 1/n"
+    simulated = mad.simulate(
+        loop, 8, replicates=4_000, metrics=[mad.metrics_discrete.support_size], rng=0, progress=False
+    )
+    mean = simulated["support_size"].mean("replicate")
+    np.testing.assert_allclose(predicted["support_size"], mean, rtol=0.01)
+    assert abs(float(predicted["support_size"][-1] / mean[0]) - 1) > 0.03
+
+
+def test_what_is_left_out_is_named_with_the_cause():
+    real, model = mad.Gaussian.standard(2), mad.Gaussian()
+    cases = [
+        (regimes.fresh(n_real=5, n_synthetic=5, memory=2), real, "total_variance_std: memory=2"),
+        (regimes.augment(n_real=5, n_synthetic=5, weights=(1, 2)), real, "wasserstein2_squared: .*weights="),
+        (
+            regimes.fresh(n_real=5, n_synthetic=lambda g: g),
+            real,
+            "wasserstein2_squared: .*batches of one size",
+        ),
+        (regimes.replace(n=4), np.arange(8.0).reshape(4, 2) ** 2, "log_volume: .*not Gaussian"),
+        (regimes.replace(n=3), real, "reverse_kl_divergence: .*degrees of freedom"),
+        (regimes.accumulate(n=4), real, "log_volume: known in one dimension only"),
+    ]
+    for regime, source, message in cases:
+        predicted = mad.predict(mad.Loop(real=source, model=model, regime=regime), 3)
+        assert re.search(message, predicted.attrs["omitted"]), predicted.attrs
+    smooth = mad.Loop(
+        real=mad.models.Categorical([0.5, 0.5]),
+        model=mad.models.Categorical(symbols=2, smoothing=1.0),
+        regime=regimes.replace(n=9),
+    )
+    assert "support_size: smoothing=1" in mad.predict(smooth, 3).attrs["omitted"]
+    whole = mad.Loop(real=mad.Gaussian.standard(1), model=model, regime=regimes.replace(n=9))
+    assert "omitted" not in mad.predict(whole, 3).attrs

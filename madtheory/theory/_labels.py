@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["KINDS", "Kind", "Labelled", "labelled"]
+__all__ = ["KINDS", "Kind", "Labelled", "is_asked", "labelled"]
 
 Kind = Literal["exact mean", "exact law", "almost-sure rate", "leading order in 1/n", "bound", "numerical"]
 KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
@@ -49,3 +50,8 @@ def labelled(values: ArrayLike, kind: str, source: str) -> Labelled:
     out = np.array(values, dtype=float).view(Labelled)
     out.kind, out.source = kind, source
     return out
+
+
+def is_asked(variables: Collection[str] | None, *names: str) -> bool:
+    """Whether any of these variables is to be computed; ``None`` asks for all."""
+    return variables is None or any(name in variables for name in names)

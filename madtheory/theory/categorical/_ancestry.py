@@ -14,7 +14,7 @@ from madtheory.theory.categorical._chain import Array, Sizes, check_law, sizes_o
 
 __all__ = [
     "constant_after_first", "extinction", "extinction_branching", "fixation", "moments", "occupancy",
-    "support_size", "surviving_points",
+    "support_size", "surviving_branching", "surviving_points",
 ]  # fmt: skip
 
 _SOURCE = "derived here: duality of the Wright-Fisher model with its ancestral chain (Kingman 1982)"
@@ -195,6 +195,28 @@ def _thrown_matrix(boxes: int, order: int) -> Any:
     for a, (low, row) in enumerate(occupancy(boxes, order)[1:]):
         matrix[a, low - 1 : low - 1 + len(row)] = row
     return matrix
+
+
+def surviving_branching(sizes: list[int], probabilities: Array) -> Labelled:
+    """Mean number of symbols left if every point has a Poisson number of copies, for any sizes.
+
+    A point of generation k has n_{k+1}/n_k copies on average. Kind: leading order in 1/n, at a fixed
+    generation g: the relative error is of order g/n.
+    """
+    n = np.array(sizes, dtype=float)
+    extinct = np.zeros(len(n))  # of a point of generation 1, by each generation
+    if len(n) > 2 and np.ptp(n[1:]) == 0:
+        steps = np.zeros(len(n) - 1)
+        for h in range(1, len(steps)):
+            steps[h] = np.exp(steps[h - 1] - 1)
+        extinct[1:] = np.exp(n[1] / n[0] * (steps - 1))
+    else:
+        for k in range(len(n) - 2, -1, -1):
+            extinct[k + 1 :] = np.exp(n[k + 1] / n[k] * (extinct[k + 1 :] - 1))
+    values, count = np.unique(probabilities, return_counts=True)
+    left = -np.expm1(np.outer(n[0] * (extinct - 1), values)) @ count
+    source = "Galton-Watson, Poisson offspring; relative error of order g/n at generation g"
+    return labelled(np.maximum(left, 1.0), "leading order in 1/n", source)
 
 
 @checked

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from madtheory._validation import check_numbers, check_size, checked
-from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory.categorical._ancestry import constant_after_first, support_size
+from madtheory.theory._labels import Labelled, is_asked, labelled
+from madtheory.theory.categorical._ancestry import support_size, surviving_branching
 from madtheory.theory.categorical._chain import Sizes, check_law, chi_squared, entropy, sizes_of
 from madtheory.theory.gaussian import first_moments
 
@@ -72,6 +73,7 @@ def replace(
     probabilities: ArrayLike,
     smoothing: float = 0.0,
     generations: int,
+    variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
     r"""Expected trajectory when every fit sees samples of the previous one alone: Wright-Fisher drift.
 
@@ -98,12 +100,16 @@ def replace(
         Total pseudo-count, the same for every symbol.
     generations : int
         Number of generations, the real fit included.
+    variables : collection of str, optional
+        Compute ``support_size`` and ``entropy`` only if they are among these; all by default.
 
     Returns
     -------
     dict of Labelled, shape (generations,)
-        ``heterozygosity``; unsmoothed also ``squared_error``, ``chi_squared``, and for at most 8 different
-        sizes below 40,000 ``entropy``; for one size after generation 1 also ``support_size``.
+        ``heterozygosity``; unsmoothed also ``squared_error``, ``chi_squared``, ``support_size`` and
+        ``entropy``. Of the last two, the first is exact for one size after generation 1, the second for at
+        most 8 different sizes, and both for sizes up to 40,000 (their cost goes with the size); beyond, they
+        are leading orders in 1/n, which hold for generations well below n.
 
     Notes
     -----
@@ -123,14 +129,19 @@ def replace(
         "squared_error": labelled(float(p @ (1 - p)) * (1 - kept), "exact mean", source),
         "chi_squared": chi_squared(**shared),
     }
-    try:
-        constant_after_first(n, n_initial, generations)
-        out["support_size"] = support_size(**shared)
-    except ValueError:
-        pass
-    if len(set(sizes)) <= _MOST_SIZES and max(sizes) <= 40_000:
-        out["entropy"] = entropy(**shared)
-    return out
+    one_size, small = len(set(sizes[1:])) <= 1, max(sizes) <= 40_000
+    if is_asked(variables, "support_size"):
+        exact = one_size and small
+        out["support_size"] = support_size(**shared) if exact else surviving_branching(sizes, p)
+    if not is_asked(variables, "entropy"):
+        return out
+    if small and len(set(sizes)) <= _MOST_SIZES:
+        return out | {"entropy": entropy(**shared)}
+    # Half the chi-squared divergence is that of Kullback and Leibler to leading order; -log p >= 1 - p.
+    start = float(special.entr(p).sum())
+    expanded = np.maximum(start - np.asarray(out["chi_squared"]) / 2, np.asarray(out["heterozygosity"]))
+    source = "derived here: half the mean chi-squared divergence; error of order g**2 / (n * min(p))**2"
+    return out | {"entropy": labelled(expanded, "leading order in 1/n", source)}
 
 
 def _smoothed(p: Any, sizes: list[int], beta: float) -> Labelled:

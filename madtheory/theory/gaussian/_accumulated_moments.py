@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from madtheory._validation import check_bias, check_ddof, check_size, checked, size_at
-from madtheory.theory._labels import Labelled, labelled
+from madtheory.theory._labels import Labelled, is_asked, labelled
 from madtheory.theory.gaussian._first_moments import first_moments
 from madtheory.theory.gaussian._steps import Sizes, check_spectrum, sizes_of
 
@@ -37,6 +38,7 @@ def accumulate(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
     generations: int,
+    variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
     r"""Expected trajectory when every fit sees the first real points and all synthetic batches so far.
 
@@ -58,6 +60,8 @@ def accumulate(
         Real points of generation 1; `n` at generation 1 by default.
     bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
+    variables : collection of str, optional
+        Compute these only, beside the moments; all by default.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def accumulate(
     )
     second = accumulate_second_moments(n=n, n_initial=size, spectrum=truth, **shared)
     moments = with_deviation(moments, second)
-    if truth.size > 1:
+    if truth.size > 1 or not is_asked(variables, "log_volume", "kl_divergence", "wasserstein2_squared"):
         return moments
     log, root = mean_log_and_root(n=n, n_initial=size, **shared)
     source = "derived here (quadrature of the Laplace transform of the factor of each generation)"

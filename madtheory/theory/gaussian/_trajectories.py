@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._validation import check_size, checked, size_at
-from madtheory.theory._labels import Labelled, labelled
+from madtheory.theory._labels import Labelled, is_asked
 from madtheory.theory.gaussian._accumulated_moments import accumulate, with_deviation
 from madtheory.theory.gaussian._first_moments import first_moments
 from madtheory.theory.gaussian._steps import Sizes, check_spectrum
 
 __all__ = ["accumulate", "accumulate_subsample", "augment", "fresh"]
 
+_DISTANCES = ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2_squared_upper")
 
-def _distance(
-    *, n_synthetic: Sizes, dim: int, spectrum: ArrayLike | None, **loop: Any
-) -> dict[str, Labelled]:
-    """Squared Wasserstein distance, if batches are of one size and the truth is isotropic."""
-    truth = check_spectrum(dim, spectrum)
-    if callable(n_synthetic) or np.iterable(n_synthetic) or np.ptp(truth) > 0:
-        return {}
-    from madtheory.theory.gaussian._wasserstein import loop_wasserstein2_squared
 
-    distance = loop_wasserstein2_squared(n_synthetic=n_synthetic, dim=truth.size, **loop)
-    return {"wasserstein2_squared": labelled(truth[0] * distance, distance.kind, distance.source)}
+def _distances(
+    *, n_real: int, n_synthetic: Sizes, n_initial: int | None = None, bias: float, ddof: int | None,
+    known_mean: bool, real_data: str, dim: int, spectrum: ArrayLike | None, generations: int,
+    variables: Collection[str] | None,
+) -> dict[str, Labelled]:  # fmt: skip
+    """Squared Wasserstein distance and its bounds."""
+    from madtheory.theory.gaussian._closures import batches_of
+    from madtheory.theory.gaussian._mixing import checked_mix
+    from madtheory.theory.gaussian._wasserstein import distances
+
+    truth, batches = check_spectrum(dim, spectrum), batches_of(n_synthetic)
+    size = size_at("n_synthetic", n_synthetic, 2, 0) if batches is None else 1
+    mix = checked_mix(n_real, size, bias, ddof, known_mean, truth.size, real_data)
+    first = n_real if n_initial is None else n_initial
+    return distances(mix, first, batches, truth, generations, is_asked(variables, "wasserstein2_squared"))
 
 
 @checked
@@ -112,6 +117,7 @@ def augment(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
     generations: int,
+    variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
     r"""Expected trajectory when every fit sees one fixed real set and the last synthetic batch.
 
@@ -133,13 +139,16 @@ def augment(
         Batch size of generation g; entry 0 of a sequence is not used.
     memory, weights, bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
+    variables : collection of str, optional
+        Compute these only, beside the first moments; all by default.
 
     Returns
     -------
     dict of Labelled, shape (generations,)
-        ``total_variance``, ``mean_error``; for ``memory=1`` without weights also ``total_variance_std`` and
-        ``squared_norm`` and, for a constant `n_synthetic` and a true covariance that is a multiple of the
-        identity, ``wasserstein2_squared`` (the estimate of `loop_wasserstein2_squared`, not exact).
+        ``total_variance``, ``mean_error``; for ``memory=1`` without weights also ``total_variance_std``,
+        ``squared_norm`` and rigorous bounds ``wasserstein2_squared_lower`` and ``wasserstein2_squared_upper``
+        of the distance to the truth; for a constant `n_synthetic` and a true covariance that is a multiple
+        of the identity also ``wasserstein2_squared`` (`loop_wasserstein2_squared`: an estimate, not exact).
 
     Raises
     ------
@@ -165,8 +174,11 @@ def augment(
         return moments
     from madtheory.theory.gaussian._closures import fixed_second_moments
 
-    moments = with_deviation(moments, fixed_second_moments(n_real=n_real, **shared))
-    return moments | _distance(real_data="fixed", n_real=n_real, **shared)
+    if is_asked(variables, "total_variance_std", "squared_norm"):
+        moments = with_deviation(moments, fixed_second_moments(n_real=n_real, **shared))
+    if not is_asked(variables, *_DISTANCES):
+        return moments
+    return moments | _distances(real_data="fixed", n_real=n_real, variables=variables, **shared)
 
 
 @checked
@@ -183,6 +195,7 @@ def fresh(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
     generations: int,
+    variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
     r"""Expected trajectory when every fit sees new real points and the last synthetic batch.
 
@@ -205,13 +218,16 @@ def fresh(
         Real points of generation 1; `n_real` by default.
     memory, weights, bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
+    variables : collection of str, optional
+        Compute these only, beside the first moments; all by default.
 
     Returns
     -------
     dict of Labelled, shape (generations,)
-        ``total_variance``, ``mean_error``; for ``memory=1`` without weights also ``total_variance_std`` and
-        ``squared_norm`` and, for a constant `n_synthetic` and a true covariance that is a multiple of the
-        identity, ``wasserstein2_squared`` (the estimate of `loop_wasserstein2_squared`, not exact).
+        ``total_variance``, ``mean_error``; for ``memory=1`` without weights also ``total_variance_std``,
+        ``squared_norm`` and rigorous bounds ``wasserstein2_squared_lower`` and ``wasserstein2_squared_upper``
+        of the distance to the truth; for a constant `n_synthetic` and a true covariance that is a multiple
+        of the identity also ``wasserstein2_squared`` (`loop_wasserstein2_squared`: an estimate, not exact).
 
     Raises
     ------
@@ -238,5 +254,8 @@ def fresh(
         return moments
     from madtheory.theory.gaussian._closures import fresh_second_moments
 
-    moments = with_deviation(moments, fresh_second_moments(**shared))
-    return moments | _distance(real_data="fresh", **shared)
+    if is_asked(variables, "total_variance_std", "squared_norm"):
+        moments = with_deviation(moments, fresh_second_moments(**shared))
+    if not is_asked(variables, *_DISTANCES):
+        return moments
+    return moments | _distances(real_data="fresh", variables=variables, **shared)
