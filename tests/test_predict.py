@@ -428,7 +428,7 @@ def wright_fisher(n, probabilities, generations):
 
 
 def test_large_categorical_loops_keep_their_variables():
-    """From 40,001 points on support and entropy are leading orders, within 1e-4 and 1e-3 of the exact values."""
+    """From 40,001 points on support and entropy are leading orders, within 1e-4 and 1e-3 of exact values."""
     rare = [0.6, 0.4 - 5e-4 - 1e-5, 5e-4, 1e-5]
     exact = mad.predict(*wright_fisher(40_000, rare, 20))
     leading = mad.predict(*wright_fisher(40_001, rare, 20))

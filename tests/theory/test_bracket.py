@@ -1,5 +1,8 @@
 """Rigorous bounds of the distance in loops with real data, against raw samples and exact statistics."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from raw_loops import simulate
@@ -49,7 +52,7 @@ def violations(loop, replicates, seed, shift=1.0):
 
 
 def test_means_lie_within_the_bounds():
-    """24 random loops of exact statistics: sizes from 2, all divisors, singular fits, biases from 0 to 1.1."""
+    """24 random loops of exact statistics: all divisors, singular fits, sizes from 2, biases up to 1.1."""
     rng = np.random.default_rng(3)
     for seed in range(24):
         loop = random_case(rng)
@@ -79,12 +82,12 @@ def test_the_bounds_can_be_violated(name, dim):
 
 @pytest.mark.parametrize(
     ("n_real", "dim", "accuracy"),
-    [(10, 10, 0.06), (10, 30, 0.06), (20, 20, 0.04), (20, 40, 0.04), (20, 64, 0.04), (50, 64, 0.02)],
+    [(10, 10, 0.06), (10, 30, 0.06), (20, 20, 0.03), (20, 40, 0.03), (20, 64, 0.03), (50, 64, 0.02)],
 )
 @pytest.mark.parametrize("name", ["fresh", "augment"])
 def test_stated_accuracy_where_dim_reaches_n_real_on_raw_points(name, n_real, dim, accuracy):
     """Every point drawn: sees an error of 2 % beyond the stated one; means are within the bounds."""
-    replicates, regime = 24_000 // dim**2 + 60, {"fresh": fresh, "augment": augment}[name]
+    replicates, regime = 36_000 // dim**2 + 60, {"fresh": fresh, "augment": augment}[name]
     theory = regime(n_real=n_real, n_synthetic=n_real, dim=dim, generations=6)
     low, value, high = (theory[f"wasserstein2_squared{side}"] for side in ("_lower", "", "_upper"))
     design = {"n_initial": n_real, "n_synthetic": n_real, "spectrum": np.ones(dim), "law": "normal"}
@@ -116,16 +119,10 @@ def test_gauss_rules_in_one_dimension():
     for n in (5, 10, 20, 40):
         mix = Mix(n, n, 1.0, 1, False, 1, "fresh")
         low, high = _line_bounds(mix, n, 1, np.ones(1))
-        exact = np.sqrt(2 / (n - 1)) * np.exp(float(mad_lgamma(n / 2) - mad_lgamma((n - 1) / 2)))
+        exact = np.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))
         assert low[0] < exact < high[0]
         widths.append(float(high[0] - low[0]))
-    assert all(b < a / 3 for a, b in zip(widths, widths[1:], strict=False))
-
-
-def mad_lgamma(x):
-    from scipy.special import gammaln
-
-    return gammaln(x)
+    assert all(b < a / 3 for a, b in itertools.pairwise(widths))
 
 
 def test_bounds_are_tight_in_one_dimension_and_scale_with_the_truth():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._validation import check_size, checked, size_at
@@ -28,7 +29,7 @@ def _distances(
     from madtheory.theory.gaussian._mixing import checked_mix
     from madtheory.theory.gaussian._wasserstein import distances
 
-    truth, batches = check_spectrum(dim, spectrum), batches_of(n_synthetic)
+    truth, batches = check_spectrum(dim, spectrum).astype(np.float64), batches_of(n_synthetic)
     size = size_at("n_synthetic", n_synthetic, 2, 0) if batches is None else 1
     mix = checked_mix(n_real, size, bias, ddof, known_mean, truth.size, real_data)
     first = n_real if n_initial is None else n_initial
