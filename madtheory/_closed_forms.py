@@ -120,7 +120,13 @@ _DISTANCE = ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2
 _SPREADS = ("total_variance_std", "squared_norm")
 _LOGARITHMS = ("log_volume", "kl_divergence")
 _RETURNED: dict[tuple[type, str], tuple[str, ...]] = {
-    (Gaussian, "replace"): (*_LOGARITHMS, "reverse_kl_divergence", "mean_error_std", *_SPREADS, *_DISTANCE),
+    (Gaussian, "replace"): (
+        *_LOGARITHMS,
+        "reverse_kl_divergence",
+        "mean_error_std",
+        "total_variance_std",
+        *_DISTANCE,
+    ),
     (Gaussian, "augment"): (*_SPREADS, *_DISTANCE),
     (Gaussian, "accumulate"): (*_LOGARITHMS, *_SPREADS, "wasserstein2_squared"),
     (Gaussian, "fresh"): (*_SPREADS, *_DISTANCE),

@@ -266,7 +266,7 @@ def distances(
     }
     if n_synthetic_at is not None or not isotropic or not estimate:
         return out
-    deficit = np.where(root == 0, 0.0, _deficits(mix, n_initial, named))
+    deficit = np.where(root == 0, 0.0, _deficits(mix, n_initial, named) if generations > 1 else 0.0)
     values = _distance(mix, named, deficit)
     values = np.where(np.isnan(values), (bounds["lower"] + bounds["upper"]) / 2, values)
     values = np.clip(values, bounds["lower"], bounds["upper"])
