@@ -7,16 +7,19 @@ each), `mapped` (a function of each) and a static `joined`.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from madtheory._global_random import seeded_globals
 from madtheory._validation import check_array
 from madtheory.types import Array
 
-__all__ = ["Mask", "accepted", "is_set", "picked", "places", "sampled", "valued"]
+__all__ = ["Mask", "accepted", "is_set", "picked", "places", "sampled", "seeded_by", "valued"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 """Which candidates are accepted, shape (*replicate, n)."""
@@ -42,9 +45,15 @@ def places(points: Any) -> tuple[int, ...]:
     return (len(points),) if is_set(points) else points.shape[:-1]
 
 
+def seeded_by(points: Any) -> AbstractContextManager[None]:
+    """Where a user's function of points runs: what it draws from global generators repeats."""
+    return seeded_globals(0 if is_set(points) else zlib.crc32(np.asarray(points).tobytes()))
+
+
 def valued(points: Any, function: Callable[..., Any]) -> Array:
     """The values of a function of points, which should be of the shape of `places`."""
-    values = points.valued(function) if is_set(points) else function(points)
+    with seeded_by(points):
+        values = points.valued(function) if is_set(points) else function(points)
     return check_array(values, "the values of points").astype(float, copy=False)
 
 

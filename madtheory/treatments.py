@@ -4,6 +4,9 @@ A treatment goes into ``Loop(treatments=...)``: `correct` towards the truth, `pr
 or `curate` by a reward. It makes a source of treated points from a model. Several are applied one after
 another, in the order given.
 
+What functions of points draw from the global generators of NumPy, `random` and torch (on the CPU) depends on
+the points alone, so that results repeat; of images that are mapped when they are read it does not.
+
 Points are arrays, or the image sets of `madtheory.images`, which stay where they are: `curate` and `verify`
 pick images by index, `project` makes a set whose images are mapped when they are read.
 """
@@ -19,7 +22,7 @@ import numpy as np
 from madtheory._correction import Correction, correct
 from madtheory._curation import Curation, curate
 from madtheory._distances import nearest as nearest_index
-from madtheory._rejection import Mask, accepted, is_set, places, sampled, valued
+from madtheory._rejection import Mask, accepted, is_set, places, sampled, seeded_by, valued
 from madtheory._validation import check_numbers, check_points, freeze
 from madtheory.types import Array, Source
 
@@ -177,7 +180,8 @@ class _Projected:
         points = sampled(self.model, n, rng, bias)
         if is_set(points):
             return points.mapped(self.function)
-        mapped = check_points(self.function(points), "function(points)")
+        with seeded_by(points):
+            mapped = check_points(self.function(points), "function(points)")
         if mapped.shape != points.shape:
             raise ValueError(
                 f"function(points) has shape {mapped.shape}; expected that of the points, {points.shape}."

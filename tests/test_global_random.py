@@ -184,3 +184,41 @@ def test_sampling_changes_no_identity():
     for made in (Foreign(), GaussianMixture(2)):
         Estimator(made).fit(REAL, rng=np.random.default_rng(0)).sample(3, rng=np.random.default_rng(0))
     assert [storage.identity(Estimator(made)) for made in (Foreign(), GaussianMixture(2))] == before
+
+
+def careless(points):
+    """A function of points that draws, and says nothing of it."""
+    return np.random.random(points.shape[:-1])  # noqa: NPY002
+
+
+def shaken(points):
+    return points + np.random.normal(size=points.shape)  # noqa: NPY002
+
+
+TREATMENTS = {
+    "curate": mad.treatments.curate(careless, choices=3),
+    "verify": mad.treatments.verify(careless),
+    "project": mad.treatments.project(shaken),
+}
+
+
+@pytest.mark.parametrize("name", TREATMENTS)
+def test_treatments_that_draw_repeat(name):
+    loop = mad.Loop(
+        real=mad.Gaussian.standard(2),
+        model=mad.Gaussian(),
+        regime=regimes.replace(n=30),
+        treatments=[TREATMENTS[name]],
+    )
+
+    def measured(rng=0):
+        return mad.simulate(loop, 4, replicates=3, rng=rng, progress=False)["total_variance"].values
+
+    first = measured()
+    global_normals(3)
+    np.testing.assert_array_equal(measured(), first)
+    assert not np.isin(measured(1), first).any()
+    assert len(np.unique(first)) == first.size
+    before = states()[0]
+    measured()
+    assert states()[0] == before

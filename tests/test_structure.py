@@ -89,7 +89,7 @@ ALLOWED = {
     "sources": BASE | {"_planar", "data"},
     "_provenance": {"_loop", API},
     "_counts": BASE,
-    "_rejection": BASE,
+    "_rejection": BASE | {"_global_random"},
     "_correction": BASE | {"_adapters", "_rejection", "data"},
     "_curation": BASE | {"_rejection"},
     "_simulate": BASE | {"data", "_loop", "_provenance", "_streams", "metrics", API},
