@@ -11,6 +11,7 @@ import numpy as np
 from madtheory import _retained, data
 from madtheory._adapters import source_of
 from madtheory._streams import Streams
+from madtheory._threads import one_thread
 from madtheory._validation import check_array, check_bias, check_choice, check_size
 from madtheory.regimes import Regime
 from madtheory.types import RandomState, Treatment
@@ -142,6 +143,7 @@ def choose_method(loop: Loop, method: str | None) -> str:
     return method
 
 
+@one_thread
 def start(
     loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
 ) -> Snapshot:
@@ -172,6 +174,7 @@ def start(
     return Snapshot(1, model, initial, kept, (), reals, (model,), left, method, lead, streams)
 
 
+@one_thread
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
     """One generation: sample the previous models, assemble the training set, fit the next model."""
     regime, t = loop.regime, previous.generation + 1

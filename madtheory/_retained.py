@@ -13,14 +13,13 @@ __all__ = ["Rows", "join", "retain", "subset"]
 
 _GROWTH = 1.5
 _FEW = 4  # parts that are cheaper to pick rows from than to join
-_claiming = Lock()
 
 
 class _Buffer:
     """Room for points, and how many of its rows are written."""
 
     def __init__(self, array: Any, used: int) -> None:
-        self.array, self.used = array, used
+        self.array, self.used, self.claiming = array, used, Lock()
 
 
 class Rows:
@@ -81,7 +80,7 @@ class Rows:
             return False
         if batch.shape[:-2] != array.shape[:-2] or batch.shape[-1] != array.shape[-1]:
             return False
-        with _claiming:
+        with self._buffer.claiming:
             free = self._buffer.used == stop and end <= array.shape[-2]
             if free:
                 self._buffer.used = end

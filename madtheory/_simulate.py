@@ -12,6 +12,7 @@ import numpy as np
 from madtheory._loop import Loop, Snapshot, choose_method, start, step
 from madtheory._provenance import provenance
 from madtheory._streams import Streams
+from madtheory._threads import one_thread
 from madtheory._validation import check_metrics, check_quantiles, check_record, check_size, metric_name
 from madtheory.data import Counts
 from madtheory.types import Array, Metric, RandomState
@@ -77,6 +78,7 @@ def prepare(
     )
 
 
+@one_thread
 def start_all(run: Run, *, progress: bool | None = None) -> None:
     """Generation 1 of every replicate."""
     loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
@@ -103,6 +105,7 @@ def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywo
     return run
 
 
+@one_thread
 def advance(run: Run, count: int = 1) -> None:
     """Take every block `count` generations further, one block after another: its state stays in the cache."""
     target = min(run.generation + count, run.generations)
@@ -165,6 +168,12 @@ def simulate(
     ------
     ValueError
         If an argument is out of range, or the method asked for does not exist for this loop.
+
+    Notes
+    -----
+    BLAS runs on one thread meanwhile, so that results are the same bits for any number of threads and small
+    matrices do not wait for threads; the caller's setting is restored. PyTorch keeps its threads. A model
+    whose `fit` wants more can ask for them there, with ``threadpoolctl.threadpool_limits``.
     """
     run = begin(
         loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,

@@ -14,6 +14,7 @@ import numpy as np
 
 from madtheory._counts import Counts
 from madtheory._roots import stacked, triangular, without_direction
+from madtheory._threads import one_thread
 from madtheory._validation import check_array, check_points, check_size, freeze
 from madtheory.types import Array
 
@@ -51,6 +52,7 @@ class Moments:
         _own(self, "weight", "squared_weight", "mean", "root", "exponent")
 
     @classmethod
+    @one_thread
     def of(cls, points: Array, weights: Array | None = None) -> Moments:
         """Summarise points of shape (*replicate, n, d), with weights of shape (*replicate, n) or none."""
         points = check_points(points)
@@ -152,6 +154,7 @@ class Empirical:
         return self.points.mean(0)
 
     @property
+    @one_thread
     def covariance(self) -> Array:
         """Covariance of the uniform law on the rows (divisor m), shape (d, d)."""
         return np.atleast_2d(np.cov(self.points, rowvar=False, ddof=0))

@@ -24,6 +24,7 @@ from madtheory._point_metrics import (
     sliced_wasserstein,
 )
 from madtheory._sampled import on_samples
+from madtheory._threads import one_thread
 from madtheory.types import Array
 
 __all__ = [
@@ -80,6 +81,7 @@ def mean_error(snapshot: Snapshot) -> Array:
     return np.einsum("...i,...i->...", error, error)
 
 
+@one_thread
 def wasserstein2_squared(snapshot: Snapshot) -> Array:
     r"""Squared Wasserstein-2 distance between the Gaussians of the model's and the true moments.
 
@@ -106,6 +108,7 @@ def wasserstein2_squared(snapshot: Snapshot) -> Array:
     return squared
 
 
+@one_thread
 def kl_divergence(snapshot: Snapshot) -> Array:
     """Kullback-Leibler divergence KL(model || truth) between Gaussians; inf if the model is singular."""
     model = _model(snapshot, "kl_divergence")
@@ -115,6 +118,7 @@ def kl_divergence(snapshot: Snapshot) -> Array:
     return _half_kl(ratio, model.dim, _log_det(true_factor) - model.log_volume)
 
 
+@one_thread
 def reverse_kl_divergence(snapshot: Snapshot) -> Array:
     """Kullback-Leibler divergence KL(truth || model) between Gaussians; inf if the model is singular."""
     model = _model(snapshot, "reverse_kl_divergence")
@@ -130,6 +134,7 @@ def reverse_kl_divergence(snapshot: Snapshot) -> Array:
     return np.where(singular, np.inf, divergence)
 
 
+@one_thread
 def effective_sample_size(snapshot: Snapshot) -> Array:
     """Number n_e of real points whose Gaussian fit is, in expectation, as far from the truth as the model.
 

@@ -54,11 +54,12 @@ def component(name):
     return API if len(parts) == 1 else parts[1]
 
 
-BASE = {"_validation", "types"}
+BASE = {"_threads", "_validation", "types"}
 ALLOWED = {
     "types": set(),
     "_validation": set(),
     "_printable": set(),
+    "_threads": set(),
     "_roots": {"types"},
     "_compare": {"types"},
     "regimes": BASE,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from madtheory._threads import one_openmp_thread, one_thread
 from madtheory.models._components import shaped
 from madtheory.types import Array
 
@@ -45,7 +46,7 @@ def expectation_maximisation(
         components, covariance_type=_NAMES[shape], reg_covar=ridge, tol=tolerance, max_iter=iterations,
         random_state=int(rng.integers(2**31)), **settings,
     )  # fmt: skip
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_thread, one_openmp_thread():
         # No errors: to stop after `iterations` steps, and fewer distinct points than components.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from madtheory._global_random import seeded_globals
+from madtheory._threads import one_openmp_thread, one_thread
 from madtheory._validation import check_points, check_size
 from madtheory.data import Moments, Weighted
 from madtheory.types import Array
@@ -90,7 +91,8 @@ class Estimator:
         keep = self._fitted and getattr(self.estimator, "warm_start", False)
         new = copy.deepcopy(self.estimator) if keep else clone(self.estimator, safe=False)
         self._seed_parts(new, rng)
-        with self._globals(rng):
+        # scikit-learn's sums would depend on the number of threads, and on which is first.
+        with self._globals(rng), one_thread, one_openmp_thread():
             new.fit(points, **keywords)
         fitted = copy.copy(self)
         object.__setattr__(fitted, "estimator", new)

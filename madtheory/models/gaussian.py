@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._roots import lower_product, rescale, stacked, triangular
+from madtheory._threads import one_thread
 from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size, freeze
 from madtheory.data import Moments, Weighted
 from madtheory.models._density import Whitening, check_test_points, full_rank_log_density
@@ -133,6 +134,7 @@ class Gaussian:
         return self.factor if self.exponent is None else np.ldexp(self.factor, self.exponent[..., None, :])
 
     @property
+    @one_thread
     def covariance(self) -> Array:
         """Covariance, shape (*replicate, d, d)."""
         factor = self.scaled_factor
@@ -151,6 +153,7 @@ class Gaussian:
             logs = logs + np.log(2.0) * self.exponent
         return 2.0 * logs.sum(-1)
 
+    @one_thread
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Gaussian:
         """Fit to points (*replicate, n, d), `Weighted` points or `Moments`; `rng` is not used.
 
@@ -183,6 +186,7 @@ class Gaussian:
             mean = np.broadcast_to(self.known_mean, mean.shape)
         return self._new(mean, factor, exponent)
 
+    @one_thread
     def log_density(self, points: Any) -> Array:
         r"""Log density at points (n, d) or (*replicate, n, d), shape (*replicate, n).
 
@@ -228,6 +232,7 @@ class Gaussian:
             values[at] = white.log_density(checked[at], means[at])
         return values
 
+    @one_thread
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points from N(mean, bias * covariance), shape (*replicate, n, d)."""
         mean, factor = self._fitted(), self.scaled_factor
@@ -236,6 +241,7 @@ class Gaussian:
             factor = np.sqrt(check_bias(bias)) * factor
         return mean[..., None, :] + normals @ np.swapaxes(factor, -1, -2)
 
+    @one_thread
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Draw the moments of `n` points (one number, or one per replicate) from their exact law.
 
@@ -278,6 +284,7 @@ class Gaussian:
         return self.mean
 
 
+@one_thread
 def _factor(covariance: Array, dim: int) -> Array:
     """Lower-triangular factor of a positive semi-definite matrix, shape (*replicate, d, d)."""
     if covariance.shape[-2:] != (dim, dim):
