@@ -125,7 +125,7 @@ def test_every_parameterisation_learns_the_same_denoiser(parameterisation, proce
         GaussianDenoiser(centre, covariance),
         GaussianDenoiser(centre, np.diag(np.diag(covariance))),
     )
-    for sigma in (0.3, 1.0):
+    for sigma in (0.65, 2.2):  # times the scale, some .85: .55 and 1.9 in the data's own units
         x = (data[:500] - shift) / scale + sigma * rng(2).standard_normal((500, 2))
         with torch.inference_mode():
             learned = model._restored(2)(torch.from_numpy(x).float(), sigma).numpy()

@@ -261,7 +261,7 @@ def test_checkpoints_are_one_run(base, spied, scheme):
 
 def test_guidance_selected_on_samples_of_a_biased_sampler(base):
     """The auxiliary learns the sampler's bias 0.6 and shrinks; the metric asks for w > 0, and -1 is worst."""
-    made = SIMS(base, 0.0, auxiliary_bias=0.6, budget=4000).self_trained(2000, rng=rng(1))
+    made = SIMS(base, 0.0, auxiliary_bias=0.6, budget=8000).self_trained(2000, rng=rng(1))
     found = select_guidance(made, metric=distance, grid=[-1, 0, 0.5, 1, 1.5, 2], n=2000, rng=rng(2), bias=0.6)
     assert 0.5 <= found.guidance <= 1.5
     assert found.values[0] == found.values.max()
