@@ -228,6 +228,10 @@ class _Walk:
             return _hash("type", repr(value)) if kind.__module__ != "types" else self._reduced(value, kind)
         if isinstance(value, (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)):
             return _hash("weak", kind.__name__)
+        if isinstance(value, contextlib.ContextDecorator) and hasattr(value, "gen"):
+            # What contextmanager returns: as a decorator it is made anew for each call.
+            made: Any = value
+            return _hash("context", *map(self.value, (made.func, made.args, made.kwds)))
         if isinstance(value, _LOCKS):
             return _hash("lock")
         if isinstance(value, np.dtype):
@@ -281,11 +285,11 @@ class _Walk:
 
     def _cells(self, function: types.FunctionType) -> list[bytes]:
         """What a closure holds, by name; a module is told by its use."""
-        contents = _closure(function)
+        contents, changed = _closure(function), _globals_of(function.__code__)
         return [
             self._named(name, contents[name])
             for name in sorted(contents)
-            if not isinstance(contents[name], types.ModuleType)
+            if name not in changed and not isinstance(contents[name], types.ModuleType)
         ]
 
     def _global(self, value: Any) -> bytes:
@@ -431,7 +435,23 @@ class _Walk:
 _NO_MEANING = frozenset({"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME"})
 _PLACE = frozenset({"__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__"})
 _SHAPE = 0x2AC  # flags of code: star arguments, generators, coroutines
-_STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
+_CHANGING = frozenset(
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "insert",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "setdefault",
+        "update",
+    ]
+)
 
 
 def _hash(*parts: bytes | str) -> bytes:
@@ -459,7 +479,7 @@ def _closure(function: types.FunctionType) -> dict[str, Any]:
 
 
 def _assigned(space: dict[str, Any]) -> frozenset[str]:
-    """Names that functions of a module assign by ``global``: state, which is no part of what they are."""
+    """Names that functions of a module assign or change in place: state, not what they are."""
     found = set[str]()
     for value in list(space.values()):
         held = [value, *vars(value).values()] if isinstance(value, type) else [value]
@@ -472,10 +492,37 @@ def _assigned(space: dict[str, Any]) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=2**14)
 def _globals_of(code: types.CodeType) -> frozenset[str]:
+    """Names from outside of a function that it reassigns, or whose content it changes in place."""
     found = set[str]()
-    if _STORE_GLOBAL in code.co_code[::2]:
-        found = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_GLOBAL"}
+    instructions = list(dis.get_instructions(code))
+    for at, instruction in enumerate(instructions):
+        name, argument = instruction.opname, instruction.argval
+        if (
+            name == "STORE_GLOBAL"
+            or (name == "STORE_DEREF" and argument in code.co_freevars)
+            or (name in ("LOAD_GLOBAL", "LOAD_DEREF") and _is_changed(instructions[at + 1 :]))
+        ):
+            found.add(argument)
     return frozenset(found.union(*(_globals_of(c) for c in code.co_consts if isinstance(c, types.CodeType))))
+
+
+def _is_changed(instructions: list[dis.Instruction]) -> bool:
+    """Whether what was just put on the stack gets another content: ``x.append(...)``, ``x[key] = ...``."""
+    if not instructions:
+        return False
+    first = instructions[0]
+    if first.opname in ("LOAD_METHOD", "LOAD_ATTR") and first.argval in _CHANGING:
+        return True
+    above = 0
+    for instruction in instructions[:40]:
+        if instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") and above == 1:
+            return True
+        if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+            return False
+        above += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
+        if above < 0:
+            return False
+    return False
 
 
 def _imported(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from madtheory._adapters import source_of
 from madtheory._global_random import seeded_globals
+from madtheory._identity import identify
 from madtheory._point_metrics import density_coverage, precision_recall
 from madtheory._streams import Streams
 from madtheory._validation import check_array, check_bias, check_points, check_size, freeze
@@ -131,8 +131,7 @@ def on_samples(
             raise ValueError(f"reference has shape {points.shape}; expected (m, d), without replicates.")
         with seeded_globals(sampled.entropy % 2**32):
             object.__setattr__(sampled, "real", freeze(sampled.represent(points)[0]))
-    fingerprint = sampled.fingerprint()
-    return tuple(_OnSamples(sampled, name, fingerprint) for name in names)
+    return tuple(_OnSamples(sampled, name) for name in names)
 
 
 @dataclass(frozen=True)
@@ -197,15 +196,6 @@ class _Sampled:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.name != "kept")
 
-    def fingerprint(self) -> str:
-        """A digest of all settings, by which a stored run knows its metrics; empty if it cannot be stored."""
-        import joblib
-
-        try:
-            return str(joblib.hash(self))
-        except (pickle.PicklingError, AttributeError, TypeError):
-            return ""
-
     def represent(self, points: Array) -> tuple[Array, Array]:
         """Features of points (*replicate, n, d), and their classes."""
         labels = points[..., -1]
@@ -260,12 +250,14 @@ class _OnSamples:
 
     sampled: _Sampled = field(repr=False)
     name: str
-    fingerprint: str
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__name__", self.name)
-        # Stored runs recognise their metrics by this: other settings, another metric.
-        object.__setattr__(self, "__qualname__", f"on_samples.{self.name}.{self.fingerprint}")
+
+    def __getattr__(self, name: str) -> str:
+        if name != "__qualname__":
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        return f"on_samples.{self.name}.{identify(self.sampled).digest[:32]}"
 
     def __call__(self, snapshot: Snapshot) -> Array:
         return self.sampled.values(snapshot)[self.name]

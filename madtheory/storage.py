@@ -71,8 +71,9 @@ def identity(value: Any) -> str:
     recursively: helper functions, constants of a module, imports inside of functions, methods. Code of
     madtheory, and all that is not installed in ``site-packages``, is told by its content; other packages by
     name and version, and so is Python. Comments, docstrings, line numbers, names of files and the order of
-    dictionaries do not count, nor does a global that functions of its module reassign. ``-0.0`` and ``0.0``
-    differ, and so do dtypes; NumPy's ``float64``, ``int64`` and ``bool_`` equal Python's numbers.
+    dictionaries do not count, nor do variables that functions reassign or fill themselves, such as a cache.
+    ``-0.0`` and ``0.0`` differ, and so do dtypes; NumPy's ``float64``, ``int64`` and ``bool_`` equal Python's
+    numbers.
 
     Raises
     ------

@@ -151,6 +151,24 @@ def test_state_that_code_reassigns_is_not_part_of_it():
     assert identity(f) == before
 
 
+@pytest.mark.parametrize(
+    "fill",
+    ["KEPT[x] = x", "KEPT.setdefault(x, x)", "KEPT[x, x + 1] = 3", "KEPT[str(x)] = [x]", "KEPT.update(a=x)"],
+)
+@pytest.mark.parametrize("closure", [False, True])
+def test_a_cache_that_code_fills_is_not_part_of_it(fill, closure):
+    source = f"KEPT = {{}}\ndef f(x):\n    {fill}\n    return x\n"
+    if closure:
+        inner = textwrap.indent(source, "    ")
+        source = f"def made():\n{inner}    return f\nf = made()\n"
+    f = made(source)
+    before = identity(f)
+    f(1)
+    assert identity(f) == before
+    read = made("KEPT = {1: 2}\ndef f(x):\n    return KEPT[x]\n")
+    assert identity(read) != identity(made("KEPT = {1: 3}\ndef f(x):\n    return KEPT[x]\n"))
+
+
 def test_imports_inside_functions_are_followed(monkeypatch):
     sources = [
         "def f():\n    from madtheory.regimes import replace\n    return replace(n=3)",

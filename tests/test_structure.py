@@ -70,8 +70,8 @@ ALLOWED = {
     "_bandwidth": {"_validation"},
     "theory": {"_bandwidth", "_validation", "theory"},
     "models": BASE | {"_bandwidth", "_distances", "data", "_global_random", "_roots", "models"},
-    "networks": BASE | {"_printable", "data", "networks", "sources"},
-    "images": BASE | {"_point_metrics", "_printable", "data", "images", "networks", "sources"},
+    "networks": BASE | {"_identity", "_printable", "data", "networks", "sources"},
+    "images": BASE | {"_identity", "_point_metrics", "_printable", "data", "images", "networks", "sources"},
     "_streams": BASE,
     "_files": set(),
     "_identity": set(),
@@ -85,7 +85,7 @@ ALLOWED = {
     "_law_distances": BASE | {"_distances", "_point_metrics"},
     "_likelihood": BASE,
     "_class_metrics": BASE | {"_distances", "_point_metrics"},
-    "_sampled": BASE | {"_adapters", "_global_random", "_point_metrics", "_streams", "data"},
+    "_sampled": BASE | {"_identity", "_adapters", "_global_random", "_point_metrics", "_streams", "data"},
     "_planar": {"types"},
     "sources": BASE | {"_planar", "data"},
     "_provenance": {"_loop", API},
@@ -106,7 +106,7 @@ ABOVE = {
     "cli": {"_arguments", "_demo", "_printable", "_table", "images"},
     "_demo": {"_table"},
     "_table": {"_compare"},
-    "images.runs": {"_printable", "_validation"},
+    "images.runs": {"_identity", "_printable", "_validation"},
 }
 
 

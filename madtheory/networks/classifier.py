@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from madtheory._identity import identify
 from madtheory._validation import check_array, check_points, check_seed, check_size, check_widths, shown
-from madtheory.networks import _context, _network, _training
 from madtheory.networks._context import check_device, own_torch, seeded
 from madtheory.networks._network import Weights, data_units
 from madtheory.networks._storage import load, save
@@ -161,6 +161,10 @@ class Classifier:
         return torch.device(automatic if self.device is None else self.device)
 
 
+_FITTING = (Classifier.fit, Classifier._restored, Classifier._device)
+"""The code that makes the weights."""
+
+
 def _check_square(points: Array) -> None:
     side = math.isqrt(points.shape[-1])
     if points.ndim != 2 or side**2 != points.shape[1] or side < 4:
@@ -178,16 +182,16 @@ def _images(points: Array, weights: Weights) -> Tensor:
 def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 0) -> Classifier:
     """Fit a classifier, or read it from the cache if it was fitted before.
 
-    The file is named by a hash of data, configuration, seed, this code and the version of torch. A damaged
-    file is replaced. The folder is that of the environment variable ``MADTHEORY_CACHE``, else ``madtheory``
-    in the user's folder for caches; if it cannot be written, a warning says so.
+    The file is named by a digest of data, configuration, seed, the code that fits, wherever it is, and the
+    versions of the packages that it uses. A damaged file is replaced. The folder is that of the environment
+    variable ``MADTHEORY_CACHE``, else ``madtheory`` in the user's folder for caches; if it cannot be written,
+    a warning says so.
     """
     x, y, seed = check_points(points, "points"), check_array(labels, "labels"), check_seed(seed, "seed")
     configuration = asdict(replace(classifier, weights=None, device=None))
-    digest = hashlib.sha256(json.dumps([configuration, seed, torch.__version__, x.shape]).encode())
-    for source in (__file__, _training.__file__, _network.__file__, _context.__file__):
-        digest.update(Path(source).read_bytes())
-    digest.update(np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y, dtype=np.int64).tobytes())
+    labelled = np.ascontiguousarray(y, dtype=np.int64)
+    known = identify((_FITTING, configuration, seed, x, labelled))
+    digest = hashlib.sha256(json.dumps([known.digest, known.packages]).encode())
     path = _cache_folder() / f"classifier-{digest.hexdigest()[:32]}.safetensors"
     try:
         return replace(load(path), device=classifier.device)

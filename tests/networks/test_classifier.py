@@ -8,7 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from madtheory.networks import Classifier, Training, cached_fit, digits_classifier  # noqa: E402
+from madtheory.networks import (  # noqa: E402
+    Classifier,
+    Training,
+    cached_fit,
+    classifier,
+    digits_classifier,
+)
 from madtheory.sources import digits  # noqa: E402
 
 SMALL = Classifier(classes=2, channels=(2, 2), width=5, training=Training(images=500, batch=20))
@@ -86,6 +92,17 @@ def test_cache_keeps_one_file_for_each_content(cache, fits):
     cached_fit(replace(SMALL, width=6), x, y)
     assert len(fits) == 5
     assert sorted(path.suffix for path in cache.iterdir()) == [".safetensors"] * 5
+
+
+def test_cache_knows_the_code_that_fits(cache, fits, monkeypatch):
+    x, y = stripes(40)
+    cached_fit(SMALL, x, y)
+    original = classifier.data_units
+    monkeypatch.setattr(classifier, "data_units", lambda x: (original(x)[0], 2 * original(x)[1]))
+    other = cached_fit(SMALL, x, y)
+    assert len(fits) == 2
+    monkeypatch.undo()
+    assert other.weights is not None
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing", None])
