@@ -76,15 +76,23 @@ class Identity:
     packages: dict[str, str]
 
 
-def identify(value: Any) -> Identity:
+def identify(value: Any, instead: Callable[[Any], Any] | None = None) -> Identity:
     """Return the identity of a value by its content.
+
+    Parameters
+    ----------
+    value : object
+        Any.
+    instead : callable, optional
+        Maps each object that is met to what stands for it, for instance a large one to its checksum, or one
+        of which a part does not count to the rest; all others to themselves.
 
     Raises
     ------
     NoIdentity
         If it has none: an open file, a running generator, a compiled function with hidden state.
     """
-    walk = _Walk()
+    walk = _Walk(instead)
     walk.current = walk.units[0]
     walk.current.digest = walk.value(value)
     walk.follow()
@@ -103,7 +111,8 @@ class _Unit:
 class _Walk:
     """One traversal, from a value through everything that it refers to."""
 
-    def __init__(self) -> None:
+    def __init__(self, instead: Callable[[Any], Any] | None = None) -> None:
+        self.instead = instead
         self.units: list[_Unit] = [_Unit("value")]
         self.known: dict[int, tuple[Any, _Unit]] = {}
         self.waiting: list[tuple[Any, _Unit]] = []
@@ -156,6 +165,8 @@ class _Walk:
 
     def value(self, value: Any) -> bytes:
         """The digest of a value; functions and classes in it are linked."""
+        if self.instead is not None:
+            value = self.instead(value)
         kind = type(value)
         if value is None or value is Ellipsis or value is NotImplemented:
             return _hash("constant", repr(value))
@@ -236,6 +247,8 @@ class _Walk:
             return _hash("lock")
         if isinstance(value, np.dtype):
             return _hash("dtype", repr(value))
+        if isinstance(value, contextlib._GeneratorContextManager):  # as a decorator it is made anew each time
+            return _hash("context", self.value((value.func, value.args, value.kwds)))
         for inner in ("__wrapped__", "py_func"):  # of lru_cache, and of Numba
             function = getattr(value, "__dict__", {}).get(inner)
             if callable(function) and not _is_own(kind.__module__):

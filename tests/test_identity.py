@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 import madtheory as mad
 from madtheory import metrics, regimes, storage
+from madtheory._identity import identify
 from madtheory.storage import identity
 
 ROOT = Path(mad.__file__).parents[1]
@@ -204,6 +206,35 @@ def test_a_lock_has_no_content():
         f.__globals__["LOCK"] = lock
         digests.add(identity(f))
     assert len(digests) == 1
+
+
+@contextmanager
+def scaled(factor):
+    yield factor
+
+
+def test_a_context_around_a_function_counts_by_what_makes_it():
+    """As a decorator: the generator in it is made anew in each call, and is not content."""
+
+    def wrapped(factor, power):
+        return scaled(factor)(lambda x: x**power)
+
+    digests = [identity(wrapped(*values)) for values in ((1, 2), (2, 2), (1, 3))]
+    assert len(set(digests)) == 3
+    assert identity(wrapped(1, 2)) == digests[0]
+
+
+def test_what_stands_for_a_value():
+    """A part that does not count, and another that is known by less than its content."""
+
+    def instead(value):
+        return ("an array", len(value)) if isinstance(value, np.ndarray) else value
+
+    def of(array, power=2):
+        return identify(lambda x: (x + array) ** power, instead).digest
+
+    assert of(np.zeros(3)) == of(np.ones(3))
+    assert len({of(np.zeros(3)), of(np.zeros(4)), of(np.zeros(3), 3)}) == 3
 
 
 def test_metrics_of_samples_are_known_by_their_settings():

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from madtheory import networks  # noqa: E402
+from madtheory import networks, storage  # noqa: E402
 from madtheory.networks import Training  # noqa: E402
 
 POINTS = np.random.default_rng(0).normal(size=(60, 2))
@@ -146,3 +146,14 @@ def test_nothing_is_left_behind_by_an_error(context, monkeypatch):
         with pytest.raises(RuntimeError, match="in the middle of a fit"):
             networks.VAE(hidden=(8,), training=SHORT).fit(POINTS, rng=rng())
         assert state() == before
+
+
+def test_networks_have_an_identity_by_content():
+    """By which a run of them can be resumed: the context around `fit` and `sample` is no obstacle."""
+    digests = [
+        storage.identity(model)
+        for model in (networks.Flow(), networks.VAE(), networks.WGANGP(), networks.Diffusion(),
+                      networks.Classifier(), networks.Flow(hidden=(3,)))
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
+    assert storage.identity(networks.Flow()) == digests[0]
