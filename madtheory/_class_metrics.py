@@ -8,12 +8,13 @@ import numpy as np
 
 from madtheory._distances import distances
 from madtheory._point_metrics import point_sets
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked
 from madtheory.types import Array
 
 __all__ = ["class_shares", "class_variance", "mode_coverage", "variance_by_class"]
 
 
+@checked
 def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1) -> float:
     """Share of the modes that have at least `least` points: those that the generator has not lost.
 
@@ -45,6 +46,7 @@ def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1)
     return float((counts >= check_size("least", least)).mean())
 
 
+@checked
 def variance_by_class(fake: Array, labels: Any, classes: int | None = None) -> Array:
     """Trace of the covariance (divisor n - 1) of the points of each class.
 
@@ -105,6 +107,7 @@ def class_variance(fake: Array, labels: Any) -> float:
     return float(np.nanmean(each))
 
 
+@checked
 def class_shares(labels: Any, classes: int | None = None) -> Array:
     """Share of the points in each class, shape (classes,).
 

@@ -10,7 +10,7 @@ import numpy as np
 from madtheory import data
 from madtheory._adapters import source_of
 from madtheory._rejection import Mask, accepted, is_set, sampled
-from madtheory._validation import check_choice
+from madtheory._validation import check_choice, checked
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Correction:
         return None
 
 
+@checked
 def correct(
     strength: float, *, toward: Any = None, envelope: Literal["exact", "histogram", "published"] = "exact"
 ) -> Correction:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from madtheory._validation import check_points, freeze
+from madtheory._validation import check_points, checked, freeze
 from madtheory.types import Array
 
 __all__ = ["Counts"]
@@ -40,6 +40,7 @@ class Counts:
             object.__setattr__(self, "total_symbols", np.shape(self.counts)[-1])
 
     @classmethod
+    @checked
     def of(cls, points: Array, weights: Array | None = None, *, symbols: int | None = None) -> Counts:
         """Count points of shape (*replicate, n, 1), with weights of shape (*replicate, n) or none."""
         points = check_points(points)
@@ -67,6 +68,7 @@ class Counts:
         """Counts of all K symbols, shape (*replicate, K)."""
         return spread(self.counts, self.symbols, self.total_symbols)
 
+    @checked
     def scaled(self, weight: float) -> Counts:
         """Multiply the weight of every point."""
         return replace(self, counts=weight * self.counts)
@@ -89,6 +91,7 @@ class Counts:
         symbols = order if self.symbols is None else np.take_along_axis(self.symbols, order, -1)
         return replace(self, counts=np.take_along_axis(self.counts, order, -1), symbols=symbols)
 
+    @checked
     def subsample(self, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Counts:
         """Counts of `budget` of the points, drawn uniformly and independently in each replicate.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from madtheory._rejection import Mask, accepted, is_set, picked, places, sampled, valued
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._validation import check_choice, check_numbers, check_size, checked
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Curation:
         )
 
 
+@checked
 def curate(
     reward: Callable[[Array], Any],
     *,

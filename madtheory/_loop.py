@@ -12,7 +12,7 @@ from madtheory import _retained, data
 from madtheory._adapters import source_of
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
-from madtheory._validation import check_array, check_bias, check_choice, check_size
+from madtheory._validation import check_array, check_bias, check_choice, check_size, checked
 from madtheory.regimes import Regime
 from madtheory.types import RandomState, Treatment
 
@@ -144,6 +144,7 @@ def choose_method(loop: Loop, method: str | None) -> str:
 
 
 @one_thread
+@checked
 def start(
     loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
 ) -> Snapshot:
@@ -175,6 +176,7 @@ def start(
 
 
 @one_thread
+@checked
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
     """One generation: sample the previous models, assemble the training set, fit the next model."""
     regime, t = loop.regime, previous.generation + 1
@@ -225,6 +227,7 @@ def _fitted(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any) -
     )
 
 
+@checked
 def iterate(
     loop: Loop,
     *,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from madtheory._distances import distances, neighbour_radii, of_usual_size
-from madtheory._validation import check_number, check_points, check_seed, check_size
+from madtheory._validation import check_number, check_points, check_seed, check_size, checked
 from madtheory.types import Array
 
 __all__ = [
@@ -82,6 +82,7 @@ def gaussian_distance(gap: Array, root: Array, other: Array) -> float:
     return float(apart + ((root - other) ** 2).sum())
 
 
+@checked
 def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
     """Improved precision and recall of point sets of shape (n, d) by k-nearest-neighbour manifolds.
 
@@ -108,6 +109,7 @@ def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     return inside / len(fake), float(covered.mean())
 
 
+@checked
 def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
     r"""Density and coverage of point sets of shape (n, d) by k-nearest-neighbour balls of the real points.
 
@@ -137,6 +139,7 @@ def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     return balls / (k * len(fake)), float((nearest < radii).mean())
 
 
+@checked
 def sliced_wasserstein(
     *,
     real: Array,

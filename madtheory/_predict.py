@@ -10,7 +10,7 @@ import numpy as np
 from madtheory._closed_forms import CLOSED_FORMS, NoClosedForm, omitted_of, trajectory_of
 from madtheory._loop import Loop
 from madtheory._threads import one_thread
-from madtheory._validation import check_size
+from madtheory._validation import check_size, checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,6 +19,7 @@ __all__ = ["CLOSED_FORMS", "NoClosedForm", "predict"]
 
 
 @one_thread
+@checked
 def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = None) -> xr.Dataset:
     """Closed-form answer for every generation of a loop.
 

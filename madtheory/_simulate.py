@@ -13,7 +13,14 @@ from madtheory._loop import Loop, Snapshot, choose_method, start, step
 from madtheory._provenance import provenance
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
-from madtheory._validation import check_metrics, check_quantiles, check_record, check_size, metric_name
+from madtheory._validation import (
+    check_metrics,
+    check_quantiles,
+    check_record,
+    check_size,
+    checked,
+    metric_name,
+)
 from madtheory.data import Counts
 from madtheory.types import Array, Metric, RandomState
 
@@ -122,6 +129,7 @@ def advance(run: Run, count: int = 1) -> None:
         _record(run, blocks)
 
 
+@checked
 def simulate(
     loop: Loop,
     generations: int,

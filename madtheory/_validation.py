@@ -27,6 +27,7 @@ __all__ = [
     "check_ddof",
     "check_fields",
     "check_flag",
+    "check_generator",
     "check_kernel_bias",
     "check_metrics",
     "check_number",
@@ -61,7 +62,7 @@ GREATEST = 1e150
 LARGEST_ARRAY = 10**10
 """The most numbers that are drawn at once: 80 GB."""
 
-INFINITE = {"choices", "correction", "curated_ratio", "half_width", "rate", "synthetic_ratio"}
+INFINITE = {"choices", "correction", "curated_ratio", "half_width", "rate", "strength", "synthetic_ratio"}
 """Numbers that may be infinite."""
 
 LONGEST = {"generations": 10**7, "generation": 10**7, "dim": 10**5, "symbols": 10**7}
@@ -98,6 +99,15 @@ def check_seed(value: Any, name: str = "rng", *, maximum: int | None = None, oth
     if maximum is not None and seed > maximum:
         raise ValueError(f"{name}={shown(value)} is too large for a seed here; pass at most {maximum}.")
     return seed
+
+
+def check_generator(name: str, value: Any) -> np.random.Generator:
+    """Return a generator of random numbers."""
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(
+            f"{name}={shown(value)} is not a generator; pass for example {name}=np.random.default_rng(0)."
+        )
+    return value
 
 
 def _index(value: Any) -> int | None:
@@ -157,7 +167,7 @@ def check_flag(name: str, value: Any) -> bool:
 def check_callable(name: str, value: Any) -> Callable[..., Any]:
     """Return `value` if it can be called."""
     if not callable(value):
-        raise ValueError(f"{name}={shown(value)} is not a function; pass one, without calling it.")
+        raise TypeError(f"{name}={shown(value)} cannot be called; pass a function.")
     checked: Callable[..., Any] = value
     return checked
 
@@ -456,7 +466,7 @@ def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Check the kind of every argument against its annotation before `function` runs.
 
-    ``int``, ``float``, ``bool``, ``ArrayLike``, ``Sequence[float]``, ``Sizes``, ``Literal[...]`` and
+    ``int``, ``float``, ``bool``, generators, ``ArrayLike``, ``Sequence[float]``, ``Sizes``, ``Literal`` and
     callables, each with ``| None`` or not. Arrays are passed on as they are. The range of a value is for
     `function` to check.
     """
@@ -491,7 +501,7 @@ def _check_of(parameter: inspect.Parameter) -> Callable[[Any], Any]:
     name, annotation = parameter.name, str(parameter.annotation)
     choices = re.findall(r"Literal\[(.*?)\]", annotation)
     kinds = re.sub(r"Literal\[.*?\]", "Literal", annotation).split(" | ")
-    if name.endswith("ddof"):  # has a check of its own
+    if name.endswith("ddof") or (name == "rng" and "Generator" not in kinds[0]):  # have checks of their own
         return _unchanged
 
     def check(value: Any) -> Any:
@@ -499,7 +509,7 @@ def _check_of(parameter: inspect.Parameter) -> Callable[[Any], Any]:
             return None
         if name.endswith("bias"):
             return check_bias(value, name)
-        if choices and (isinstance(value, str) or ("int" not in kinds and "float" not in kinds)):
+        if choices and (isinstance(value, str) or set(kinds) <= {"Literal", "None"}):
             return check_choice(name, value, [choice.strip(" '\"") for choice in choices[0].split(",")])
         for kind in kinds:
             if kind in _KINDS:
@@ -519,6 +529,15 @@ def _integer(name: str, value: Any) -> int:
     return check_size(name, value, 1 if _index(value) is None else -LARGEST, LONGEST.get(name, LARGEST))
 
 
+def _part(what: str, attribute: str) -> Callable[[str, Any], Any]:
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, type) or not hasattr(value, attribute):
+            raise TypeError(f"{name}={shown(value)} is not {what}; pass madtheory's own.")
+        return value
+
+    return check
+
+
 def _finite(name: str, value: Any) -> float:
     number = check_number(name, value, infinite=name in INFINITE)
     if GREATEST < abs(number) < np.inf:
@@ -534,7 +553,7 @@ def _finite_array(name: str, value: Any) -> Any:
 
 
 def _sizes(name: str, value: Any) -> Any:
-    return value if callable(value) else check_sizes(name, value, -LARGEST)
+    return value if _index(value) is None else _integer(name, value)  # the rest is for the function
 
 
 def _sequence(name: str, value: Any) -> Any:
@@ -549,7 +568,10 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "float": _finite,
     "bool": check_flag,
     "ArrayLike": _finite_array,
-    "Array": _finite_array,
+    "Generator": check_generator,
+    "np.random.Generator": check_generator,
+    "Loop": _part("a Loop", "regime"),
+    "Snapshot": _part("a Snapshot", "training_set"),
     "Sizes": _sizes,
     "Size": _sizes,
     "Sequence[float]": _sequence,

@@ -15,7 +15,7 @@ import numpy as np
 from madtheory._counts import Counts
 from madtheory._roots import stacked, triangular, without_direction
 from madtheory._threads import one_thread
-from madtheory._validation import check_array, check_points, check_size, freeze
+from madtheory._validation import check_array, check_points, check_size, checked, freeze
 from madtheory.types import Array
 
 __all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
@@ -81,6 +81,7 @@ class Moments:
         root = self.root if self.exponent is None else np.ldexp(self.root, self.exponent[..., None, :])
         return root @ np.swapaxes(root, -1, -2)
 
+    @checked
     def scaled(self, weight: float) -> Moments:
         """Multiply the weight of every point."""
         return replace(
@@ -136,12 +137,14 @@ class Empirical:
         """Add leading replicate axes: each replicate draws its own sample."""
         return replace(self, replicates=(*replicates, *self.replicates))
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: the data are what they are."""
         if bias is not None:
             raise ValueError(f"bias={bias!r}: real data cannot be sampled with a bias; leave it out.")
         return self.points[rng.integers(len(self.points), size=(*self.replicates, check_size("n", n)))]
 
+    @checked
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Moments of `n` drawn rows; exact, at a cost proportional to `n` (one number per replicate)."""
         most = max(int(np.max(n)), 1)
@@ -174,6 +177,7 @@ def size(data: Any) -> Any:
     return data.weights.sum(-1) if isinstance(data, Weighted) else np.shape(data)[-2]
 
 
+@checked
 def weighted(data: Any, weight: float) -> Any:
     """Give every point of a training set the same weight."""
     if hasattr(data, "scaled"):
@@ -192,6 +196,7 @@ def join(parts: Sequence[Any]) -> Any:
     return np.concatenate([check_array(part) for part in parts], axis=-2)
 
 
+@checked
 def first(points: Any, share: float) -> Any:
     """Return the first points of a set: the integer part of `share` of their number."""
     if hasattr(points, "first"):
@@ -199,6 +204,7 @@ def first(points: Any, share: float) -> Any:
     return check_array(points)[..., : int(share * np.shape(points)[-2] + 1e-9), :]
 
 
+@checked
 def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Any:
     """Draw `budget` of the points uniformly, independently in each replicate.
 

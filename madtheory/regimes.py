@@ -15,6 +15,7 @@ from madtheory._validation import (
     check_size,
     check_sizes,
     check_weights,
+    checked,
     size_at,
 )
 from madtheory.types import Size
@@ -93,6 +94,7 @@ class Regime:
         if self.weights is not None:
             object.__setattr__(self, "weights", check_weights(self.weights))
 
+    @checked
     def n_synthetic_at(self, generation: int) -> int:
         """Size of the synthetic batch of a generation t >= 2."""
         least = int(self.real_data == "none" or self.name == "accumulate")
@@ -144,6 +146,7 @@ class Regime:
         return dict(vars(self))
 
 
+@checked
 def replace(*, n: Size, n_initial: int | None = None) -> Regime:
     """Train on the last synthetic batch only (MAD's fully synthetic loop).
 
@@ -153,6 +156,7 @@ def replace(*, n: Size, n_initial: int | None = None) -> Regime:
     return Regime(n_initial=n_initial, n_synthetic=n)
 
 
+@checked
 def augment(
     *, n_real: int, n_synthetic: Size, memory: int = 1, weights: tuple[float, float] | None = None
 ) -> Regime:
@@ -173,6 +177,7 @@ def augment(
     )
 
 
+@checked
 def accumulate(*, n: Size, n_initial: int | None = None) -> Regime:
     """Train on the real points of generation 1 and every synthetic batch so far, `n` points each."""
     check_sizes("n", n)
@@ -180,6 +185,7 @@ def accumulate(*, n: Size, n_initial: int | None = None) -> Regime:
     return Regime(n_initial=n_initial, n_synthetic=n, n_real=n_initial, real_data="fixed", retain="all")
 
 
+@checked
 def accumulate_subsample(*, n: int, replacement: bool = False) -> Regime:
     """Accumulate batches of `n` points, but train on only `n` points drawn uniformly from the pool."""
     n = check_size("n", n)
@@ -194,6 +200,7 @@ def accumulate_subsample(*, n: int, replacement: bool = False) -> Regime:
     )
 
 
+@checked
 def fresh(
     *,
     n_real: int,

@@ -24,7 +24,7 @@ from madtheory._planar import (
     rings_density,
     rosenbrock_density,
 )
-from madtheory._validation import check_choice, check_numbers, check_size, freeze
+from madtheory._validation import check_choice, check_numbers, check_size, checked, freeze
 from madtheory.data import Empirical
 from madtheory.types import Array
 
@@ -77,6 +77,7 @@ class Law:
         """Add leading replicate axes: each replicate draws its own sample."""
         return replace(self, replicates=(*replicates, *self.replicates))
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, 2), or (*replicate, n, 3) with their class.
 
@@ -104,6 +105,7 @@ class Law:
         return self.log_density_at(given.reshape(-1, 2)).reshape(given.shape[:-1])
 
 
+@checked
 def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
     r"""Two interleaved half circles with Gaussian noise, each with probability 1/2.
 
@@ -138,6 +140,7 @@ def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
     )
 
 
+@checked
 def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labels: bool = False) -> Law:
     r"""Concentric circles with Gaussian noise, each with the same probability.
 
@@ -167,6 +170,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
     )
 
 
+@checked
 def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = False) -> Law:
     """Eight equal Gaussians N(c_k, std^2 I) on a circle, at the angles 0, 45, ..., 315 degrees.
 
@@ -187,6 +191,7 @@ def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = Fa
     return _gaussians(f"eight_gaussians(radius={radius}, std={std})", centres, std, labels)
 
 
+@checked
 def grid25(std: float = 0.1, *, labels: bool = False) -> Law:
     """Twenty-five equal Gaussians N(c_k, std^2 I) on the square grid {-2, ..., 2}^2.
 
@@ -226,6 +231,7 @@ def rosenbrock() -> Law:
     return Law("rosenbrock()", draw_rosenbrock, rosenbrock_density, moments)
 
 
+@checked
 def digits(part: Literal["train", "test", "all"] = "train", *, labels: bool = False) -> Empirical:
     """Real handwritten digits, 8 x 8 pixels in [0, 1]: scikit-learn's ``load_digits``.
 

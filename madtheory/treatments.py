@@ -23,7 +23,7 @@ from madtheory._correction import Correction, correct
 from madtheory._curation import Curation, curate
 from madtheory._distances import nearest as nearest_index
 from madtheory._rejection import Mask, accepted, is_set, places, sampled, seeded_by, valued
-from madtheory._validation import check_numbers, check_points, freeze
+from madtheory._validation import check_numbers, check_points, checked, freeze
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Projection:
         return "project maps individual points"
 
 
+@checked
 def project(function: Callable[[Array], Any]) -> Projection:
     """Correct synthetic points one by one: the practical, point-wise self-correction.
 
@@ -126,6 +127,7 @@ class Verification:
         return "verify keeps or drops individual points"
 
 
+@checked
 def verify(
     accept: Callable[[Array], Any], *, keep_correct: float = 1.0, keep_incorrect: float = 0.0
 ) -> Verification:

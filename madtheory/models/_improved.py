@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from madtheory._validation import check_bias, check_numbers, check_size
+from madtheory._validation import check_bias, check_numbers, check_size, checked
 from madtheory.data import Counts, Moments, size
 from madtheory.types import Array
 
@@ -85,6 +85,7 @@ class Improved:
             if not callable(getattr(treatment, "treated", None)):
                 raise TypeError(f"treatments holds {treatment!r}, which is none; see madtheory.treatments.")
 
+    @checked
     def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
         """Fit the base to `data`, and the auxiliary to samples of the fitted base; return a new model."""
         fitted = self.base.fit(data, rng=rng)
@@ -139,6 +140,7 @@ class Improved:
             return own(auxiliary, self._weight)
         return self._known[type(fitted)](fitted, auxiliary, self._weight)
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         """Draw `n` points, shape (*replicate, n, d), or images; `bias` goes to the law's own sampling."""
         drawn = self._fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_numbers, check_points, check_size
+from madtheory._validation import check_bias, check_numbers, check_points, check_size, checked
 from madtheory.data import Counts, Weighted
 from madtheory.models._offspring import offspring
 from madtheory.types import Array
@@ -82,6 +82,7 @@ class Categorical:
     def _new(self, held: Counts, parents: Any = None) -> Categorical:
         return object.__new__(type(self))._set(held, parents, self.symbols, self.smoothing)
 
+    @checked
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Categorical:
         """Return the model of the relative frequencies of points, `Weighted` points or `Counts`."""
         if isinstance(data, Weighted):
@@ -153,6 +154,7 @@ class Categorical:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(taken))
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` symbols, shape (*replicate, n, 1), in random order."""
         drawn = self.sample_statistic(check_size("n", n), rng=rng, bias=1.0 if bias is None else bias)
@@ -161,6 +163,7 @@ class Categorical:
         points = listed.reshape(*drawn.counts.shape[:-1], n).astype(float)
         return rng.permuted(points, axis=-1)[..., None]
 
+    @checked
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Counts:
         """Draw the counts of `n` symbols (one number per replicate): multinomial, at a cost free of n."""
         held, bias = self.support, check_bias(bias)

@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike
 
 from madtheory._roots import lower_product, rescale, stacked, triangular
 from madtheory._threads import one_thread
-from madtheory._validation import check_bias, check_ddof, check_numbers, check_points, check_size, freeze
+from madtheory._validation import (
+    check_bias,
+    check_ddof,
+    check_numbers,
+    check_points,
+    check_size,
+    checked,
+    freeze,
+)
 from madtheory.data import Moments, Weighted
 from madtheory.models._density import Whitening, check_test_points, full_rank_log_density
 from madtheory.types import Array
@@ -117,6 +125,7 @@ class Gaussian:
         return object.__new__(Gaussian)._set(mean, factor, exponent, self.ddof, self.known_mean)
 
     @classmethod
+    @checked
     def standard(cls, dim: int) -> Gaussian:
         """The standard normal law N(0, I) in `dim` dimensions."""
         return cls(np.zeros(check_size("dim", dim)), np.eye(dim))
@@ -154,6 +163,7 @@ class Gaussian:
         return 2.0 * logs.sum(-1)
 
     @one_thread
+    @checked
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Gaussian:
         """Fit to points (*replicate, n, d), `Weighted` points or `Moments`; `rng` is not used.
 
@@ -233,6 +243,7 @@ class Gaussian:
         return values
 
     @one_thread
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points from N(mean, bias * covariance), shape (*replicate, n, d)."""
         mean, factor = self._fitted(), self.scaled_factor
@@ -242,6 +253,7 @@ class Gaussian:
         return mean[..., None, :] + normals @ np.swapaxes(factor, -1, -2)
 
     @one_thread
+    @checked
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Draw the moments of `n` points (one number, or one per replicate) from their exact law.
 

@@ -11,7 +11,7 @@ import numpy as np
 from madtheory._bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
 from madtheory._distances import distances
 from madtheory._roots import triangular
-from madtheory._validation import check_kernel_bias, check_points, check_size
+from madtheory._validation import check_kernel_bias, check_points, check_size, checked
 from madtheory.data import Moments, Weighted
 from madtheory.models._density import Whitening, check_test_points
 from madtheory.types import Array
@@ -101,6 +101,7 @@ class KernelDensity:
             logs = np.log(np.abs(np.diagonal(self.scaled_factor, axis1=-2, axis2=-1)))
         return np.asarray(2 * logs.sum(-1))
 
+    @checked
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> KernelDensity:
         """Keep points (*replicate, n, d), or `Weighted` points; `rng` is not used."""
         if isinstance(data, Moments):
@@ -171,6 +172,7 @@ class KernelDensity:
             values[at] = _kernel_sum(checked[at], trained[at], means[at], kernels[at], shares[at])
         return values
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, d): training points plus N(0, bias * H)."""
         points, kernel, _ = self._fitted()

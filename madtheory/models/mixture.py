@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._roots import triangular
-from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size
+from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size, checked
 from madtheory.data import Moments, Weighted
 from madtheory.models._components import component_parts, normalised, positive, shaped
 from madtheory.models._density import Whitening, check_test_points
@@ -123,6 +123,7 @@ class Mixture:
             object.__setattr__(self, name, value)
 
     @classmethod
+    @checked
     def grid(cls, side: int = 5, *, spacing: float = 1.0, variance: float = 0.01, **settings: Any) -> Mixture:
         """Equal modes on a square grid about the origin, in 2-D.
 
@@ -179,6 +180,7 @@ class Mixture:
         with np.errstate(divide="ignore"):
             return 2 * np.log(np.abs(np.diagonal(self.scaled_factor, axis1=-2, axis2=-1))).sum(-1)
 
+    @checked
     def fit(self, data: Any, *, rng: np.random.Generator) -> Mixture:
         """Fit to points (*replicate, n, d), or with observed labels to labelled points or their statistic.
 
@@ -265,6 +267,7 @@ class Mixture:
             each = np.where(member, each, -np.inf)
         return np.asarray(logsumexp(each, axis=-2))
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, d), or (*replicate, n, d + 1) with their labels."""
         weights, parts = self._fitted()

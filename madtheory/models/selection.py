@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, checked
 from madtheory.models._improved import Improved
 from madtheory.types import Array
 
@@ -41,6 +41,7 @@ class Selection:
     values: Array = field(repr=False)
 
 
+@checked
 def select_guidance(
     improved: Any,
     *,
@@ -180,6 +181,7 @@ class Tuned:
         _check_improved(self.improved)
         _check_search(self.metric, self.grid, self.n, self.refine)
 
+    @checked
     def fit(self, data: Any, *, rng: np.random.Generator) -> Tuned:
         """Fit base and auxiliary to `data`, then select w; return a new model."""
         fitted = self.improved.fit(data, rng=rng)
@@ -194,11 +196,13 @@ class Tuned:
         )
         return replace(self, improved=selection.model, selection=selection)
 
+    @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points at the w chosen, shape (n, d); `bias` goes to the law's own sampling."""
         return self.improved.sample(n, rng=rng, bias=bias)
 
 
+@checked
 def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Generator) -> list[Model]:
     """Fine-tune one auxiliary on one synthetic set, and return what it is after each of several budgets.
 
