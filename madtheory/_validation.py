@@ -556,6 +556,14 @@ def _sizes(name: str, value: Any) -> Any:
     return value if _index(value) is None else _integer(name, value)  # the rest is for the function
 
 
+def _names(name: str, value: Any) -> Any:
+    """Names, not a single text, which is a collection of letters."""
+    known = isinstance(value, (list, tuple, set, frozenset, dict)) and all(isinstance(v, str) for v in value)
+    if not known:
+        raise TypeError(f"{name}={shown(value)} is not a list of names; pass a list of str.")
+    return value
+
+
 def _sequence(name: str, value: Any) -> Any:
     numbers = check_numbers(name, value)
     if numbers.ndim != 1:
@@ -574,6 +582,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "Snapshot": _part("a Snapshot", "training_set"),
     "Sizes": _sizes,
     "Size": _sizes,
+    "Collection[str]": _names,
     "Sequence[float]": _sequence,
     "tuple[float, float]": _sequence,
 }
