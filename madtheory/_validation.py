@@ -501,7 +501,10 @@ def _check_of(parameter: inspect.Parameter) -> Callable[[Any], Any]:
     name, annotation = parameter.name, str(parameter.annotation)
     choices = re.findall(r"Literal\[(.*?)\]", annotation)
     kinds = re.sub(r"Literal\[.*?\]", "Literal", annotation).split(" | ")
-    if name.endswith("ddof") or (name == "rng" and "Generator" not in kinds[0]):  # have checks of their own
+    known = all(
+        kind in _KINDS or kind in ("None", "Literal") or kind.startswith("Callable[") for kind in kinds
+    )
+    if name.endswith("ddof") or not known or (name == "rng" and "int" in kinds):  # for the function
         return _unchanged
 
     def check(value: Any) -> Any:
