@@ -130,6 +130,14 @@ def test_one_point_at_first_and_more_later(dim):
     assert (np.diff(out) < 0).all()
 
 
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_one_real_point_alone(name):
+    """Without synthetic points every model is one real point."""
+    theory = GAUSSIAN[name](n_real=1, n_synthetic=0, ddof=0, generations=4, dim=2)
+    for key in ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2_squared_upper"):
+        np.testing.assert_allclose(theory[key], 4)
+
+
 # --- two conditions, two messages ---------------------------------------------------------------------
 
 

@@ -280,8 +280,8 @@ def _deficits(mix: Mix, n_initial: float, named: dict[str, Any]) -> Array:
     if mix.dim == 1:
         return _line.deficits(mix, n_initial, generations)
     out = np.full(generations, np.nan)
-    if mix.real_data == "fixed" and mix.n_real - (not mix.known_mean) == 0:
-        return out  # a single real point: all models are that point
+    if not named["total_variance"][1:].any():
+        return out  # a single point, at which all models stay
     limits, _ = second_moments(mix)
     spectra = _free.mean_roots(mix, _fitted_dim(mix, limits) if limits else mix.dim + 1.0, n_initial)
     spreads, last = _spread(mix, named), np.zeros(4)
