@@ -6,10 +6,12 @@ Every constructor in `madtheory.regimes` is a subcommand; a new one needs nothin
 from __future__ import annotations
 
 import contextlib
+import difflib
 import inspect
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union
 
@@ -29,7 +31,7 @@ _HELP = {
     "ddof": "The fitted covariance has divisor n - ddof: 1 is unbiased, 0 maximum likelihood.",
     "known_mean": "The fit knows the true mean.",
     "metrics": "What is measured at each generation.",
-    "out": "Save the result there (netCDF); madtheory.storage.load reads it.",
+    "out": "Save the result there: .nc (netCDF), which madtheory.storage.load reads, or .csv.",
 }
 
 _LOOP: dict[str, tuple[Any, Any]] = {
@@ -39,6 +41,10 @@ _LOOP: dict[str, tuple[Any, Any]] = {
     "ddof": (int | None, None),
     "known_mean": (bool, False),
 }
+
+
+_LARGEST = 2**53
+_NOT_WHOLE = ("--bias", "--weights", "--quantiles", "--real", "--out", "--metrics", "--method")
 
 
 class Usage(ValueError):
@@ -61,6 +67,7 @@ def parsed(
 
     if len(arguments) > 1 and (name := arguments[1].replace("-", "_")) in constructors():
         arguments = [arguments[0], name, *arguments[2:]]
+    arguments = _whole_numbers(arguments)
     flat = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     boxed = io.StringIO()
     try:
@@ -70,9 +77,44 @@ def parsed(
             )
     except SystemExit as stop:
         if stop.code:
-            raise Usage(_one_line(boxed.getvalue())) from None
+            raise Usage(_one_line(boxed.getvalue()) + _suggestion(arguments, boxed.getvalue())) from None
         raise
     return job
+
+
+def _whole_numbers(arguments: Sequence[str]) -> list[str]:
+    """Spell whole numbers such as 1e3 out, apart from the options that take other numbers or text."""
+    written, option = [], ""
+    for word in arguments:
+        if word.startswith("--"):
+            option, _, value = word.partition("=")
+            word = f"{option}={_whole(value)}" if value and option not in _NOT_WHOLE else word
+        elif option not in _NOT_WHOLE:
+            word = _whole(word)
+        written.append(word)
+    return written
+
+
+def _whole(word: str) -> str:
+    """The digits of a whole number below 1e19 in exponential notation; other words as they are."""
+    if re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d{1,2}", word) and float(word) < 1e19:
+        number = Decimal(word)
+        return str(int(number)) if number == int(number) else word
+    return word
+
+
+def _suggestion(arguments: Sequence[str], message: str) -> str:
+    """The option that was meant by one that no command has."""
+    known = {"out", "quick", "help", *_LOOP, *_types()}
+    for constructor in constructors().values():
+        known |= set(inspect.signature(constructor).parameters)
+    names = sorted(f"--{name.replace('_', '-')}" for name in known)
+    for word in arguments:
+        option = word.partition("=")[0].replace("_", "-")
+        if option.startswith("--") and option not in names:
+            close = difflib.get_close_matches(option, names, n=1)
+            return f" Did you mean {close[0]}?" if close and f"mean {close[0]}" not in message else ""
+    return ""
 
 
 def constructors() -> dict[str, Callable[..., Any]]:
@@ -122,6 +164,10 @@ def _subcommand(
     parameters += [_option("out", Path | None, None)]
 
     def subcommand(**options: Any) -> Job:
+        for name, value in options.items():
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int) and number > _LARGEST and name != "rng":
+                    raise Usage(f"{name}={number} is too large; pass an integer below 2**53.")
         regime = {name: _size(options.pop(name)) for name in of_regime}
         loop = {name: options.pop(name) for name in _LOOP}
         return lambda: run(regime=constructor(**regime), loop=loop, **options)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_THEORY = 2_000
+"""The last generation of which `simulate` computes the theory."""
+
 _ABOUT = """Theory and simulation of self-consuming generative loops.
 
 A model is trained on real data, sampled, trained on its own samples, and so on.
@@ -33,7 +36,7 @@ Start with:
 
 madtheory --version prints the version."""
 
-_SIMULATE = """Run a loop many times; print theory beside simulation.
+_SIMULATE = """Run a loop many times; print theory alongside simulation.
 
 Printed for some of the generations: the closed form, the mean over the replicates, its standard error, and z.
 
@@ -92,14 +95,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"madtheory: error: {error}; lower dim, replicates or generations.", file=sys.stderr)
         return 2
-    except (ValueError, OSError, ImportError, mad.NoClosedForm) as error:
+    except (ValueError, OSError, OverflowError, ImportError, mad.NoClosedForm) as error:
         print(f"madtheory: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     return 0
 
 
 def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
-    """Handwritten digits in the three loops: theory beside simulation, and a picture.
+    """Handwritten digits in the three loops: theory alongside simulation, and a picture.
 
     It takes less than half a minute.
 
@@ -128,18 +131,33 @@ def _simulate(
     from madtheory._table import comparison
 
     described, note = _loop(regime, **loop), []
-    try:
-        predicted = mad.predict(described, generations)
-    except mad.NoClosedForm as obstacle:
-        predicted, note = None, [str(obstacle)]
+    _check_out(out)
+    for name, sizes in regime.keywords.items():
+        if name.startswith("n") and isinstance(sizes, tuple) and len(sizes) < generations:
+            raise ValueError(
+                f"{name} lists {len(sizes)} generations and generation {generations} is asked for; "
+                f"list one size for each."
+            )
     if keywords["metrics"] is not None:
         keywords["metrics"] = [getattr(mad.metrics, name) for name in keywords["metrics"]]
-    if out is None:
+    if out is None or out.suffix == ".csv":
+        if out is not None and out.exists():
+            raise ValueError(_taken(out))
         simulated = mad.simulate(described, generations, **keywords)
+        if out is not None:
+            _write_csv(simulated, out)
     else:
         if keywords["rng"] is None:
             keywords["rng"] = int.from_bytes(os.urandom(8), "little")
         simulated = mad.storage.resume(out, described, generations, **keywords)
+    # After the run, which is saved by now, and bounded: the table shows few generations.
+    last = min(int(simulated["generation"].max()), _THEORY)
+    try:
+        predicted = mad.predict(described, last)
+    except mad.NoClosedForm as obstacle:
+        predicted, note = None, [str(obstacle)]
+    if predicted is not None and last < generations and last == _THEORY:
+        note.append(f"Theory is computed up to generation {last}; madtheory predict gives the later ones.")
     about = simulated.attrs
     title = (
         f"{about['regime']}, {about['replicates']} replicates, method {about['method']}, seed {about['seed']}"
@@ -151,9 +169,45 @@ def _simulate(
 def _predict(*, regime: Any, loop: dict[str, Any], out: Path | None, generations: int) -> str:
     from madtheory._table import predictions
 
-    predicted = mad.predict(_loop(regime, **loop), generations)
-    saved = [] if out is None else ["", f"Saved: {mad.storage.save(predicted, out)}"]
+    described = _loop(regime, **loop)
+    _check_out(out)
+    held = None
+    if out is not None and out.exists():
+        held = mad.storage.load(out) if out.suffix == ".nc" else None
+        if held is None or "seed" in held.attrs:
+            raise ValueError(_taken(out))
+    predicted = mad.predict(described, generations)
+    if held is not None and out is not None and not held.identical(predicted):
+        raise ValueError(_taken(out))
+    if out is not None and held is None:
+        if out.suffix == ".csv":
+            _write_csv(predicted, out)
+        else:
+            mad.storage.save(predicted, out)
+    saved = [] if out is None else ["", f"Saved: {out}"]
     return "\n".join([predictions(predicted), *saved])
+
+
+def _check_out(out: Path | None) -> None:
+    """Before anything is computed: an ending that is known, a folder that is there."""
+    if out is None:
+        return
+    if out.suffix not in (".nc", ".csv"):
+        raise ValueError(f"out={str(out)!r} ends in {out.suffix!r}; known endings are .nc (netCDF) and .csv.")
+    if not out.parent.is_dir():
+        raise ValueError(f"out={str(out)!r}: there is no folder {str(out.parent)!r}; create it first.")
+    if out.is_dir():
+        raise ValueError(f"out={str(out)!r} is a folder; pass the name of a file in it.")
+
+
+def _taken(out: Path) -> str:
+    return f"out={str(out)!r} exists and holds something else; choose another name, or remove the file."
+
+
+def _write_csv(dataset: Any, out: Path) -> None:
+    """One row for each generation (and replicate or quantile); never over a file that exists."""
+    with out.open("x", encoding="utf-8", newline="") as file:
+        dataset.to_dataframe().to_csv(file)
 
 
 def _loop(

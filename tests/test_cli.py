@@ -457,6 +457,63 @@ def test_a_foreign_file_is_not_overwritten(run, tmp_path):
     assert path.read_text() == "my notes"
 
 
+def test_files_are_not_lost(works, run, tmp_path):
+    """A simulation is not overwritten by theory, nor theory by another one; endings are what they say."""
+    path, size = tmp_path / "run.nc", "replace --n 10 --generations 3"
+    works(f"simulate {size} --rng 0 --replicates 5 --out {path}")
+    before = path.read_bytes()
+    code, _, err = run(f"predict {size} --out {path}")
+    assert code == 2
+    assert "holds something else" in err
+    assert path.read_bytes() == before
+    theory = tmp_path / "theory.nc"
+    first = works(f"predict {size} --out {theory}")
+    assert works(f"predict {size} --out {theory}") == first
+    assert run(f"predict {size} --bias 0.5 --out {theory}")[0] == 2
+    for command in ("simulate", "predict"):
+        table = tmp_path / f"{command}.csv"
+        works(f"{command} {size} --out {table}")
+        text = table.read_text()
+        assert "total_variance" in text.splitlines()[0]
+        assert run(f"{command} {size} --out {table}")[0] == 2
+        assert table.read_text() == text
+        code, _, err = run(f"{command} {size} --out {tmp_path / 'run.h5'}")
+        assert code == 2
+        assert "known endings are .nc (netCDF) and .csv" in err
+
+
+def test_the_run_comes_before_its_theory(monkeypatch, works, tmp_path):
+    seen, right = [], mad.predict
+
+    def predict(loop, generations):
+        seen.append(((tmp_path / "run.nc").exists(), generations))
+        return right(loop, generations)
+
+    monkeypatch.setattr(mad, "predict", predict)
+    line = "simulate replace --n 50 --generations 3000 --replicates 2 --rng 0 --metrics total_variance"
+    out = works(f"{line} --out {tmp_path / 'run.nc'}")
+    assert seen == [(True, 2000)]
+    assert "Theory is computed up to generation 2000" in out
+
+
+def test_whole_numbers_and_the_module(works, run):
+    plain = works("predict replace --n 1000 --generations 10")
+    assert works("predict replace --n 1e3 --generations 1e1") == plain
+    assert works("predict replace --n 1_000 --generations=10") == plain
+    for line, wanted in (
+        ("predict replace --n 10 --generation 3", "--generations"),
+        ("predict replace --n 99999999999999999999 --generations 3", "is too large"),
+        ("predict replace --n 1.5e0 --generations 3", "--n"),
+    ):
+        code, out, err = run(line)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert wanted in err
+    told = subprocess.run(
+        [sys.executable, "-m", "madtheory", "--version"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"madtheory {mad.__version__}\n"
+
+
 def test_interruption(monkeypatch, run):
     def stop(loop, generations):
         raise KeyboardInterrupt
