@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +32,10 @@ def check_fit(model: Any, real: Any, n: int) -> None:
     import joblib
 
     name = type(model).__name__
+    for method in ("fit", "sample"):
+        takes = getattr(model, method, None)
+        _promise(callable(takes), f"{name} has no method {method}; a model has fit and sample.")
+        _promise(_takes_rng(takes), f"{name}.{method} does not take rng; add the keyword, and draw from it.")
     try:
         pickle.loads(pickle.dumps(model))
     except Exception as error:
@@ -56,7 +63,9 @@ def check_fit(model: Any, real: Any, n: int) -> None:
 
 
 def check_sample(fitted: Any, real: Any, n: int) -> None:
-    """`sample` gives `n` finite points of the real data's shape, and follows its generator."""
+    """`sample` gives `n` finite points of the real data's shape, independent ones, and follows its rng."""
+    import joblib
+
     name, dim = type(fitted).__name__, real.sample(1, rng=_rng(1)).shape[-1]
     for size in (1, n):
         points = np.asarray(_points(fitted, size))
@@ -65,6 +74,14 @@ def check_sample(fitted: Any, real: Any, n: int) -> None:
             f"{name}.sample({size}) has shape {points.shape}; expected {(size, dim)}.",
         )
         _promise(bool(np.isfinite(points).all()), f"{name}.sample({size}) holds values that are not finite.")
+    state = joblib.hash(fitted)
+    points = np.asarray(_points(fitted, 2 * n))
+    _promise(joblib.hash(fitted) == state, f"{name}.sample changed the model; leave self as it is.")
+    _promise(
+        np.issubdtype(points.dtype, np.floating) or np.issubdtype(points.dtype, np.integer),
+        f"{name}.sample returns dtype {points.dtype}; return real numbers.",
+    )
+    _check_independent(points, name)
     first, second, other = _within_rng(lambda: [_points(fitted, n, seed) for seed in (0, 0, 1)])
     _promise(
         np.array_equal(first, second), f"{name}.sample differs for equal rng; take all randomness from rng."
@@ -74,7 +91,7 @@ def check_sample(fitted: Any, real: Any, n: int) -> None:
 
 def check_repeats(model: Any, real: Any, n: int) -> None:
     """Equal data and generators give equal models, and so does a copy through pickle."""
-    name, points = type(model).__name__, real.sample(n, rng=_rng(1))
+    name, points = type(model).__name__, np.array(real.sample(n, rng=_rng(1)))
     fitted, again = (model.fit(points, rng=_rng(2)) for _ in range(2))
     copy = pickle.loads(pickle.dumps(fitted))
     _promise(
@@ -82,6 +99,12 @@ def check_repeats(model: Any, real: Any, n: int) -> None:
         f"{name}.fit gave two models from the same data and rng; take all randomness from rng.",
     )
     _promise(np.array_equal(_points(copy, n), _points(fitted, n)), f"a pickled {name} samples differently.")
+    drawn = np.array(_points(fitted, n), copy=True)
+    points[...] = points[:1]
+    _promise(
+        np.array_equal(_points(fitted, n), drawn),
+        f"{name}.fit keeps its data as a view; copy what the model holds.",
+    )
 
 
 def check_bias(fitted: Any, n: int) -> None:
@@ -104,6 +127,11 @@ def check_bias(fitted: Any, n: int) -> None:
         not np.array_equal(points, _points(fitted, n)),
         f"{name}.sample ignores bias=0.5; apply it, or leave the argument out of the signature.",
     )
+    plain, unbiased = (
+        np.asarray(fitted.sample(2_000, rng=_rng(seed), **keywords), dtype=float)
+        for seed, keywords in ((1, {}), (2, {"bias": 1.0}))
+    )
+    _same_law(plain, unbiased, f"{name}.sample with bias=1 differs in law from no bias; 1 is unbiased")
     try:
         fitted.sample(n, rng=_rng(0), bias=-1.0)
     except ValueError as error:
@@ -158,7 +186,10 @@ def check_in_loop(model: Any, real: Any, n: int, metric: Callable[[mad.Snapshot]
     def sampled_mean(snapshot: mad.Snapshot) -> Array:
         return np.asarray(snapshot.model.sample(20, rng=_rng(snapshot.generation)).mean((-2, -1)))
 
-    measured = (sampled_mean if metric is None else metric,)
+    def measure(snapshot: mad.Snapshot) -> Array:
+        return (metric or sampled_mean)(snapshot)
+
+    measured = (measure,)
     loops = [
         mad.Loop(real=real, model=model, regime=regime)
         for regime in (mad.regimes.replace(n=n), mad.regimes.fresh(n_real=n, n_synthetic=n, memory=2))
@@ -185,13 +216,47 @@ def _points(fitted: Any, n: int, seed: int = 0) -> Any:
 
 
 def _within_rng(draw: Callable[[], Any]) -> Any:
-    """Call `draw` and check that it leaves NumPy's global generator alone."""
+    """Call `draw` and check that it leaves the global generators alone: NumPy's, Python's, torch's."""
+    torch = sys.modules.get("torch")
+    python, device = random.getstate(), None if torch is None else torch.random.get_rng_state()
     before = np.random.get_state(legacy=False)  # noqa: NPY002
     drawn = draw()
     after = np.random.get_state(legacy=False)  # noqa: NPY002
     same = str(before) == str(after) and np.array_equal(before["state"]["key"], after["state"]["key"])
     _promise(same, "the model draws from numpy's global generator; draw from the rng it is handed.")
+    _promise(random.getstate() == python, "the model draws from Python's random; draw from the rng it gets.")
+    _promise(
+        torch is None or bool((torch.random.get_rng_state() == device).all()),
+        "the model draws from torch's global generator; seed a torch.Generator from the rng it gets.",
+    )
     return drawn
+
+
+def _takes_rng(method: Any) -> bool:
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.name == "rng" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _check_independent(points: Array, name: str) -> None:
+    """Neighbouring points, in the order drawn, are no more alike than points far apart.
+
+    Models of discrete points repeat them by chance, as often near as far; `_ALPHA` on a normal scale.
+    """
+    half = len(points) // 2
+    pairs = {
+        "each with the next": (points[0 : 2 * half : 2] == points[1 : 2 * half : 2]).all(-1),
+        "the first half with the second": (points[:half] == points[half : 2 * half]).all(-1),
+    }
+    far = (points[:half] == np.roll(points[half : 2 * half], half // 2 + 1, 0)).all(-1).mean()
+    for how, alike in pairs.items():
+        error = np.sqrt(max(far * (1 - far), 1 / half) / half)
+        _promise(
+            alike.mean() - far < 5 * error,
+            f"{name}.sample returns points twice ({how}: {alike.mean():.0%} are equal); draw each one anew.",
+        )
 
 
 def _same_law(left: Array, right: Array, message: str) -> None:

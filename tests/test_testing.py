@@ -1,6 +1,7 @@
 """The test tools are held to what they promise, wrong inputs first."""
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -231,6 +232,49 @@ class RepeatsReplicates(mad.Gaussian):
         return points if points.ndim == 2 else np.broadcast_to(points[:1], points.shape)
 
 
+class ShrinksAtBiasOne(Bootstrap):
+    def sample(self, n, *, rng, bias=None):
+        if bias is not None and bias < 0:
+            raise ValueError("bias is negative")
+        return super().sample(n, rng=rng) * (1.0 if bias is None else 0.5 * bias)
+
+
+class ReturnsPointsTwice(Bootstrap):
+    def sample(self, n, *, rng):
+        return np.repeat(super().sample(n // 2 + 1, rng=rng), 2, axis=0)[:n]
+
+
+class ReturnsHalvesTwice(Bootstrap):
+    def sample(self, n, *, rng):
+        return np.tile(super().sample((n + 1) // 2, rng=rng), (2, 1))[:n]
+
+
+class KeepsAView(Bootstrap):
+    def fit(self, data, *, rng):
+        return type(self)(data)
+
+
+class PythonRandom(Bootstrap):
+    def sample(self, n, *, rng):
+        return super().sample(n, rng=rng) + random.random()
+
+
+class ChangesItselfInSample(Bootstrap):
+    def sample(self, n, *, rng):
+        object.__setattr__(self, "points", self.points + 1.0)
+        return super().sample(n, rng=rng)
+
+
+class TakesNoRng(Bootstrap):
+    def fit(self, data):
+        return type(self)(np.array(data))
+
+
+class ReturnsComplex(Bootstrap):
+    def sample(self, n, *, rng):
+        return super().sample(n, rng=rng).astype(complex)
+
+
 REAL = np.random.default_rng(0).normal(size=(30, 2))
 BROKEN = {
     FitsInPlace: "changed the template",
@@ -247,6 +291,14 @@ BROKEN = {
     AcceptsNegativeBias: "accepts bias=-1",
     NotPicklable: "cannot be pickled",
     WrongStatistic: "sample_statistic",
+    ShrinksAtBiasOne: "bias=1 differs in law",
+    ReturnsPointsTwice: "returns points twice",
+    ReturnsHalvesTwice: "returns points twice",
+    KeepsAView: "as a view",
+    PythonRandom: "Python's random",
+    ChangesItselfInSample: "changed",
+    TakesNoRng: "does not take rng",
+    ReturnsComplex: "complex",
     RepeatsReplicates: "repeats one draw",
 }
 

@@ -93,7 +93,7 @@ class Estimator:
         self._seed_parts(new, rng)
         # scikit-learn's sums would depend on the number of threads, and on which is first.
         with self._globals(rng), one_thread, one_openmp_thread():
-            new.fit(points, **keywords)
+            new.fit(points.copy(), **keywords)  # some estimators keep what they are fitted to
         fitted = copy.copy(self)
         object.__setattr__(fitted, "estimator", new)
         object.__setattr__(fitted, "_fitted", True)
