@@ -746,9 +746,9 @@ def check_generative_model(
 
     `fit` returns a new model and leaves template and data as they were; `sample` gives finite points of
     the right shape, each one anew, drawn from the `rng` it is handed and from nothing else (no global
-    generator of NumPy, Python or torch); `bias` is applied, where 1 leaves the law of the samples as it is, or
-    refused by name; model and fits are picklable; two generations run in a `Loop` and repeat bit for bit. Where
-    ``expand`` and ``sample_statistic`` exist, statistics must follow the law of points.
+    generator of NumPy, Python or torch); `bias` is applied, where 1 leaves the law of the samples as it
+    is, or refused by name; model and fits are picklable; two generations run in a `Loop` and repeat bit for
+    bit. Where ``expand`` and ``sample_statistic`` exist, statistics must follow the law of points.
 
     Parameters
     ----------
