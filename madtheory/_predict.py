@@ -10,7 +10,7 @@ import numpy as np
 from madtheory._closed_forms import CLOSED_FORMS, NoClosedForm, omitted_of, trajectory_of
 from madtheory._loop import Loop
 from madtheory._threads import one_thread
-from madtheory._validation import check_size, checked
+from madtheory._validation import check_memory, check_size, checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,6 +51,10 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
     import xarray as xr
 
     check_size("generations", generations)
+    # About twenty numbers for each generation, and the eigenvalues of the covariance of the truth.
+    needed = 8.0 * (20 * generations + 3 * (getattr(loop.real, "dim", None) or 1) ** 2)
+    what = f"a prediction for {generations} generations"
+    check_memory(needed, what, "ask for fewer generations, or for a truth of fewer dimensions")
     wanted = None if variables is None else _check_variables(loop, variables)
     trajectory = trajectory_of(loop, generations, wanted)
     omitted = omitted_of(loop, trajectory) if wanted is None else {}

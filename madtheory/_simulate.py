@@ -14,6 +14,7 @@ from madtheory._provenance import provenance
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
 from madtheory._validation import (
+    check_memory,
     check_metrics,
     check_quantiles,
     check_record,
@@ -89,6 +90,8 @@ def prepare(
 def start_all(run: Run, *, progress: bool | None = None) -> None:
     """Generation 1 of every replicate."""
     loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
+    _check_points(run)
+    probe: Snapshot | None = None
     if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
         # Counts thin out as symbols die, and their calls cost the same however few are left.
@@ -97,10 +100,13 @@ def start_all(run: Run, *, progress: bool | None = None) -> None:
         sizes: list[int | None] = [min(block, replicates - first) for first in range(0, replicates, block)]
     else:
         sizes = [None] * replicates
-    run.snapshots = [
-        start(loop, rng=replace(streams, block=i), replicates=size, method=method)
-        for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress))
-    ]
+    if probe is not None:
+        _check_memory(run, probe)
+    run.snapshots = []
+    for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress)):
+        run.snapshots.append(start(loop, rng=replace(streams, block=i), replicates=size, method=method))
+        if not i and probe is None:
+            _check_memory(run, run.snapshots[0])
     if 1 in run.record:
         _record(run, [_measure(run, snapshot) for snapshot in run.snapshots])
 
@@ -238,6 +244,61 @@ def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
         joined = np.concatenate(values)
         kept = joined if run.quantiles is None else np.quantile(joined, run.quantiles)
         run.recorded.setdefault(metric_name(metric), []).append(kept)
+
+
+_REMEDY = (
+    "run fewer replicates or generations, keep quantiles= instead of replicates, record='last' or a few "
+    "generations, or draw statistics (method='statistics')"
+)
+
+
+def _check_points(run: Run) -> None:
+    """Refuse points that cannot fit before the first is drawn."""
+    if run.method == "samples":
+        known: Any = getattr(run.loop.real, "points", None)
+        dim = getattr(run.loop.real, "dim", None) or np.shape(known)[-1:] or 1
+        needed = 8.0 * _most_points(run) * int(np.prod(dim))
+        what = f"one replicate of {_most_points(run)} points"
+        check_memory(needed, what, "train on fewer points, or use method='statistics'")
+
+
+def _most_points(run: Run) -> int:
+    """Points that one replicate holds at the end, at least."""
+    regime, last = run.loop.regime, run.generations
+    if last == 1:
+        return regime.n_initial
+    batch = regime.n_synthetic_at(last)
+    kept = {"last": 1, "all": last - 1, "logarithmic": last - 1}.get(str(regime.retain), regime.retain)
+    reals = {"last": 1, "all": last - 1}.get(str(regime.retain_real), regime.retain_real)
+    constant = isinstance(regime.n_synthetic, int)
+    synthetic = batch * (min(int(kept), last - 1) if constant else 1)
+    return max(regime.n_initial, synthetic + regime.n_real * min(int(reals), last))
+
+
+def _check_memory(run: Run, first: Snapshot) -> None:
+    """Refuse a run whose states and records do not fit, from the first snapshot."""
+    here = max(int(np.prod(first.replicates)), 1)
+    regime, drawn = run.loop.regime, first.training_set
+    state = (_bytes(drawn) + _bytes(first.model) * min(regime.memory, run.generations)) / here
+    if isinstance(drawn, np.ndarray):
+        state *= max(_most_points(run) / max(drawn.shape[-2], 1), 1.0) if drawn.ndim >= 2 else 1.0
+    elif isinstance(regime.retain, int) or isinstance(regime.retain_real, int):
+        kept = sum(int(k) for k in (regime.retain, regime.retain_real) if isinstance(k, int))
+        state += _bytes(drawn) / here * min(kept, run.generations)
+    kept_of_each = run.replicates if run.quantiles is None else len(run.quantiles)
+    # The records are stacked into the arrays of the result.
+    records = 16.0 * kept_of_each * len(run.record) * len(run.metrics)
+    what = f"a run of {run.replicates} replicates over {run.generations} generations"
+    check_memory(run.replicates * state + records, what, _REMEDY)
+
+
+def _bytes(held: Any) -> float:
+    """Bytes of the arrays that a model or a training set holds."""
+    if isinstance(held, np.ndarray):
+        return float(held.nbytes)
+    if isinstance(held, (tuple, list)):
+        return sum(map(_bytes, held))
+    return sum(float(v.nbytes) for v in getattr(held, "__dict__", {}).values() if isinstance(v, np.ndarray))
 
 
 def _numbers(training_set: Any) -> int:

@@ -5,12 +5,15 @@ Every check returns the canonical value: an ``int``, a ``float``, a ``bool`` or 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
+import os
 import re
 from collections.abc import Callable, Sequence
 from mmap import mmap
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -29,6 +32,7 @@ __all__ = [
     "check_flag",
     "check_generator",
     "check_kernel_bias",
+    "check_memory",
     "check_metrics",
     "check_number",
     "check_numbers",
@@ -420,6 +424,38 @@ def check_sizes(name: str, sizes: Any, minimum: int = 1) -> Any:
     for i, size in enumerate(listed[1:], start=1):
         check_size(f"{name}[{i}]", size, minimum)
     return listed
+
+
+class NotEnoughMemory(MemoryError, ValueError):
+    """What is asked for does not fit into the memory at hand."""
+
+
+def check_memory(needed: float, what: str, remedy: str) -> None:
+    """Refuse what needs more bytes than are available, before it is computed."""
+    if needed < 2**28:
+        return
+    available = available_memory()
+    if needed > available:
+        raise NotEnoughMemory(
+            f"{what} needs about {needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB of memory are "
+            f"available; {remedy}."
+        )
+
+
+def available_memory() -> float:
+    """Bytes of memory that a process can still take; infinite where the system does not say."""
+    found = [np.inf]
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+    if len(found) == 1:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            found.append(float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")  # the limit of a container; "max" is none
+        limit = int((group / "memory.max").read_text())
+        found.append(float(limit - int((group / "memory.current").read_text())))
+    return max(min(found), 0.0)
 
 
 def check_retain_real(retain_real: Any, real_data: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -151,16 +152,20 @@ class Empirical:
         used = None if np.ndim(n) == 0 else (np.arange(most) < np.asarray(n)[..., None]).astype(float)
         return Moments.of(self.sample(most, rng=rng), used)
 
-    @property
+    @cached_property
     def mean(self) -> Array:
-        """Mean of the rows, shape (d,)."""
-        return self.points.mean(0)
+        """Mean of the rows, shape (d,); read-only."""
+        mean = self.points.mean(0)
+        mean.flags.writeable = False
+        return mean
 
-    @property
+    @cached_property
     @one_thread
     def covariance(self) -> Array:
-        """Covariance of the uniform law on the rows (divisor m), shape (d, d)."""
-        return np.atleast_2d(np.cov(self.points, rowvar=False, ddof=0))
+        """Covariance of the uniform law on the rows (divisor m), shape (d, d); read-only."""
+        covariance = np.atleast_2d(np.cov(self.points, rowvar=False, ddof=0))
+        covariance.flags.writeable = False
+        return covariance
 
 
 def _own(value: Any, *names: str) -> None:

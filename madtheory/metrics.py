@@ -7,6 +7,7 @@ model and a reference with a mean and a covariance. Those of arrays of points, w
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -172,20 +173,48 @@ def _model(snapshot: Snapshot, metric: str) -> Any:
 
 def _true_factor(snapshot: Snapshot, invertible: str | None = None) -> Array:
     real = snapshot.real
-    if hasattr(type(real), "scaled_factor"):
-        factor = real.scaled_factor
-    else:
-        values, vectors = np.linalg.eigh(real.covariance)
-        factor = vectors * np.sqrt(np.maximum(values, 0.0))
-    if invertible is not None and np.linalg.matrix_rank(factor) < len(factor):
+    factor = real.scaled_factor if hasattr(type(real), "scaled_factor") else _root(_Content(real.covariance))
+    if invertible is not None and not _has_full_rank(_Content(factor)):
         raise ValueError(
             f"metric {invertible} needs a truth with an invertible covariance; reduce its dimension."
         )
     return factor
 
 
+class _Content:
+    """An array that is equal to another of the same content: the truth is factorised once, not per metric."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = np.asarray(array)
+        self._key = (self.array.shape, self.array.dtype.str, self.array.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Content) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@lru_cache(maxsize=4)
+def _root(covariance: _Content) -> Array:
+    values, vectors = np.linalg.eigh(covariance.array)
+    root: Array = vectors * np.sqrt(np.maximum(values, 0.0))
+    root.flags.writeable = False
+    return root
+
+
+@lru_cache(maxsize=4)
+def _has_full_rank(factor: _Content) -> bool:
+    return bool(np.linalg.matrix_rank(factor.array) == len(factor.array))
+
+
 def _log_det(factor: Array) -> Any:
-    return 2 * np.linalg.slogdet(factor)[1]
+    return _log_det_of(_Content(factor))
+
+
+@lru_cache(maxsize=4)
+def _log_det_of(factor: _Content) -> Any:
+    return 2 * np.linalg.slogdet(factor.array)[1]
 
 
 def _half_kl(ratio: Array, dim: int, log_det_ratio: Any) -> Array:

@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter):
         return
     terminalreporter.section("microseconds per chain and generation; peak MiB; times slower than madtheory")
     for case, costs in COSTS.items():
-        own = costs.get("madtheory replace")
+        own = costs.get("madtheory replace") or costs.get("madtheory")
         terminalreporter.write_line(case)
         for name, (microseconds, peak) in costs.items():
             ratio = f"{microseconds / own[0]:8.2f}x" if own else ""
