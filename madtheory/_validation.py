@@ -179,8 +179,8 @@ def check_callable(name: str, value: Any) -> Callable[..., Any]:
 def check_bias(value: Any, name: str = "bias") -> float:
     """Return the sampling bias as a float: finite, 0 or more; 1 is unbiased."""
     bias = _real(value)
-    if bias > LARGEST and np.isfinite(bias):
-        raise ValueError(f"{name}={shown(value)} is too large; pass at most {LARGEST:.0e}.")
+    if bias > GREATEST and np.isfinite(bias):
+        raise ValueError(f"{name}={shown(value)} is too large; pass at most {GREATEST:g}.")
     if not (np.isfinite(bias) and bias >= 0):
         raise ValueError(
             f"{name}={shown(value)} is outside its range: it multiplies the covariance of the synthetic "
