@@ -592,6 +592,8 @@ def _finite_array(name: str, value: Any) -> Any:
 
 
 def _sizes(name: str, value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim and (value.ndim > 1 or value.dtype.kind not in "iu"):
+        raise ValueError(f"{name}={shown(value)} is not a list of integers; pass one for each generation.")
     return value if _index(value) is None else _integer(name, value)  # the rest is for the function
 
 

@@ -93,6 +93,11 @@ def interval_map(
     )
     scale = np.sqrt(v)
     kept, spread, acceptance = _truncated((c - h - m) / scale, (c + h - m) / scale)
+    if not (np.isfinite(kept) & np.isfinite(spread)).all():
+        raise ValueError(
+            "mean, variance, centre and half_width leave no point in the interval that doubles can tell; "
+            "pass a wider interval, or one nearer to the mean (and to real_mean)."
+        )
     kept, spread = m + scale * kept, v * spread
     after = {
         "mean": a * kept + (1 - a) * m_r,
@@ -193,6 +198,7 @@ def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) 
     low = np.maximum(first, np.sqrt(3.0))
     with np.errstate(over="ignore"):
         steps = _integral(np.maximum(z, low)) - _integral(low)
+    steps = np.where(np.isnan(steps), np.inf, steps)
     out = np.where(z > first, (first < low) + np.where(z > low, steps + 1, 0.0), 0.0)
     return labelled(out, "bound", "derived here (truncated normal)")
 
