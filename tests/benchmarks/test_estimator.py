@@ -60,20 +60,3 @@ def test_sample(cost, name, who):
 @pytest.mark.parametrize("who", ["madtheory replace", "scikit-learn alone"])
 def test_fit(cost, name, who):
     cost(f"fitting {name}", who, fitting(name)[who], chains=1, generations=1, rounds=10)
-
-
-@estimators
-def test_within_one_and_a_half_of_the_plain_call(name):
-    """In turns, so that what else runs on the machine weighs on both; the least of many."""
-    from time import perf_counter
-
-    for of in (sampling, fitting):
-        runs, least = of(name), {}
-        for _ in range(200):
-            for who, call in runs.items():
-                start = perf_counter()
-                call()
-                least[who] = min(least.get(who, np.inf), perf_counter() - start)
-            if least["madtheory replace"] < 1.5 * least["scikit-learn alone"]:
-                break
-        assert least["madtheory replace"] < 1.5 * least["scikit-learn alone"], (of.__name__, least)
