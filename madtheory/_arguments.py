@@ -44,7 +44,7 @@ _LOOP: dict[str, tuple[Any, Any]] = {
 
 
 _LARGEST = 2**53
-_NOT_WHOLE = ("--bias", "--weights", "--quantiles", "--real", "--out", "--metrics", "--method")
+_NOT_WHOLE = ("--bias", "--weights", "--quantiles", "--real", "--out", "--metrics", "--method", "--variables")
 
 
 class Usage(ValueError):
@@ -191,6 +191,7 @@ def _types() -> dict[str, Any]:
         "record": Literal["all", "last"] | tuple[int, ...],
         "quantiles": tuple[float, ...] | None,
         "progress": bool | None,
+        "variables": tuple[str, ...] | None,
     }
 
 
@@ -207,7 +208,7 @@ def _documented(name: str) -> str:
     """What the docstrings of the API say about a keyword."""
     from docstring_parser import parse
 
-    for documented in (mad.simulate, mad.Loop, mad.regimes.Regime):
+    for documented in (mad.simulate, mad.predict, mad.Loop, mad.regimes.Regime):
         for parameter in parse(inspect.getdoc(documented) or "").params:
             if name in re.split(r",\s*", parameter.arg_name) and parameter.description:
                 return _plain(" ".join(parameter.description.split()))

@@ -166,7 +166,9 @@ def _simulate(
     return "\n".join([title, *note, "", comparison(simulated, predicted), *saved])
 
 
-def _predict(*, regime: Any, loop: dict[str, Any], out: Path | None, generations: int) -> str:
+def _predict(
+    *, regime: Any, loop: dict[str, Any], out: Path | None, generations: int, **keywords: Any
+) -> str:
     from madtheory._table import predictions
 
     described = _loop(regime, **loop)
@@ -176,7 +178,7 @@ def _predict(*, regime: Any, loop: dict[str, Any], out: Path | None, generations
         held = mad.storage.load(out) if out.suffix == ".nc" else None
         if held is None or "seed" in held.attrs:
             raise ValueError(_taken(out))
-    predicted = mad.predict(described, generations)
+    predicted = mad.predict(described, generations, **keywords)
     if held is not None and out is not None and not held.identical(predicted):
         raise ValueError(_taken(out))
     if out is not None and held is None:

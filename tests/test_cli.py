@@ -387,7 +387,7 @@ ERRORS = {
     REPLACE + "--n 10 --bias -1": ["bias=-1"],
     REPLACE + "--n 10 --bias nan": ["bias=nan"],
     REPLACE + "--n 10 --dim 0": ["dim=0"],
-    REPLACE + "--n 10 --dim 10000000": ["allocate", "lower dim"],
+    REPLACE + "--n 10 --dim 10000000": ["dim=10000000", "too large"],
     REPLACE + "--n 10 --dim 2 --real digits": ["dim=2", "real='digits'"],
     REPLACE + "--n 10 --real missing.csv": ["real='missing.csv'", ".npy or .csv"],
     REPLACE + "--n 10 --real missing.npy": ["real='missing.npy'", ".npy or .csv"],
@@ -482,6 +482,12 @@ def test_files_are_not_lost(works, run, tmp_path):
         assert "known endings are .nc (netCDF) and .csv" in err
 
 
+def test_only_the_variables_asked_for_are_predicted(works):
+    out = works("predict replace --n 40 --generations 3 --variables mean_error")
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["generation", "mean_error"]
+    assert "total_variance" not in out
+
+
 def test_the_run_comes_before_its_theory(monkeypatch, works, tmp_path):
     seen, right = [], mad.predict
 
@@ -515,7 +521,7 @@ def test_whole_numbers_and_the_module(works, run):
 
 
 def test_interruption(monkeypatch, run):
-    def stop(loop, generations):
+    def stop(loop, generations, *, variables=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mad, "predict", stop)
