@@ -71,7 +71,8 @@ ALLOWED = {
     "theory": {"_bandwidth", "_validation", "theory"},
     "models": BASE | {"_bandwidth", "_distances", "data", "_global_random", "_roots", "models"},
     "networks": BASE | {"_identity", "_printable", "data", "networks", "sources"},
-    "images": BASE | {"_identity", "_point_metrics", "_printable", "data", "images", "networks", "sources"},
+    "images": BASE
+    | {"_files", "_identity", "_point_metrics", "_printable", "data", "images", "networks", "sources"},
     "_streams": BASE,
     "_files": set(),
     "_identity": set(),

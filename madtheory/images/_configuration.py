@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from madtheory._validation import check_bias
+from madtheory.images._content import content, described, is_ours
 from madtheory.images._images import Images
-from madtheory.images._store import described
 
 __all__ = ["check_data", "check_marks", "described_fit", "described_network", "guidance_of"]
 
@@ -20,9 +20,12 @@ def described_network(model: Any) -> dict[str, Any]:
     """What images depend on, beside weights, sampler and seeds."""
     names = ("unet", "process", "parameterisation", "sigma_data", "classes")
     arithmetic = ("precision", "compile", "channels_last")
-    return {name: described(getattr(model, name)) for name in names} | {
-        name: getattr(model.training, name) for name in arithmetic
-    }
+    derived = {} if is_ours(type(model)) else {"model": content("model", type(model))}
+    return (
+        derived
+        | {name: described(getattr(model, name)) for name in names}
+        | {name: getattr(model.training, name) for name in arithmetic}
+    )
 
 
 def described_fit(model: Any) -> dict[str, Any]:

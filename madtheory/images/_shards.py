@@ -2,20 +2,23 @@
 
 ``shard-00000.npy`` holds pixels, opened as a memory map; ``shard-00000.rows.npy`` for each image of it the
 label, the seed and the sha256 of its pixels. ``manifest.json`` comes last: it counts the images and holds
-the sha256 of each shard's rows, and so vouches for every pixel. An image is checked when it is first read.
+the sha256 of each shard's rows, and of itself, and so vouches for every pixel. An image is checked when it
+is first read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import tempfile
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from madtheory._files import replacing
 from madtheory._validation import check_size
 from madtheory.images._images import Images
 from madtheory.images._parts import check_labels, check_pixels, check_seeds, row_digests
@@ -33,6 +36,9 @@ __all__ = ["ImageStoreError", "finish_shards", "missing_shards", "open_shards", 
 
 _MANIFEST, _FORMAT = "manifest.json", 1
 _SHARD = 4096
+_KEYS = {"format", "shape", "columns", "shards"}
+_LEFTOVER = re.compile(r"\.(shard-\d+(\.rows)?\.npy|manifest\.json)\.[0-9a-f]+\.partial")
+"""Names of what a killed process has begun to write."""
 
 
 def write_shards(
@@ -65,10 +71,11 @@ def write_shards(
     ------
     ImageStoreError
         If a file cannot be written, for instance because the disk is full: what was finished stays. If the
-        folder holds another set.
+        folder holds another set, or a file ``manifest.json`` that is something else.
     """
     n, shard = check_size("n", n), check_size("shard", shard)
     labels, seeds = check_labels(labels, n), check_seeds(seeds, n)
+    _check_manifest(Path(folder) / _MANIFEST)
     missing = missing_shards(folder, n, shard=shard)
     for k in range(-(-n // shard)):
         piece = slice(k * shard, min((k + 1) * shard, n))
@@ -133,6 +140,7 @@ def write_shard(
 def finish_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD) -> Images:
     """Write the manifest of a folder where no shard is missing, and open the set."""
     folder = Path(folder)
+    _check_manifest(folder / _MANIFEST)
     if missing := missing_shards(folder, n, shard=shard):
         raise ImageStoreError(f"folder={str(folder)!r} lacks shards {missing}; write them first.")
     listed: list[dict[str, Any]] = []
@@ -150,10 +158,12 @@ def finish_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD
         )
     [(shape, columns)] = kinds
     described = {"format": _FORMAT, "shape": [n, *shape], "columns": columns, "shards": listed}
+    described["sha256"] = _checksum(described)
     try:
         _atomically(folder / _MANIFEST, json.dumps(described, indent=1).encode())
-        for leftover in folder.glob("*.partial"):
-            leftover.unlink()
+        for leftover in folder.glob(".*.partial"):
+            if _LEFTOVER.fullmatch(leftover.name):
+                leftover.unlink()
     except OSError as error:
         raise ImageStoreError(f"folder={str(folder)!r}: no manifest could be written ({error}).") from error
     return open_shards(folder)
@@ -180,6 +190,10 @@ def open_shards(folder: str | os.PathLike[str]) -> Images:
         described = json.loads(path.read_text())
         version, (n, *shape), columns = described["format"], described["shape"], described["columns"]
         listed = [(int(entry["images"]), str(entry["sha256"])) for entry in described["shards"]]
+        # Those of earlier versions have no checksum.
+        checksum = described.pop("sha256", None)
+        if version == _FORMAT and (described.keys() != _KEYS or checksum not in (None, _checksum(described))):
+            raise ValueError("its content does not have its checksum")
         if version == _FORMAT and (sum(count for count, _ in listed) != n or len(shape) != 3):
             raise ValueError("the counts do not add up")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -213,21 +227,27 @@ def _check_same(folder: Path, k: int, n: int, *, labels: Any, seeds: Any) -> Non
             )
 
 
+def _check_manifest(path: Path) -> None:
+    """Refuse to write over a file of that name that is something else."""
+    try:
+        ours = not path.exists() or "shards" in dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise ImageStoreError(
+            f"path={str(path)!r} exists and is not a manifest of images, or a damaged one; choose another "
+            f"folder, or remove the file."
+        )
+
+
+def _checksum(described: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
 def _atomically(path: Path, content: Any) -> None:
     """Write beside `path`, flush to the disk, and rename: a file is there complete or not at all."""
-    temporary = None
-    try:
-        # A name of its own, so that several processes can write in one folder.
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            temporary = Path(file.name)
-            if isinstance(content, bytes):
-                file.write(content)
-            else:
-                np.save(file, content, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            np.save(file, content, allow_pickle=False)

@@ -9,7 +9,7 @@ import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ __all__ = [
     "Checkpoint",
     "Store",
     "StoredWeights",
-    "described",
+    "exclusive",
     "fingerprint",
     "key_of",
     "read_arrays",
@@ -31,6 +31,7 @@ __all__ = [
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_LEFTOVERS = ".*.safetensors.*.partial"
 _HEADER, _FORMAT = "madtheory_images", 1
 _KNOWN = {"format", "sha256", "key", "model", "step", "adam_step", "scaler", "n"}
 
@@ -81,16 +82,6 @@ def fingerprint(weights: Arrays | None) -> str | None:
     return digest.hexdigest()
 
 
-def described(value: Any) -> Any:
-    """What JSON can hold of a configuration: of a dataclass its class and its fields."""
-    if is_dataclass(value):
-        held = {field.name: described(getattr(value, field.name)) for field in fields(value)}
-        return {"class": type(value).__name__, **held}
-    if isinstance(value, (tuple, list)):
-        return [described(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def key_of(**content: Any) -> str:
     """The name of a folder: a checksum of all that the result depends on."""
     text = json.dumps({"format": _FORMAT, **content}, sort_keys=True)
@@ -116,7 +107,7 @@ class Store:
         path = self.fit(key) / "weights.safetensors"
         if not path.exists():
             return None
-        for leftover in (*Checkpoint(path.parent, key).paths, *path.parent.glob(".*")):
+        for leftover in (*Checkpoint(path.parent, key).paths, *path.parent.glob(_LEFTOVERS)):
             leftover.unlink(missing_ok=True)
         return StoredWeights.of(path)
 
@@ -130,24 +121,16 @@ class Store:
 
         Of several processes of one run the main one alone holds the lock.
         """
-        try:
-            import fcntl
-        except ModuleNotFoundError:  # Windows
-            main = False
         if not main:
             yield
             return
         folder = self.fit(key)
-        _made(folder)
-        with open(folder / "lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise ImageStoreError(
-                    f"store={str(self.folder)!r}: another run is training this very network, in "
-                    f"{str(folder)!r}; wait for it, or give this run another store."
-                ) from error
-            for leftover in folder.glob(".*"):  # half a file, of a run that was killed
+        refusal = (
+            f"store={str(self.folder)!r}: another run is training this very network, in {str(folder)!r}; "
+            f"wait for it, or give this run another store."
+        )
+        with exclusive(folder / "lock", refusal):
+            for leftover in folder.glob(_LEFTOVERS):  # half a file, of a run that was killed
                 leftover.unlink()
             yield
 
@@ -197,6 +180,39 @@ class Checkpoint:
         if damage is not None:
             raise damage
         return None
+
+
+@contextmanager
+def exclusive(lock: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock, a file that stays; the system lifts that of a process that is killed.
+
+    Where the file system knows no locks, or the system none of these, nothing is locked.
+
+    Raises
+    ------
+    ImageStoreError
+        With the text `refusal` if another process holds it; if the file cannot be opened, as a link cannot.
+    """
+    _made(lock.parent)
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield
+        return
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise ImageStoreError(
+            f"{str(lock)!r} cannot be opened ({error}); remove it if it is a link, or choose another folder."
+        ) from error
+    with open(descriptor, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ImageStoreError(refusal) from error
+        except OSError:  # such as ENOLCK of a network file system
+            pass
+        yield
 
 
 def write_arrays(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Path | None = None) -> None:

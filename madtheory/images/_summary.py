@@ -64,13 +64,19 @@ def feature_summary(
         Images read and computed at once. No effect, beyond rounding.
     store : path, optional
         A folder where the summary is kept, under ``features``. It is found by the content of images and
-        network. A damaged file is replaced, with a warning. ``None``: nothing is kept.
+        network, code included. A damaged file is replaced, with a warning. ``None``: nothing is kept.
+
+    Raises
+    ------
+    ValueError
+        If there is a store, and the function of the features has no identity by content.
     """
     check_images("images", images)
     most, batch = check_size("most", most, 0), check_size("batch", batch)
     if store is None:
         return _streamed(images, features, most, batch)
-    key = key_of(summary=_VERSION, images=images.fingerprint(), features=features.name, most=most)
+    known = [features.name, features.content]
+    key = key_of(summary=_VERSION, images=images.fingerprint(), features=known, most=most)
     path = Path(store) / "features" / f"{key}.safetensors"
     summary = _kept(path, features.name)
     if summary is None:

@@ -19,11 +19,12 @@ from madtheory.images._configuration import (
     described_network,
     guidance_of,
 )
+from madtheory.images._content import described
 from madtheory.images._device import accelerated
 from madtheory.images._images import Images
 from madtheory.images._sampling import Term, made_in_memory, made_in_shards, sampled
 from madtheory.images._state import Arrays, load_weights, weights_of
-from madtheory.images._store import Checkpoint, Store, described, fingerprint, key_of
+from madtheory.images._store import Checkpoint, Store, fingerprint, key_of
 from madtheory.images._training import Fit, ImageTraining
 from madtheory.images.unet import ImageDenoiser, UNet
 from madtheory.networks import EDM, Guided, Heun, sample_seeds

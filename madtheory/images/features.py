@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory._validation import check_seed, check_size
+from madtheory.images._content import content
 from madtheory.images._feature_networks import checksum, device_of, exact, random_network, rows_of, short
 from madtheory.images._images import Images
 from madtheory.images._inception import inception_network
@@ -46,6 +48,17 @@ class Features:
 
     name: str
     function: Callable[[Pixels], Any]
+
+    @cached_property
+    def content(self) -> str:
+        """A digest of the function: its code, and all that it refers to, such as the weights of a network.
+
+        Raises
+        ------
+        ValueError
+            If it has none, because the function refers to what has no content, such as an open file.
+        """
+        return content(f"features={self.name!r}", self.function)
 
     def __call__(self, pixels: Any) -> NDArray[Any]:
         """Features (n, d) of images (n, height, width, channels), uint8.

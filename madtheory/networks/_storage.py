@@ -46,14 +46,16 @@ def _known() -> dict[str, type]:
 def save(model: Any, path: str | os.PathLike[str]) -> Path:
     """Write a network, fitted or not, a guided one or a classifier, as a safetensors file.
 
-    The file appears complete or not at all. It holds configuration and weights, but not the device.
+    The file appears complete or not at all. It holds configuration and weights, but not the device. It may
+    replace the file of a network, and no other file.
 
     Raises
     ------
     TypeError
         If the model is none of this package, for instance a subclass of one.
     NetworkFileError
-        If the file cannot be written, for instance because the folder does not exist or the disk is full.
+        If the file cannot be written, for instance because the folder does not exist or the disk is full, or
+        if there is a file that is not a network.
     """
     from safetensors.numpy import save as serialised
 
@@ -65,6 +67,11 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir():
         raise NetworkFileError(
             f"path={str(path)!r}: there is no folder {str(path.parent)!r}; create it first."
+        )
+    if path.is_file() and not _holds_a_network(path):
+        raise NetworkFileError(
+            f"path={str(path)!r} exists and is not a network of madtheory, or a damaged one; choose another "
+            f"name, or remove the file."
         )
     temporary = None
     try:
@@ -140,6 +147,17 @@ def load(path: str | os.PathLike[str]) -> Any:
             f"path={str(path)!r} holds no network that this version of madtheory knows ({error}); use the "
             f"version that wrote it."
         ) from error
+
+
+def _holds_a_network(path: Path) -> bool:
+    """Whether a file is one that `save` wrote, by its header."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return _KEY in (file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return False
 
 
 def _encoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:

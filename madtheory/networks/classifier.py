@@ -199,6 +199,7 @@ def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 
         fitted = classifier.fit(x, y, rng=np.random.default_rng(seed))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # a damaged one
         save(fitted, path)
     except OSError as error:
         warnings.warn(

@@ -158,3 +158,24 @@ def test_import_without_torch():
     assert done.returncode
     assert "ImportError: madtheory.networks needs PyTorch" in done.stderr
     assert "pip install 'madtheory[torch]'" in done.stderr
+
+
+def test_only_networks_are_replaced(tmp_path):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "a.safetensors"
+    for write in (
+        lambda: path.write_bytes(b"a result of weeks"),
+        lambda: save_file({"w": np.zeros(3)}, path),
+        lambda: save_file({"w": np.zeros(3)}, path, {"madtheory_images": "{}"}),
+    ):
+        write()
+        before = path.read_bytes()
+        with pytest.raises(networks.NetworkFileError, match=r"is not a network.*choose another name"):
+            networks.save(networks.Flow(hidden=(3,)), path)
+        assert path.read_bytes() == before
+        assert [each.name for each in tmp_path.iterdir()] == ["a.safetensors"]
+    path.unlink()
+    networks.save(networks.Flow(hidden=(3,)), path)
+    networks.save(networks.Classifier(width=7), path)
+    assert networks.load(path).width == 7

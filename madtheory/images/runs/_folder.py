@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from madtheory._identity import identify
 from madtheory._printable import printable
+from madtheory.images._content import WHERE
 from madtheory.images._images import Images
 from madtheory.images._shards import ImageStoreError
-from madtheory.images._store import fingerprint
+from madtheory.images._store import exclusive, fingerprint
 
 __all__ = ["Line", "RunFolder", "bounded", "plain"]
 
@@ -26,8 +27,7 @@ Line = dict[str, Any]
 _MOST_BYTES = 2**26
 """Of a file of a run, which may be anybody's: a hundred thousand generations take half of that."""
 
-_WHERE = ("device", "path", "store", "checkpoint_every_images", "checkpoint_every_seconds")
-"""Where something is done or lies, and what is kept meanwhile: no part of what is computed."""
+_KNOWN = {"generation", "frechet_distance", "precision", "recall", "n_training", "weights"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,33 @@ class RunFolder:
             self.write(self.config, (json.dumps(new, indent=1) + "\n").encode())
         return new
 
+    @contextmanager
+    def locked(self, main: bool = True) -> Iterator[None]:
+        """Keep a second run away from the folder; of several processes of one run the main one has the lock.
+
+        Raises
+        ------
+        ImageStoreError
+            If another run is at work in the folder, or it is not the folder of a run.
+        """
+        if not main:
+            yield
+            return
+        taken = [path.name for path in (self.metrics, self.report, self.real.parent) if path.exists()]
+        if taken and not self.config.exists() and not self.store.exists():
+            raise ImageStoreError(
+                f"folder={str(self.path)!r} exists and holds something else than a run, of which "
+                f"{', '.join(taken)} would be lost; choose another folder, or remove it."
+            )
+        if self.config.exists():
+            self._known()
+        refusal = (
+            f"folder={str(self.path)!r}: another process is at work on this run; wait for it, or choose "
+            f"another folder."
+        )
+        with exclusive(self.store / "lock", refusal):
+            yield
+
     def lines(self) -> list[Line]:
         """The generations that were measured; half a line at the end is none."""
         if not self.metrics.exists():
@@ -93,7 +120,10 @@ class RunFolder:
         for number, text in enumerate(whole.split("\n") if whole else (), start=1):
             try:
                 line = json.loads(text)
-                good = line["generation"] == number and isinstance(line["weights"], str)
+                checksum = line.pop("sha256", None)
+                # Lines of earlier versions have no checksum; every other key is known.
+                good = line.keys() <= _KNOWN if checksum is None else checksum == _checksum(line)
+                good = good and line["generation"] == number and isinstance(line["weights"], str)
                 good = good and all(type(value) in (int, float, str) for value in line.values())
                 good = good and (not found or line.keys() == found[0].keys())
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -109,7 +139,7 @@ class RunFolder:
     def add(self, line: Line) -> None:
         """Add a line to ``metrics.jsonl``; the file is replaced, so that no half line is ever there."""
         lines = [*self.lines(), line]
-        self.write(self.metrics, "".join(json.dumps(each) + "\n" for each in lines).encode())
+        self.write(self.metrics, "".join(_sealed(each) for each in lines).encode())
 
     def write(self, path: Path, content: bytes) -> None:
         """Write beside `path`, flush to the disk, and rename.
@@ -140,27 +170,42 @@ class RunFolder:
         try:
             known: dict[str, Any] = json.loads(bounded(self.config))
             int(known["run"]["generations"])
+            dict(known.get("content", {}))
         except ImageStoreError:
             raise
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ImageStoreError(
-                f"{str(self.config)!r} is damaged ({type(error).__name__}: {printable(error)}); remove it "
-                f"and run the same call again."
+                f"{str(self.config)!r} is damaged or not that of a run ({type(error).__name__}: "
+                f"{printable(error)}); remove it and run the same call again, or choose another folder."
             ) from error
         return known
 
     def _check_same(self, known: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         there, here = dict(_entries(known["run"])), dict(_entries(new["run"]))
-        differing = [
-            f"{name} ({there.get(name, 'nothing')} there, {here.get(name, 'nothing')} here)"
+        differing = {
+            name: f"{name} ({there.get(name, 'nothing')} there, {here.get(name, 'nothing')} here)"
             for name in {**there, **here}
             if name != "generations" and there.get(name) != here.get(name)
-        ]
+        }
+        # Folders of earlier versions do not know it.
+        before = known.get("content", new["content"])
+        for part in {**before, **new["content"]}:
+            said = any(name.startswith(part) for name in differing)
+            if before.get(part) != new["content"].get(part) and not said:
+                differing[part] = f"{part} (its code, or something that it refers to, was edited)"
         if differing:
             raise ImageStoreError(
-                f"folder={str(self.path)!r} holds another run, which differs in {', '.join(differing)}; "
-                f"choose another folder, or go on with what that one holds."
+                f"folder={str(self.path)!r} holds another run, which differs in "
+                f"{', '.join(differing.values())}; choose another folder, or go on with what that one holds."
             )
+
+
+def _checksum(line: Line) -> str:
+    return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()
+
+
+def _sealed(line: Line) -> str:
+    return json.dumps(line | {"sha256": _checksum(line)}) + "\n"
 
 
 def bounded(path: Path) -> bytes:
@@ -182,12 +227,15 @@ def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         return
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in pairs:
-        if key not in _WHERE:
+        if key not in WHERE:
             yield from _entries(inner, f"{name}.{key}" if name else str(key))
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold of a loop: of a dataclass its class and fields, of images and weights a checksum."""
+    """What JSON can hold of a loop: of a dataclass its class and fields, of images and weights a checksum.
+
+    Functions, and classes of one's own, are named: a change of their code is told by their content.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.generic):
@@ -205,10 +253,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.ndarray):
-        if value.size <= 32:
-            return value.tolist()
-        return f"array of shape {value.shape}, {identify(value).digest[:16]}"
+        return value.tolist() if value.size <= 32 else f"array of shape {value.shape}"
     named: Callable[..., Any] | type = value if hasattr(value, "__qualname__") else type(value)
-    name = f"{named.__module__}.{named.__qualname__}"
-    # Code of one's own is known by its content: an edited reward is another run.
-    return name if name.startswith("madtheory.") else f"{name}, {identify(value).digest[:16]}"
+    return f"{named.__module__}.{named.__qualname__}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 import madtheory as mad
 from madtheory._validation import check_seed, check_size
+from madtheory.images._content import content
 from madtheory.images._device import accelerated
 from madtheory.images._files import pillow
 from madtheory.images._images import Images
@@ -62,8 +63,8 @@ class Run:
 
     - ``config.json``: what the run is;
     - ``metrics.jsonl``: one line for each generation, with its Frechet distance, precision, recall, the
-      number of images it was trained on, and the sha256 of its weights, or, for SIMS and Neon, of those of
-      the base and of the auxiliary;
+      number of images it was trained on, the sha256 of its weights, or, for SIMS and Neon, of those of the
+      base and of the auxiliary, and that of the line;
     - ``grids``: pictures of real images, and of each generation from the same seeds, so that drift is seen;
     - ``report.html``: a page with the curves and the grids, that needs no other file;
     - ``store``: weights and checkpoints, and synthetic sets in shards, all with checksums.
@@ -125,8 +126,11 @@ class Run:
         Raises
         ------
         ImageStoreError
-            If the folder holds another run; if a file cannot be written, for instance because the disk is
+            If the folder holds another run, be it that code of a part was edited, or something else; if
+            another process is at work on it; if a file cannot be written, for instance because the disk is
             full, or one is damaged. What was finished is kept, and the same call goes on.
+        ValueError
+            If a part refers to what has no content to be known by, such as a random generator.
 
         Notes
         -----
@@ -149,34 +153,37 @@ class Run:
 
         with processes() as accelerator:
             main = accelerator.is_main_process
-        config = kept.begin(self._config()) if main else {}
-        found = kept.lines()
-        drawn = [kept.grid(line["generation"]).exists() for line in found]
-        # Nobody writes before everybody has looked.
-        with processes() as accelerator:
-            accelerator.wait_for_everyone()
-        if main:
-            self._draw_real(kept)
-        quiet = (None if progress is None else not progress) if main else True
-        snapshots = islice(mad.iterate(loop, rng=self.seed), self.generations)
-        for snapshot in tqdm(snapshots, desc="generations", total=self.generations, delay=5.0, leave=False,
-                             disable=quiet):  # fmt: skip
-            t, weights = snapshot.generation, _digest(snapshot.model)
-            known = found[t - 1] if t <= len(found) else None
-            if known is not None and known["weights"] != weights:
-                raise ImageStoreError(_changed(kept, t))
-            if known is None or not drawn[t - 1]:
-                images = self._evaluation(snapshot.model)
-                if main:
-                    kept.write(kept.grid(t), grid(images))
-                    if known is None:
-                        about = {"n_training": len(snapshot.training_set), "weights": weights}
-                        kept.add({"generation": t, **self._measured(images, kept), **about})
-            if main and t >= len(found):
-                kept.write(kept.report, report(kept, config))
+        config = self._config() if main else {}
+        with kept.locked(main):
+            config = kept.begin(config) if main else {}
+            found = kept.lines()
+            drawn = [kept.grid(line["generation"]).exists() for line in found]
+            # Nobody writes before everybody has looked.
             with processes() as accelerator:
                 accelerator.wait_for_everyone()
-            yield kept.lines()[t - 1]
+            if main:
+                self._draw_real(kept)
+            quiet = (None if progress is None else not progress) if main else True
+            snapshots = islice(mad.iterate(loop, rng=self.seed), self.generations)
+            bar = tqdm(snapshots, desc="generations", total=self.generations, delay=5.0, leave=False,
+                       disable=quiet)  # fmt: skip
+            for snapshot in bar:
+                t, weights = snapshot.generation, _digest(snapshot.model)
+                known = found[t - 1] if t <= len(found) else None
+                if known is not None and known["weights"] != weights:
+                    raise ImageStoreError(_changed(kept, t))
+                if known is None or not drawn[t - 1]:
+                    images = self._evaluation(snapshot.model)
+                    if main:
+                        kept.write(kept.grid(t), grid(images))
+                        if known is None:
+                            about = {"n_training": len(snapshot.training_set), "weights": weights}
+                            kept.add({"generation": t, **self._measured(images, kept), **about})
+                if main and t >= len(found):
+                    kept.write(kept.report, report(kept, config))
+                with processes() as accelerator:
+                    accelerator.wait_for_everyone()
+                yield kept.lines()[t - 1]
 
     def _evaluation(self, model: Any) -> Images:
         bias = {} if self.loop.bias is None else {"bias": self.loop.bias}
@@ -192,6 +199,19 @@ class Run:
             chosen = np.random.default_rng(0).permutation(len(self.reference))[: self.n_evaluation]
             kept.write(kept.real, grid(self.reference.select(chosen)))
 
+    def _content(self) -> dict[str, str]:
+        """Digests of what the run is made of, code included, by the names that `plain` gives to the parts."""
+        parts: dict[str, Any] = {
+            f"loop.{each.name}": getattr(self.loop, each.name)
+            for each in fields(self.loop)
+            if each.name != "treatments"
+        }
+        parts |= {f"loop.treatments.{i}": each for i, each in enumerate(self.loop.treatments)}
+        parts["the code of the loop"] = mad.iterate
+        parts["the code of the measurements"] = (measured, Run._evaluation)
+        found = {name: content(name, value) for name, value in parts.items()}
+        return found | {"features": self.features.content}
+
     def _config(self) -> dict[str, Any]:
         return {
             "format": 1,
@@ -205,6 +225,7 @@ class Run:
                 "regime": self.loop.regime.name,
                 "loop": plain(self.loop),
             },
+            "content": self._content(),
             "versions": {"python": platform.python_version(), "madtheory": mad.__version__}
             | {name: version(name) for name in _LIBRARIES},
         }
