@@ -36,6 +36,7 @@ __all__ = [
     "check_metrics",
     "check_number",
     "check_numbers",
+    "check_path",
     "check_points",
     "check_quantiles",
     "check_record",
@@ -112,6 +113,13 @@ def check_generator(name: str, value: Any) -> np.random.Generator:
             f"{name}={shown(value)} is not a generator; pass for example {name}=np.random.default_rng(0)."
         )
     return value
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return a path, which need not exist."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}={shown(value)} is not a path; pass the name of a file or folder.")
+    return Path(value)
 
 
 def _index(value: Any) -> int | None:

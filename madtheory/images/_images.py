@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_size, freeze
+from madtheory._validation import check_generator, check_size, freeze
 from madtheory.images._mapped import mapped, values
 from madtheory.images._parts import Held, Index, Part, Pixels, check_labels, check_pixels, check_seeds
 
@@ -159,6 +159,7 @@ class Images:
     def subsample(self, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Images:
         """Draw `budget` of the images uniformly."""
         budget = check_size("budget", budget)
+        check_generator("rng", rng)
         if budget > len(self) and not replacement:
             raise ValueError(
                 f"budget={budget} exceeds the {len(self)} images of the pool; lower it to that, or less."

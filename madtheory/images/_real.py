@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from madtheory._validation import check_size
+from madtheory._validation import check_generator, check_size
 from madtheory.images._images import Images
 
 __all__ = ["RealImages"]
@@ -76,6 +76,7 @@ class RealImages:
         ValueError
             If fewer than `n` are left.
         """
+        check_generator("rng", rng)
         if (n := check_size("n", n)) > self.left:
             raise ValueError(self._exhausted(n))
         order = rng.permutation(self.left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,8 @@ __all__ = [
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_LEFTOVERS = ".*.safetensors.*.partial"
+_LEFTOVER = re.compile(r"\.tmp\w+|\..+\.safetensors(\..+)?\.partial")
+"""Names of what a killed process has begun to write; the first are those of the library safetensors."""
 _HEADER, _FORMAT = "madtheory_images", 1
 _KNOWN = {"format", "sha256", "key", "model", "step", "adam_step", "scaler", "n"}
 
@@ -107,7 +109,7 @@ class Store:
         path = self.fit(key) / "weights.safetensors"
         if not path.exists():
             return None
-        for leftover in (*Checkpoint(path.parent, key).paths, *path.parent.glob(_LEFTOVERS)):
+        for leftover in (*Checkpoint(path.parent, key).paths, *_leftovers(path.parent)):
             leftover.unlink(missing_ok=True)
         return StoredWeights.of(path)
 
@@ -130,7 +132,7 @@ class Store:
             f"wait for it, or give this run another store."
         )
         with exclusive(folder / "lock", refusal):
-            for leftover in folder.glob(_LEFTOVERS):  # half a file, of a run that was killed
+            for leftover in _leftovers(folder):
                 leftover.unlink()
             yield
 
@@ -270,6 +272,11 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 def _description(header: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Half a file each, of a run that was killed."""
+    return [path for path in folder.glob(".*") if _LEFTOVER.fullmatch(path.name)]
 
 
 def _made(folder: Path) -> None:

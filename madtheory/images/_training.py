@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory._validation import check_choice, check_flag, check_number, check_size
+from madtheory._validation import check_choice, check_fields, check_flag, check_number, check_size
 from madtheory.images._device import ahead, deterministic, sent
 from madtheory.images._images import Images
 from madtheory.images._state import State
@@ -85,6 +85,7 @@ class ImageTraining:
     warm_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("images", "batch", "accumulate", "checkpoint_every_images"):
             check_size(name, getattr(self, name))
         for name in ("warm_up_images", "ema_images"):

@@ -11,7 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory._validation import check_choice, check_seeds, check_size, shown
+from madtheory._validation import (
+    check_choice,
+    check_fields,
+    check_generator,
+    check_number,
+    check_path,
+    check_seeds,
+    check_size,
+    shown,
+)
 from madtheory.images._configuration import (
     check_data,
     check_marks,
@@ -102,18 +111,17 @@ class ImageDiffusion:
             if not isinstance(value, kind):
                 raise TypeError(f"{name}={shown(value)} is not a {kind.__name__}; pass {kind.__name__}(...).")
         check_parts(self.process, self.sampler, self.device)
+        check_fields(self)
         check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
         check_size("batch", self.batch)
         if self.classes is not None:
             check_size("classes", self.classes)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout!r} is no share of the images; pass 0 <= dropout < 1.")
+        check_number("dropout", self.dropout, 0, 1, below=True)
         if self.sigma_data is None:
             object.__setattr__(self, "sigma_data", 0.5 if self.parameterisation == "edm" else 1.0)
-        if not (isinstance(self.sigma_data, (int, float)) and 0 < self.sigma_data < np.inf):
-            raise ValueError(f"sigma_data={self.sigma_data!r} is no deviation; pass a number above 0.")
+        check_number("sigma_data", self.sigma_data, 0, above=True)
         if self.store is not None:
-            object.__setattr__(self, "store", Path(self.store))
+            object.__setattr__(self, "store", check_path("store", self.store))
         self.process.levels(self.sampler.steps)
 
     def fit(self, data: Any, *, rng: np.random.Generator) -> ImageDiffusion:
@@ -148,11 +156,12 @@ class ImageDiffusion:
 
     def guided(self, auxiliary: Any, weight: float) -> Guided:
         r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
-        return Guided(self, auxiliary, float(weight))
+        return Guided(self, auxiliary, check_number("weight", weight))
 
     def extrapolated(self, auxiliary: Any, weight: float) -> ImageDiffusion:
         r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
         self._check_like(auxiliary)
+        weight = check_number("weight", weight)
         mine, theirs = self._check_fitted(), auxiliary.weights
         key = key_of(extrapolated=[fingerprint(mine), fingerprint(theirs)], weight=float(weight))
 
@@ -172,6 +181,7 @@ class ImageDiffusion:
     def _trained(
         self, data: Any, images: int, learning_rate: float, rng: np.random.Generator
     ) -> ImageDiffusion:
+        check_generator("rng", rng)
         given = data if isinstance(data, Images) else Images.of(data)
         check_data(self, given)
         seed = int(rng.integers(2**63))

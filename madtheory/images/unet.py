@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_size, check_widths
+from madtheory._validation import check_fields, check_number, check_size, check_widths
 from madtheory.networks._parameterisations import Parameterisation
 
 __all__ = ["ImageDenoiser", "UNet"]
@@ -43,13 +43,13 @@ class UNet:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("block_out_channels", "attention"):
             object.__setattr__(self, name, check_widths(name, getattr(self, name)))
         if not self.block_out_channels:
             raise ValueError("block_out_channels=() is empty; pass for example (128, 256, 256).")
         check_size("layers_per_block", self.layers_per_block)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout!r} is no share of the features; pass 0 <= dropout < 1.")
+        check_number("dropout", self.dropout, 0, 1, below=True)
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Refuse images (height, width, channels) that cannot be halved as often as this network does."""

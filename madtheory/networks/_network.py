@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from madtheory._validation import (
     check_bias,
+    check_generator,
     check_number,
     check_numbers,
     check_points,
@@ -39,6 +40,7 @@ Self = TypeVar("Self", bound="Network")
 
 def sample_seeds(n: int, rng: np.random.Generator) -> Seeds:
     """Draw one seed for each of `n` samples."""
+    check_generator("rng", rng)
     return rng.integers(2**64, size=check_size("n", n), dtype=np.uint64)
 
 
@@ -157,11 +159,12 @@ class Network(ABC):
 
     def guided(self, auxiliary: Any, weight: float) -> Guided:
         r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
-        return Guided(self, auxiliary, float(weight))
+        return Guided(self, auxiliary, check_number("weight", weight))
 
     def extrapolated(self: Self, auxiliary: Any, weight: float) -> Self:
         r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
         self._check_like(auxiliary)
+        weight = check_number("weight", weight)
         mine, theirs = self._check_fitted(), auxiliary.weights
         merged = {
             # theta - w (theta_s - theta) in double precision: the difference is small.
@@ -174,6 +177,7 @@ class Network(ABC):
 
     @own_torch()
     def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
+        check_generator("rng", rng)
         x, labels = self._split(check_points(data))
         if self.weights is None:
             shift, scale = self.units or data_units(x)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from madtheory._validation import check_choice, check_size
+from madtheory._validation import check_choice, check_fields, check_size
 from madtheory.types import Array
 
 __all__ = ["DDPM", "EDM", "FlowMatching", "Process"]
@@ -56,6 +56,7 @@ class EDM:
     p_std: float = 1.2
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 < self.sigma_min < self.sigma_max < math.inf:
             raise ValueError(
                 f"sigma_min={self.sigma_min!r}, sigma_max={self.sigma_max!r} are no range of noise levels; "
@@ -100,6 +101,7 @@ class DDPM:
     beta_end: float = 0.02
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_size("steps", self.steps)
         check_choice("schedule", self.schedule, ("linear", "cosine"))
         if not 0 < self.beta_start <= self.beta_end < 1:
@@ -154,6 +156,7 @@ class FlowMatching:
     t_max: float = 0.999
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 < self.t_max < 1:
             raise ValueError(f"t_max={self.t_max!r} is not between 0 and 1; pass for example 0.999.")
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_fields, check_generator, check_numbers, check_size
 from madtheory.networks._processes import EDM, Process
 from madtheory.types import Array
 
@@ -58,6 +58,7 @@ class Heun:
     steps: int = 18
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_size("steps", self.steps)
 
     def integrate(
@@ -102,6 +103,7 @@ class DDIM:
     eta: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_size("steps", self.steps)
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta={self.eta!r} is not between 0 (no noise) and 1 (ancestral).")
@@ -167,6 +169,7 @@ def sample_denoiser(
     array([[1. , 0.3],
            [0.3, 0.5]])
     """
+    check_generator("rng", rng)
     chosen = Heun() if sampler is None else sampler
     sigmas = (EDM() if process is None else process).levels(chosen.steps)
     shape = check_size("n", n), check_size("dim", dim)

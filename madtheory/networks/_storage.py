@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from madtheory._validation import check_path
+
 __all__ = ["NetworkFileError", "load", "save"]
 
 _KEY, _FORMAT = "madtheory_network", 1
@@ -59,7 +61,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
     """
     from safetensors.numpy import save as serialised
 
-    path, tensors = Path(path), dict[str, NDArray[Any]]()
+    path, tensors = check_path("path", path), dict[str, NDArray[Any]]()
     described = _encoded(model, "", tensors, _known())
     header = {"format": _FORMAT, "model": described, "sha256": _checksum(tensors)}
     header["described"] = _description(header, tensors)
@@ -103,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} is not a file; save a network there first.")
     try:

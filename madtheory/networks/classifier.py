@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory._identity import identify
-from madtheory._validation import check_array, check_points, check_seed, check_size, check_widths, shown
+from madtheory._validation import (
+    check_array,
+    check_generator,
+    check_points,
+    check_seed,
+    check_size,
+    check_widths,
+    shown,
+)
 from madtheory.networks._context import check_device, own_torch, seeded
 from madtheory.networks._network import Weights, data_units
 from madtheory.networks._storage import load, save
@@ -86,6 +94,7 @@ class Classifier:
         ValueError
             If the images are not square or smaller than 4 x 4, or the labels are not classes of theirs.
         """
+        check_generator("rng", rng)
         x = check_points(points, "points")
         _check_square(x)
         y = check_array(labels, "labels")

@@ -359,8 +359,8 @@ def test_sims_and_neon(kind, fitted):
 def test_settings_out_of_range():
     for settings, match in [
         ({"parameterisation": "v"}, "parameterisation='v' is unknown"),
-        ({"dropout": 1.0}, "dropout=1.0 is no share"),
-        ({"sigma_data": 0.0}, "sigma_data=0.0 is no deviation"),
+        ({"dropout": 1.0}, r"dropout=1\.0 is not a finite number >= 0 and < 1"),
+        ({"sigma_data": 0.0}, r"sigma_data=0\.0 is not a finite number > 0"),
         ({"batch": 0}, "batch=0 is not a positive integer"),
         ({"classes": 0}, "classes=0 is not"),
         ({"process": DDPM(steps=50), "sampler": Heun(60)}, "steps=60 exceeds"),

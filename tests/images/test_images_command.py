@@ -17,7 +17,7 @@ from madtheory.cli import main
 from madtheory.images._shards import ImageStoreError
 from madtheory.images.runs import _plan, _preset
 from madtheory.images.runs._command import ABOUT, COMMANDS
-from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs._folder import RunFolder, sealed
 from madtheory.images.runs._report import report
 from madtheory.images.runs.presets import PRESETS
 
@@ -181,8 +181,8 @@ def test_foreign_text_is_shown_and_not_obeyed(folder, escape, capsys):
         held["about"][name] += escape
     held["about"]["arguments"]["scale"] = f"{escape}small"
     config.write_text(json.dumps(held))
-    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
-    metrics.write_text("".join(json.dumps({**line, f"x{escape}": 1.0}) + "\n" for line in lines))
+    lines = RunFolder(folder).lines()
+    metrics.write_text("".join(sealed({**line, f"x{escape}": 1.0}) for line in lines))
     shown = command(f"show {folder}")
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert escape.encode("unicode_escape").decode().replace("\\n", "") in shown.replace("\\n", "")
@@ -221,13 +221,13 @@ def test_deep_and_long_files_are_refused(folder):
 
 def test_the_page_escapes_what_is_foreign(folder):
     metrics = folder / "metrics.jsonl"
-    first, second = (json.loads(line) for line in metrics.read_text().splitlines())
+    first, second = RunFolder(folder).lines()
     first["weights"] = "<script>x"
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in (first, second)))
+    metrics.write_text("".join(map(sealed, (first, second))))
     page = report(RunFolder(folder), json.loads((folder / "config.json").read_text())).decode()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     for value in (["x"], {"a": 1}, None, True):
-        metrics.write_text(json.dumps({**first, "precision": value}) + "\n")
+        metrics.write_text(sealed({**first, "precision": value}))
         with pytest.raises(ImageStoreError, match="is damaged in line 1"):
             command(f"show {folder}")

@@ -27,7 +27,7 @@ import madtheory as mad
 from madtheory import models
 from madtheory.images import Images, ImageStoreError, RealImages, features, metrics
 from madtheory.images.runs import Run
-from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs._folder import RunFolder, sealed
 from madtheory.images.runs._grid import grid
 from madtheory.networks import Heun
 
@@ -99,6 +99,7 @@ def interrupted(monkeypatch, moment, written, folder):
 def test_what_a_run_leaves(finished):
     folder, lines = finished
     written = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert len({line.pop("sha256") for line in written}) == 3
     assert written == lines
     assert [line["generation"] for line in lines] == [1, 2, 3]
     assert [line["n_training"] for line in lines] == [20, 32, 32]
@@ -338,7 +339,8 @@ def test_a_run_may_go_on_elsewhere(copied, finished):
 def test_other_weights_than_written_down(copied):
     path = copied / "metrics.jsonl"
     first, *others = path.read_text().splitlines()
-    path.write_text("\n".join([json.dumps(json.loads(first) | {"weights": "0" * 64}), *others, ""]))
+    changed = {name: value for name, value in json.loads(first).items() if name != "sha256"}
+    path.write_text(sealed(changed | {"weights": "0" * 64}) + "\n".join([*others, ""]))
     with pytest.raises(ImageStoreError, match=r"generation 1 has other weights .*choose a new folder"):
         run().go(copied)
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from madtheory import networks  # noqa: E402
-from madtheory.images import ImageDiffusion, Images, ImageTraining, UNet  # noqa: E402
+from madtheory.images import ImageDiffusion, Images, ImageTraining, RealImages, UNet  # noqa: E402
 from madtheory.images._shards import ImageStoreError  # noqa: E402
 from madtheory.images._store import read_arrays, write_arrays  # noqa: E402
 
@@ -36,6 +36,32 @@ BAD = {
     "penalty": (lambda: networks.WGANGP(penalty="x"), "penalty='x'"),
     "blur": (lambda: networks.Flow(blur=None), "blur=None"),
     "dropout": (lambda: networks.Diffusion(dropout="x"), "dropout='x'"),
+    "sigma_min": (lambda: networks.EDM(sigma_min="a"), "sigma_min='a' is not a finite number"),
+    "sigma_max": (lambda: networks.EDM(sigma_max=np.inf), "sigma_max=inf is not a finite number"),
+    "rho": (lambda: networks.EDM(rho=None), "rho=None"),
+    "p_mean": (lambda: networks.EDM(p_mean=np.nan), "p_mean=nan is not a finite number"),
+    "p_std": (lambda: networks.EDM(p_std=[1.0, 2.0]), "p_std="),
+    "beta_start": (lambda: networks.DDPM(beta_start="1e-4"), "beta_start='1e-4'"),
+    "beta_end": (lambda: networks.DDPM(beta_end=None), "beta_end=None"),
+    "chain": (lambda: networks.DDPM(steps=2.5), "steps=2.5 is not"),
+    "schedule": (lambda: networks.DDPM(schedule=3), "schedule=3"),
+    "t_max": (lambda: networks.FlowMatching(t_max="1"), "t_max='1'"),
+    "steps": (lambda: networks.Heun("18"), "steps='18' is not"),
+    "many steps": (lambda: networks.Heun(10**30), "is too large"),
+    "eta": (lambda: networks.DDIM(eta=None), "eta=None"),
+    "eta text": (lambda: networks.DDIM(eta="1"), "eta='1'"),
+    "image dropout": (lambda: ImageDiffusion(dropout="x"), "dropout='x'"),
+    "image sigma_data": (lambda: ImageDiffusion(sigma_data=True), "sigma_data=True"),
+    "image batch": (lambda: ImageDiffusion(batch=2.5), "batch=2.5"),
+    "image store": (lambda: ImageDiffusion(store=3), "store=3 is not a path"),
+    "block dropout": (lambda: UNet(dropout=None), "dropout=None"),
+    "attention": (lambda: UNet(attention=16), "attention=16 is not a list"),
+    "images": (lambda: ImageTraining(images="many"), "images='many'"),
+    "image rate": (lambda: ImageTraining(learning_rate=None), "learning_rate=None"),
+    "compile": (lambda: ImageTraining(compile="no"), "compile='no' is not a bool"),
+    "seconds": (lambda: ImageTraining(checkpoint_every_seconds="x"), "checkpoint_every_seconds='x'"),
+    "warm images": (lambda: ImageTraining(warm_images=1.5), "warm_images=1.5"),
+    "file": (lambda: networks.load(None), "path=None is not a path"),
 }
 
 
@@ -134,3 +160,32 @@ def test_no_link_is_followed_where_a_file_is_written(tmp_path):
     (tmp_path / ".a.safetensors.partial").symlink_to(victim)
     write_arrays(tmp_path / "a.safetensors", {"a": np.arange(4.0)}, {"key": "k"})
     assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("given", [0, None, "seed", np.random.RandomState(0), np.random])
+def test_what_draws_must_be_a_generator(given):
+    """In fits, samples and draws, before anything is computed."""
+    points = np.zeros((50, 16))
+    pictures = Images.of(np.zeros((8, 8, 8, 1), np.uint8))
+    unet = UNet(block_out_channels=(8,), layers_per_block=1)
+    calls = [
+        lambda: networks.Flow().fit(points, rng=given),
+        lambda: flow().fine_tuned(points[:, :2], images=9, rng=given),
+        lambda: flow().sample(3, rng=given),
+        lambda: networks.Classifier().fit(points, np.zeros(50, int), rng=given),
+        lambda: ImageDiffusion(unet=unet).fit(pictures, rng=given),
+        lambda: pictures.subsample(2, rng=given),
+        lambda: RealImages(pictures).take(2, rng=given),
+        lambda: networks.sample_denoiser(lambda x, s: x, 3, 2, rng=given),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"rng=.* is not a generator; pass for example rng=np\.random"):
+            call()
+
+
+def test_integers_of_numpy_are_integers():
+    """In a store, whose keys are JSON."""
+    model = ImageDiffusion(batch=np.int64(12), dropout=np.float32(0.25), sampler=networks.Heun(np.int16(3)))
+    assert (type(model.batch), type(model.dropout), type(model.sampler.steps)) == (int, float, int)
+    assert type(ImageTraining(images=np.int32(5)).images) is int
+    assert networks.DDPM(steps=np.int64(500)) == networks.DDPM(steps=500)

@@ -20,7 +20,7 @@ from madtheory.images._images import Images
 from madtheory.images._shards import ImageStoreError
 from madtheory.images._store import exclusive, fingerprint
 
-__all__ = ["Line", "RunFolder", "bounded", "plain"]
+__all__ = ["Line", "RunFolder", "bounded", "plain", "sealed"]
 
 Line = dict[str, Any]
 
@@ -139,7 +139,7 @@ class RunFolder:
     def add(self, line: Line) -> None:
         """Add a line to ``metrics.jsonl``; the file is replaced, so that no half line is ever there."""
         lines = [*self.lines(), line]
-        self.write(self.metrics, "".join(_sealed(each) for each in lines).encode())
+        self.write(self.metrics, "".join(sealed(each) for each in lines).encode())
 
     def write(self, path: Path, content: bytes) -> None:
         """Write beside `path`, flush to the disk, and rename.
@@ -204,7 +204,8 @@ def _checksum(line: Line) -> str:
     return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()
 
 
-def _sealed(line: Line) -> str:
+def sealed(line: Line) -> str:
+    """A line of ``metrics.jsonl``, with its checksum."""
     return json.dumps(line | {"sha256": _checksum(line)}) + "\n"
 
 

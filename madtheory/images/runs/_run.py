@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import madtheory as mad
-from madtheory._validation import check_seed, check_size
+from madtheory._validation import check_path, check_seed, check_size
 from madtheory.images._content import content
 from madtheory.images._device import accelerated
 from madtheory.images._files import pillow
@@ -144,7 +144,7 @@ class Run:
         from tqdm import tqdm
 
         pillow()  # or an error now, and not after hours of training
-        kept, network = RunFolder(Path(folder)), _network(self.loop.model)
+        kept, network = RunFolder(check_path("folder", folder)), _network(self.loop.model)
         loop = replace(self.loop, model=_stored(self.loop.model, kept.store))
 
         def processes() -> Any:
