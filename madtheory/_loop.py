@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from madtheory import _retained, data
-from madtheory._adapters import source_of
+from madtheory._adapters import check_bias_of_model, model_of, source_of
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
 from madtheory._validation import check_array, check_bias, check_choice, check_size, checked
@@ -28,9 +28,12 @@ class Loop:
     Attributes
     ----------
     real : Source or array, shape (m, d)
-        The reference distribution: anything with ``sample``; an array stands for the uniform law on its rows.
+        The reference distribution: anything with ``sample(n, *, rng)``. Points (an array, a frame, a tensor,
+        nested lists) stand for the uniform law on their rows, of which a read-only copy is kept.
+        Distributions of ``scipy.stats`` and ``torch.distributions``, and fitted estimators, are wrapped.
     model : GenerativeModel
-        Template that every generation is fitted from.
+        Template that every generation is fitted from. An estimator of another package that has ``fit`` and
+        ``sample``, without ``rng``, is wrapped in `madtheory.Estimator`.
     regime : Regime
         Which data each generation is trained on.
     bias : float, optional
@@ -50,14 +53,14 @@ class Loop:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "real", source_of(self.real, "real"))
-        if isinstance(self.model, type) or not (hasattr(self.model, "fit") and hasattr(self.model, "sample")):
-            raise TypeError(f"model={self.model!r} is no instance with fit and sample; see madtheory.types.")
+        object.__setattr__(self, "model", model_of(self.model))
         if not isinstance(self.regime, Regime):
             raise TypeError(
                 f"regime={self.regime!r} is not a Regime; use for example regimes.replace(n=100)."
             )
         if self.bias is not None:
             object.__setattr__(self, "bias", check_bias(self.bias))
+            check_bias_of_model(self.model, self.bias)
         given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
         object.__setattr__(self, "treatments", tuple(given))
         for treatment in self.treatments:

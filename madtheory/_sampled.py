@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,12 +18,13 @@ from madtheory._point_metrics import density_coverage, precision_recall
 from madtheory._streams import Streams
 from madtheory._validation import check_array, check_bias, check_points, check_size, freeze
 from madtheory.data import Empirical
+from madtheory.models import Gaussian
 from madtheory.types import Array, Metric, RandomState
 
 if TYPE_CHECKING:
     from madtheory._loop import Snapshot
 
-__all__ = ["on_samples"]
+__all__ = ["OF_MOMENTS", "OnSamples", "of_moments", "on_samples"]
 
 _PARTS: dict[Any, tuple[str, ...]] = {
     precision_recall: ("precision", "recall"),
@@ -48,13 +50,19 @@ def on_samples(
     Parameters
     ----------
     *metrics : functions
-        Each takes, by keyword, what it names among ``real`` (the reference), ``fake`` (the generated points)
-        and ``labels`` (their classes), and returns one number: `frechet_distance`, `sliced_wasserstein`,
-        ``functools.partial(mode_coverage, centres=..., radius=...)``, `class_variance`, or a function of
-        one's own. `precision_recall` and `density_coverage` become two metrics each.
+        Metrics of moments, such as `total_variance`, `log_volume`, `mean_error` and `wasserstein2_squared`,
+        are taken of the mean and the unbiased covariance of the points, under the same names: theory and any
+        generator share an axis. `mean_error` is then larger by the total variance over `n`, on average.
+        Any other function takes, by keyword, what it names among ``real`` (the reference), ``fake`` (the
+        generated points) and ``labels`` (their classes), and returns one number: `frechet_distance`,
+        `sliced_wasserstein`, ``functools.partial(mode_coverage, centres=..., radius=...)``,
+        `class_variance`, or a function of one's own. `precision_recall` and `density_coverage` become two
+        metrics each.
     reference : array, shape (m, d), or Source
         What the generator should produce, best held out from training. A source is sampled once, `n` points.
-        Not needed where no function asks for ``real``.
+        Not needed where no function asks for ``real``. Metrics of moments compare with the mean and
+        covariance that a source knows of itself, else with those of its points (divisor one less than their
+        number).
     n : int
         Number of points per replicate and generation. Most of these metrics depend on it.
     features : function, optional
@@ -105,7 +113,7 @@ def on_samples(
             f"function apart by setting the __name__ of each."
         )
     asked = {key for function in functions for key in function.inputs}
-    if "real" in asked and reference is None:
+    if asked & {"real", "truth"} and reference is None:
         raise ValueError("reference=None, and a metric compares with it; pass reference=points or a source.")
     if "labels" in asked and not labelled:
         raise ValueError(
@@ -122,16 +130,59 @@ def on_samples(
         labelled=bool(labelled),
         entropy=Streams.of(rng).entropy,
     )
-    if "real" in asked:
-        points = reference
-        if not isinstance(source := source_of(reference, "reference"), Empirical) or source is reference:
+    if asked & {"real", "truth"}:
+        points, source = reference, source_of(reference, "reference")
+        given = isinstance(source, Empirical) and source is not reference
+        if not given:
             points = source.sample(n, rng=np.random.default_rng(np.random.SeedSequence(sampled.entropy)))
+        if hasattr(points, "joined"):
+            raise TypeError(
+                f"reference draws {type(points).__name__}, not an array of points; measure images by their "
+                f"features, with madtheory.images.metrics."
+            )
         points = check_points(points, "reference")
         if points.ndim != 2:
             raise ValueError(f"reference has shape {points.shape}; expected (m, d), without replicates.")
         with seeded_globals(sampled.entropy % 2**32):
-            object.__setattr__(sampled, "real", freeze(sampled.represent(points)[0]))
-    return tuple(_OnSamples(sampled, name) for name in names)
+            real = freeze(sampled.represent(points)[0])
+        object.__setattr__(sampled, "real", real)
+        if "truth" in asked:
+            known = not given and features is None and not labelled and hasattr(type(source), "covariance")
+            truth = Gaussian(source.mean, source.covariance) if known else _gaussian("reference", real)
+            object.__setattr__(sampled, "truth", truth)
+    return tuple(OnSamples(sampled, name) for name in names)
+
+
+OF_MOMENTS: dict[Callable[..., Any], bool] = {}
+"""Metrics that need the mean and covariance of the model alone, and whether they compare with the truth's."""
+
+Measure = TypeVar("Measure", bound=Callable[..., Any])
+
+
+def of_moments(*, truth: bool) -> Callable[[Measure], Measure]:
+    """Declare that a metric needs nothing but moments, so that it can be taken of samples."""
+
+    def declare(metric: Measure) -> Measure:
+        OF_MOMENTS[metric] = truth
+        return metric
+
+    return declare
+
+
+@dataclass(frozen=True)
+class _OfMoments:
+    """A metric of the Gaussian of the mean and unbiased covariance of points."""
+
+    metric: Callable[..., Any]
+
+    def __call__(self, *, fake: Array, truth: Any = None) -> Any:
+        return self.metric(SimpleNamespace(model=_gaussian("the sample of the model", fake), real=truth))
+
+
+def _gaussian(name: str, points: Array) -> Gaussian:
+    if len(points) < 2:
+        raise ValueError(f"{name} has {len(points)} point, and a covariance needs two; use a larger n.")
+    return Gaussian(ddof=1).fit(points)
 
 
 @dataclass(frozen=True)
@@ -145,6 +196,9 @@ class _Function:
     @classmethod
     def of(cls, function: Any) -> _Function:
         """Read the names off a function or a partial."""
+        for metric, compares in OF_MOMENTS.items():
+            if function is metric:
+                return cls(_OfMoments(metric), (metric.__name__,), ("fake", *(["truth"] if compares else [])))
         base = getattr(function, "func", function)
         own = getattr(function, "__name__", None)
         name = getattr(base, "__name__", None) if own is None else own
@@ -168,7 +222,7 @@ class _Function:
         prefix = "" if own is None or function is base else f"{own}_"
         return cls(function, tuple(prefix + part for part in parts), inputs)
 
-    def __call__(self, given: dict[str, Array]) -> Array:
+    def __call__(self, given: dict[str, Any]) -> Array:
         """The numbers, shape (len(names),)."""
         value = self.call(**{key: given[key] for key in self.inputs})
         numbers = np.atleast_1d(np.asarray(value, dtype=float))
@@ -190,6 +244,7 @@ class _Sampled:
     labelled: bool
     entropy: int
     real: Array | None = None
+    truth: Gaussian | None = None
     kept: WeakKeyDictionary[Snapshot, dict[str, Array]] = field(default_factory=WeakKeyDictionary, repr=False)
     """The numbers of the last snapshot, as long as that lives."""
 
@@ -235,9 +290,9 @@ class _Sampled:
             fake, labels = self.represent(check_points(drawn, "the sample of the model"))
             lead = fake.shape[:-2]
             for index in np.ndindex(*lead):
-                given = {"fake": fake[index], "labels": labels[index]}
+                given: dict[str, Any] = {"fake": fake[index], "labels": labels[index]}
                 if self.real is not None:
-                    given["real"] = self.real
+                    given |= {"real": self.real, "truth": self.truth}
                 rows.append(np.concatenate([function(given) for function in self.functions]))
         table = np.reshape(rows, (*lead, -1))
         names = [name for function in self.functions for name in function.names]
@@ -245,7 +300,7 @@ class _Sampled:
 
 
 @dataclass(frozen=True, eq=False)
-class _OnSamples:
+class OnSamples:
     """One number of each snapshot."""
 
     sampled: _Sampled = field(repr=False)

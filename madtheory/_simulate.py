@@ -21,6 +21,7 @@ from madtheory._validation import (
     check_size,
     checked,
     metric_name,
+    shown,
 )
 from madtheory.data import Counts
 from madtheory.types import Array, Metric, RandomState
@@ -71,14 +72,20 @@ def prepare(
     quantiles: Sequence[float] | None = None,
 ) -> Run:
     """A run before its first generation: all arguments of `simulate` are checked, and in one form."""
-    from madtheory.metrics import DEFAULT
+    from madtheory.metrics import check_suitable, defaults
 
-    generations = check_size("generations", generations)
+    generations, replicates = check_size("generations", generations), check_size("replicates", replicates)
+    if not isinstance(loop, Loop):
+        raise TypeError(
+            f"loop={shown(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
+        )
+    chosen = check_metrics(defaults(loop) if metrics is None else metrics)
+    check_suitable(loop, chosen)
     return Run(
         loop=loop,
         generations=generations,
-        replicates=check_size("replicates", replicates),
-        metrics=check_metrics(DEFAULT if metrics is None else metrics),
+        replicates=replicates,
+        metrics=chosen,
         record=check_record(record, generations),
         quantiles=check_quantiles(quantiles),
         streams=Streams.of(rng),
@@ -160,7 +167,7 @@ def simulate(
         Number of independent copies.
     metrics : function of a Snapshot or sequence of them, optional
         What is measured; each one's name becomes a variable (of a `functools.partial` the function's, unless
-        it has a ``__name__``). Default `madtheory.metrics.DEFAULT`.
+        it has a ``__name__``). Default `madtheory.metrics.defaults`, which follow the loop.
     rng : int, SeedSequence, Generator or None
         Seed. ``None`` draws fresh entropy; ``attrs["seed"]`` says which.
     method : {None, "statistics", "samples"}
@@ -182,6 +189,8 @@ def simulate(
     ------
     ValueError
         If an argument is out of range, or the method asked for does not exist for this loop.
+    TypeError
+        If a metric needs what the models of this loop do not have.
 
     Notes
     -----

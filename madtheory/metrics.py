@@ -1,21 +1,25 @@
 """Metrics: functions of a `Snapshot` that return one number per replicate.
 
-Those of one argument compare the fitted model with the reference distribution in closed form; they need a
-model and a reference with a mean and a covariance. Those of arrays of points, with keywords ``real`` and
-``fake``, serve any generator: `on_samples` makes them metrics of a loop.
+Those of one argument describe the mean and covariance of the fitted model, or compare them with those of the
+reference distribution, in closed form. `on_samples` takes them of samples where a model has no such moments,
+and makes metrics of a loop of those of arrays of points, with keywords ``real`` and ``fake``. `defaults` are
+those that `simulate` measures.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from madtheory._adapters import check_bias_of_model
 from madtheory._class_metrics import class_shares, class_variance, mode_coverage, variance_by_class
 from madtheory._law_distances import cramer_von_mises, maximum_mean_discrepancy, wasserstein1
 from madtheory._likelihood import negative_log_likelihood
-from madtheory._loop import Snapshot
+from madtheory._loop import Loop, Snapshot
 from madtheory._point_metrics import (
     CANCELLED,
     density_coverage,
@@ -24,15 +28,25 @@ from madtheory._point_metrics import (
     precision_recall,
     sliced_wasserstein,
 )
-from madtheory._sampled import on_samples
+from madtheory._sampled import OF_MOMENTS, OnSamples, of_moments, on_samples
 from madtheory._threads import one_thread
-from madtheory.types import Array
+from madtheory.metrics_discrete import (
+    OF_SYMBOLS,
+    check_symbols,
+    chi_squared,
+    entropy,
+    heterozygosity,
+    squared_error,
+    support_size,
+)
+from madtheory.types import Array, Metric, RandomState
 
 __all__ = [
     "DEFAULT",
     "class_shares",
     "class_variance",
     "cramer_von_mises",
+    "defaults",
     "density_coverage",
     "effective_sample_size",
     "frechet_distance",
@@ -54,15 +68,17 @@ __all__ = [
 ]
 
 
+@of_moments(truth=False)
 def total_variance(snapshot: Snapshot) -> Array:
     """Trace of the model's covariance."""
-    factor = _model(snapshot, "total_variance").scaled_factor
+    factor = _model(snapshot, "total_variance", truth=False).scaled_factor
     return np.einsum("...ij,...ij->...", factor, factor)
 
 
+@of_moments(truth=False)
 def log_total_variance(snapshot: Snapshot) -> Array:
     """Log of the trace of the model's covariance; does not underflow."""
-    model = _model(snapshot, "log_total_variance")
+    model = _model(snapshot, "log_total_variance", truth=False)
     if model.exponent is None:
         with np.errstate(divide="ignore"):
             return np.log(total_variance(snapshot))
@@ -71,17 +87,20 @@ def log_total_variance(snapshot: Snapshot) -> Array:
     return np.log(np.einsum("...ij,...ij->...", factor, factor)) + 2 * np.log(2.0) * top
 
 
+@of_moments(truth=False)
 def log_volume(snapshot: Snapshot) -> Array:
     """Log determinant of the model's covariance; -inf if it is singular. Does not underflow."""
-    return _model(snapshot, "log_volume").log_volume
+    return _model(snapshot, "log_volume", truth=False).log_volume
 
 
+@of_moments(truth=True)
 def mean_error(snapshot: Snapshot) -> Array:
     """Squared distance of the model's mean to the true mean."""
     error = _model(snapshot, "mean_error").mean - snapshot.real.mean
     return np.einsum("...i,...i->...", error, error)
 
 
+@of_moments(truth=True)
 @one_thread
 def wasserstein2_squared(snapshot: Snapshot) -> Array:
     r"""Squared Wasserstein-2 distance between the Gaussians of the model's and the true moments.
@@ -109,6 +128,7 @@ def wasserstein2_squared(snapshot: Snapshot) -> Array:
     return squared
 
 
+@of_moments(truth=True)
 @one_thread
 def kl_divergence(snapshot: Snapshot) -> Array:
     """Kullback-Leibler divergence KL(model || truth) between Gaussians; inf if the model is singular."""
@@ -119,6 +139,7 @@ def kl_divergence(snapshot: Snapshot) -> Array:
     return _half_kl(ratio, model.dim, _log_det(true_factor) - model.log_volume)
 
 
+@of_moments(truth=True)
 @one_thread
 def reverse_kl_divergence(snapshot: Snapshot) -> Array:
     """Kullback-Leibler divergence KL(truth || model) between Gaussians; inf if the model is singular."""
@@ -135,6 +156,7 @@ def reverse_kl_divergence(snapshot: Snapshot) -> Array:
     return np.where(singular, np.inf, divergence)
 
 
+@of_moments(truth=True)
 @one_thread
 def effective_sample_size(snapshot: Snapshot) -> Array:
     """Number n_e of real points whose Gaussian fit is, in expectation, as far from the truth as the model.
@@ -160,14 +182,111 @@ def effective_sample_size(snapshot: Snapshot) -> Array:
 DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
 
 
-def _model(snapshot: Snapshot, metric: str) -> Any:
-    model = snapshot.model
+def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric, ...]:
+    """Metrics that fit a loop: what `simulate` measures where none are given.
+
+    Of a `Categorical`, or another model with ``support``, those of `madtheory.metrics_discrete`. Of a model
+    and a truth that both know their moments, the closed forms of `DEFAULT`. Of any other, the same quantities
+    of samples, with the sliced Wasserstein distance to points of the real data that nobody trains on.
+
+    Parameters
+    ----------
+    loop : Loop
+        What happens.
+    n : int
+        Points that are sampled per replicate and generation, and as many real ones, where samples are needed.
+    rng : int, SeedSequence, Generator or None
+        Seed of these points; as in `on_samples`.
+
+    Returns
+    -------
+    tuple of Metric
+
+    Raises
+    ------
+    TypeError
+        If the points are images, whose metrics need features: `madtheory.images.metrics`.
+
+    Examples
+    --------
+    >>> import madtheory as mad
+    >>> from madtheory import metrics, regimes
+    >>> loop = mad.Loop(
+    ...     real=mad.Categorical([0.2, 0.8]), model=mad.Categorical(), regime=regimes.replace(n=100)
+    ... )
+    >>> [metric.__name__ for metric in metrics.defaults(loop)]
+    ['support_size', 'entropy', 'heterozygosity', 'chi_squared', 'squared_error']
+    """
+    model, real = loop.model, loop.real
+    if hasattr(type(model), "support"):
+        of_model, against = (support_size, entropy, heterozygosity), (chi_squared, squared_error)
+        return (*of_model, *(against if hasattr(type(real), "probabilities") else ()))
+    exact = has_moments(model)
+    if exact and hasattr(type(real), "covariance"):
+        return DEFAULT
+    kept = tuple(metric for metric in DEFAULT if exact and not OF_MOMENTS[metric])
+    others = tuple(metric for metric in DEFAULT if metric not in kept)
+    classes = getattr(model, "classes", None) is not None
+    return kept + on_samples(*others, sliced_wasserstein, reference=real, n=n, labelled=classes, rng=rng)
+
+
+def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
+    """Refuse metrics that the models of a loop cannot have, before anything is fitted."""
+    kind = type(loop.model)
+    if _fits_another(kind):
+        return
+    for metric in metrics:
+        if isinstance(metric, OnSamples) and (bias := metric.sampled.bias) is not None:
+            check_bias_of_model(loop.model, bias)
+        elif metric in OF_MOMENTS and not has_moments(loop.model):
+            raise TypeError(_no_moments(metric.__name__, kind.__name__))
+        elif OF_MOMENTS.get(metric) and not hasattr(type(loop.real), "covariance"):
+            raise TypeError(_no_truth(metric.__name__, type(loop.real).__name__))
+        elif metric in OF_SYMBOLS:
+            check_symbols(metric.__name__, kind, loop.real if OF_SYMBOLS[metric] else None)
+
+
+def has_moments(model: Any) -> bool:
+    """Whether a model knows its mean and covariance once it is fitted."""
     # Asked of the types: on an instance the question would compute the property.
-    if not (hasattr(type(model), "scaled_factor") and hasattr(type(snapshot.real), "covariance")):
-        raise TypeError(
-            f"metric {metric} compares Gaussians; {type(model).__name__} and {type(snapshot.real).__name__} "
-            f"are not both described by a mean and a covariance. Pass metrics=[...] of your own."
-        )
+    if not hasattr(type(model), "scaled_factor"):
+        return False
+    return not hasattr(model, "auxiliary") or has_moments(model.base)
+
+
+def _fits_another(kind: type) -> bool:
+    """Whether the fit of a model says that it returns a model of another type, or leaves it open."""
+    returned = (
+        inspect.signature(kind.fit).return_annotation if hasattr(kind, "fit") else inspect.Signature.empty
+    )
+    name = returned if isinstance(returned, str) else getattr(returned, "__name__", str(returned))
+    return returned is not inspect.Signature.empty and name not in {
+        "Self", "None", *(base.__name__ for base in kind.__mro__)
+    }  # fmt: skip
+
+
+def _no_moments(metric: str, model: str) -> str:
+    return (
+        f"metric {metric} compares Gaussians; {model} has no mean and covariance of its own. Pass "
+        f"metrics=metrics.on_samples(metrics.{metric}, ..., reference=real_points, n=1000) to take it of "
+        f"samples, or leave metrics out: the defaults fit the loop."
+    )
+
+
+def _no_truth(metric: str, real: str) -> str:
+    return (
+        f"metric {metric} compares Gaussians; the real data, {real}, have no mean and covariance of their "
+        f"own. Pass metrics=metrics.on_samples(metrics.{metric}, ..., reference=real_points, n=1000), or "
+        f"leave metrics out: the defaults fit the loop."
+    )
+
+
+def _model(snapshot: Snapshot, metric: str, *, truth: bool = True) -> Any:
+    model = snapshot.model
+    if not has_moments(model):
+        raise TypeError(_no_moments(metric, type(model).__name__))
+    if truth and not hasattr(type(snapshot.real), "covariance"):
+        raise TypeError(_no_truth(metric, type(snapshot.real).__name__))
     return model
 
 

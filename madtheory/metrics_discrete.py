@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from madtheory._counts import spread
 from madtheory.types import Array
 
 if TYPE_CHECKING:
@@ -46,22 +47,34 @@ def squared_error(snapshot: Snapshot) -> Array:
     return error
 
 
-def _with_truth(snapshot: Snapshot, metric: str) -> tuple[Any, Any]:
-    """Probabilities of the model and of the reference distribution."""
-    _support(snapshot, metric)
-    p, truth = snapshot.model.probabilities, getattr(snapshot.real, "probabilities", None)
-    if truth is None or truth.shape[-1] != p.shape[-1]:
+OF_SYMBOLS: dict[Any, bool] = {
+    support_size: False, entropy: False, heterozygosity: False, chi_squared: True, squared_error: True
+}  # fmt: skip
+"""The metrics of this module, and whether they compare with the truth."""
+
+
+def check_symbols(metric: str, model: type, real: Any = None) -> None:
+    """Refuse models that are not distributions on symbols, and a truth that is none, if there is one."""
+    if not hasattr(model, "support"):
         raise TypeError(
-            f"metric {metric} compares two Categorical of as many symbols; real is "
-            f"{type(snapshot.real).__name__}: pass real=Categorical(...), and symbols= to the model."
+            f"metric {metric} describes a Categorical; the model is a {model.__name__}. Leave metrics out: "
+            f"the defaults fit the loop; or pass metrics=[...] of your own."
         )
-    return p, truth
+    if real is not None and not hasattr(type(real), "probabilities"):
+        raise TypeError(
+            f"metric {metric} compares with a truth on symbols; real is {type(real).__name__}: pass "
+            f"real=Categorical(probabilities)."
+        )
+
+
+def _with_truth(snapshot: Snapshot, metric: str) -> tuple[Any, Any]:
+    """Probabilities of the model and of the truth, of the same symbols: one that is unknown has 0."""
+    check_symbols(metric, type(snapshot.model), snapshot.real)
+    p, truth = snapshot.model.probabilities, snapshot.real.probabilities
+    many = max(p.shape[-1], truth.shape[-1])
+    return spread(p, None, many), spread(truth, None, many)
 
 
 def _support(snapshot: Snapshot, metric: str) -> Any:
-    if not hasattr(type(snapshot.model), "support"):
-        raise TypeError(
-            f"metric {metric} describes a Categorical; the model is a {type(snapshot.model).__name__}. "
-            f"Pass metrics=[...] of your own."
-        )
+    check_symbols(metric, type(snapshot.model))
     return snapshot.model.support.counts

@@ -165,7 +165,7 @@ def test_metrics_refuse_what_is_no_gaussian():
 
     loop = mad.Loop(real=mad.Gaussian.standard(1), model=Histogram(), regime=regimes.replace(n=9))
     with pytest.raises(TypeError, match=r"total_variance compares Gaussians; Histogram .*Pass metrics="):
-        mad.simulate(loop, 2, replicates=2)
+        mad.simulate(loop, 2, replicates=2, metrics=[metrics.total_variance])
 
 
 def clouds(seed, shift=0.0, scale=0.5, dim=3):

@@ -473,7 +473,11 @@ def test_refusals_of_on_samples():
     rejects(lambda: call(frechet, frechet), "__name__", "frechet_distance")
     rejects(lambda: call(lambda *, fake: 0.0), "<lambda>", "def")
     rejects(lambda: call(3), "metrics holds 3")
-    rejects(lambda: call(metrics.total_variance), "total_variance", "neither fake nor labels")
+
+    def of_snapshot(snapshot):
+        return 0.0
+
+    rejects(lambda: call(of_snapshot), "of_snapshot", "neither fake nor labels")
     rejects(lambda: call(frechet, reference=None), "reference=None")
     rejects(lambda: call(frechet, reference=np.zeros(3)), "reference has shape (3,)")
     rejects(lambda: call(frechet, reference=TRUTH.expand(2)), "reference has shape (2, 10, 2)")

@@ -78,15 +78,18 @@ ALLOWED = {
     "_identity": set(),
     "_state": {"_identity"},
     "_retained": {"data"},
-    "_adapters": BASE | {"data", "models"},
+    "_adapters": BASE | {"_global_random", "data", "models"},
     "_loop": BASE | {"_adapters", "_retained", "_streams", "data", "regimes", "treatments"},
     "metrics": BASE
-    | {"_class_metrics", "_law_distances", "_likelihood", "_loop", "_point_metrics", "_sampled", "theory"},
+    | {"_adapters", "_class_metrics", "_law_distances", "_likelihood", "_loop", "_point_metrics", "_sampled"}
+    | {"metrics_discrete", "theory"},
+    "metrics_discrete": BASE | {"_counts", "_loop"},
     "_point_metrics": BASE | {"_distances"},
     "_law_distances": BASE | {"_distances", "_point_metrics"},
     "_likelihood": BASE,
     "_class_metrics": BASE | {"_distances", "_point_metrics"},
-    "_sampled": BASE | {"_identity", "_adapters", "_global_random", "_point_metrics", "_streams", "data"},
+    "_sampled": BASE
+    | {"_identity", "_adapters", "_global_random", "_point_metrics", "_streams", "data", "models"},
     "_planar": {"types"},
     "sources": BASE | {"_planar", "data"},
     "_provenance": {"_loop", API},
@@ -179,7 +182,7 @@ FROZEN = {
         "Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted",
     ],
     "madtheory.metrics": [
-        "DEFAULT", "class_shares", "class_variance", "cramer_von_mises", "density_coverage",
+        "DEFAULT", "class_shares", "class_variance", "cramer_von_mises", "defaults", "density_coverage",
         "effective_sample_size", "frechet_distance", "kl_divergence", "log_total_variance",
         "log_volume", "maximum_mean_discrepancy", "mean_error", "mode_coverage",
         "negative_log_likelihood", "on_samples", "precision_recall", "reverse_kl_divergence",

@@ -93,7 +93,10 @@ class Estimator:
         self._seed_parts(new, rng)
         # scikit-learn's sums would depend on the number of threads, and on which is first.
         with self._globals(rng), one_thread, one_openmp_thread():
-            new.fit(points.copy(), **keywords)  # some estimators keep what they are fitted to
+            # A copy of the points: some estimators keep what they are fitted to.
+            made = new.fit(points.copy(), **keywords)
+        # Most return themselves or nothing; one that returns another model means that one.
+        new = made if callable(getattr(made, "sample", None)) else new
         fitted = copy.copy(self)
         object.__setattr__(fitted, "estimator", new)
         object.__setattr__(fitted, "_fitted", True)
@@ -128,7 +131,9 @@ class Estimator:
                 keywords["random_state"] = _seed(rng)
             with self._globals(rng):
                 drawn = source.sample(n, **keywords)
-        points = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn, dtype=float)
+        points = check_points(
+            drawn[0] if isinstance(drawn, tuple) else drawn, f"{type(source).__name__}.sample({n})"
+        )
         return points[rng.permutation(len(points))]
 
     def log_density(self, points: Any) -> Array:
