@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from madtheory._repr import short_repr
 from madtheory._validation import check_points, checked, freeze
 from madtheory.types import Array
 
@@ -31,6 +32,8 @@ class Counts:
     counts: Any
     symbols: Any = None
     total_symbols: int = 0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         for name in ("counts", "symbols"):

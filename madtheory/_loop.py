@@ -10,6 +10,7 @@ import numpy as np
 
 from madtheory import _retained, data
 from madtheory._adapters import check_bias_of_model, model_of, source_of
+from madtheory._repr import html_table, short_repr
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
 from madtheory._validation import check_array, check_bias, check_choice, check_size, checked
@@ -50,6 +51,9 @@ class Loop:
     bias: float | None = None
     warm_start: bool = False
     treatments: tuple[Treatment, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "real", source_of(self.real, "real"))
@@ -110,6 +114,8 @@ class Snapshot:
     method: str
     replicates: tuple[int, ...]
     streams: Streams
+
+    __repr__ = short_repr
 
 
 def statistics_obstacle(loop: Loop) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from madtheory._closed_forms import CLOSED_FORMS, NoClosedForm, omitted_of, trajectory_of
+from madtheory._long_names import COORDINATES, variable_attributes
 from madtheory._loop import Loop
 from madtheory._threads import one_thread
 from madtheory._validation import check_memory, check_size, checked
@@ -61,7 +62,11 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
     if wanted is not None:
         trajectory = {name: trajectory[name] for name in wanted}
     data = {
-        key: ("generation", np.asarray(values), {"kind": values.kind, "source": values.source})
+        key: (
+            "generation",
+            np.asarray(values),
+            {"kind": values.kind, "source": values.source} | variable_attributes(key),
+        )
         for key, values in trajectory.items()
     }
     attrs = {
@@ -71,7 +76,8 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
     }
     if omitted:
         attrs["omitted"] = "; ".join(f"{name}: {cause}" for name, cause in omitted.items())
-    return xr.Dataset(data, {"generation": np.arange(1, generations + 1)}, attrs)
+    axis = ("generation", np.arange(1, generations + 1), COORDINATES["generation"])
+    return xr.Dataset(data, {"generation": axis}, attrs)
 
 
 def _check_variables(loop: Loop, variables: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from madtheory._long_names import COORDINATES, variable_attributes
 from madtheory._loop import Loop, Snapshot, choose_method, start, step
 from madtheory._provenance import provenance
 from madtheory._streams import Streams
@@ -228,10 +229,14 @@ def to_dataset(run: Run) -> xr.Dataset:
 
     reached = sorted(t for t in run.record if t <= run.generation)
     dims = ("replicate" if run.quantiles is None else "quantile", "generation")
-    variables = {name: (dims, np.stack(values, -1)) for name, values in run.recorded.items()}
-    coords: dict[str, Any] = {"generation": reached}
+    measured = {metric_name(metric): metric for metric in run.metrics}
+    variables = {
+        name: (dims, np.stack(values, -1), variable_attributes(name, measured[name]))
+        for name, values in run.recorded.items()
+    }
+    coords: dict[str, Any] = {"generation": ("generation", reached, COORDINATES["generation"])}
     if run.quantiles is not None:
-        coords["quantile"] = list(run.quantiles)
+        coords["quantile"] = ("quantile", list(run.quantiles), COORDINATES["quantile"])
     return xr.Dataset(variables, coords, attrs=provenance(run.loop, run.snapshots))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from madtheory._counts import Counts
+from madtheory._repr import short_repr
 from madtheory._roots import stacked, triangular, without_direction
 from madtheory._threads import one_thread
 from madtheory._validation import check_array, check_points, check_size, checked, freeze
@@ -48,6 +49,8 @@ class Moments:
     mean: Array
     root: Array
     exponent: Array | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         _own(self, "weight", "squared_weight", "mean", "root", "exponent")
@@ -127,6 +130,8 @@ class Empirical:
 
     points: Array
     replicates: tuple[int, ...] = ()
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         points = check_points(self.points, "points")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from madtheory._repr import html_table, short_repr
 from madtheory._validation import (
     check_choice,
     check_retain_real,
@@ -65,6 +66,9 @@ class Regime:
     budget: int | None = None
     replacement: bool = False
     weights: tuple[float, float] | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_choice("real_data", self.real_data, ("none", "fixed", "fresh"))

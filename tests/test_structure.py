@@ -54,9 +54,11 @@ def component(name):
     return API if len(parts) == 1 else parts[1]
 
 
-BASE = {"_threads", "_validation", "types"}
+BASE = {"_repr", "_threads", "_validation", "types"}
 ALLOWED = {
     "types": set(),
+    "_repr": set(),
+    "_long_names": set(),
     "_validation": set(),
     "_printable": set(),
     "_threads": set(),
@@ -97,9 +99,9 @@ ALLOWED = {
     "_rejection": BASE | {"_global_random"},
     "_correction": BASE | {"_adapters", "_rejection", "data"},
     "_curation": BASE | {"_rejection"},
-    "_simulate": BASE | {"data", "_loop", "_provenance", "_streams", "metrics", API},
+    "_simulate": BASE | {"_long_names", "data", "_loop", "_provenance", "_streams", "metrics", API},
     "_closed_forms": {"_loop", "_correction", "_curation", "models", "theory"},
-    "_predict": BASE | {"_closed_forms", "_loop"},
+    "_predict": BASE | {"_closed_forms", "_long_names", "_loop"},
 }
 """Who may import whom; what is not listed stands above, and imports the public API."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._repr import short_repr
 from madtheory._validation import check_bias, check_numbers, check_points, check_size, checked
 from madtheory.data import Counts, Weighted
 from madtheory.models._offspring import offspring
@@ -49,6 +50,8 @@ class Categorical:
     parents: Any
     symbols: int | None
     smoothing: float
+
+    __repr__ = short_repr
 
     def __init__(
         self, probabilities: ArrayLike | None = None, *, symbols: int | None = None, smoothing: float = 0.0

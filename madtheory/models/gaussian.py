@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._repr import short_repr
 from madtheory._roots import lower_product, rescale, stacked, triangular
 from madtheory._threads import one_thread
 from madtheory._validation import (
@@ -97,6 +98,8 @@ class Gaussian:
     exponent: Array | None
     ddof: int
     known_mean: Array | None
+
+    __repr__ = short_repr
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from madtheory._bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
 from madtheory._distances import distances
+from madtheory._repr import short_repr
 from madtheory._roots import triangular
 from madtheory._validation import check_kernel_bias, check_points, check_size, checked
 from madtheory.data import Moments, Weighted
@@ -61,6 +62,8 @@ class KernelDensity:
     steps: Array | None = field(default=None, init=False)
     kernel: Array | None = field(default=None, init=False)
     moments: Moments | None = field(default=None, init=False, repr=False)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bandwidth", check_bandwidth(self.bandwidth))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._repr import short_repr
 from madtheory._roots import triangular
 from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size, checked
 from madtheory.data import Moments, Weighted
@@ -76,6 +77,8 @@ class Mixture:
     weights: Array | None
     parts: Gaussian | None
     """The components: a `Gaussian` whose last leading axis runs over them."""
+
+    __repr__ = short_repr
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory._repr import short_repr
 from madtheory._validation import check_numbers, check_points, freeze
 from madtheory.types import Array
 
@@ -31,6 +32,8 @@ class GaussianDenoiser:
     mean: ArrayLike
     covariance: ArrayLike
     _axes: tuple[Array, Array, Array] = field(init=False, repr=False)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         mean = freeze(check_numbers("mean", self.mean))
@@ -75,6 +78,8 @@ class EmpiricalDenoiser:
     points: ArrayLike
     weights: ArrayLike | None = None
     _law: tuple[Array, Array] = field(init=False, repr=False)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         points: Any = freeze(check_points(self.points, "points"))
