@@ -14,7 +14,10 @@ _FEW, _WIDE = 6, 200
 
 
 def short_repr(self: Any) -> str:
-    """Text of a dataclass: its fields that are not as by default, each abbreviated."""
+    """Text of a dataclass: its fields that are not as by default, each abbreviated.
+
+    A class whose defaults are worth reading sets ``_shows_defaults``.
+    """
     return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in _entries(self))})"
 
 
@@ -33,7 +36,12 @@ def _entries(described: Any) -> list[tuple[str, str]]:
     for field in fields(described):
         value = getattr(described, field.name, None)
         plain = value is None or isinstance(value, (bool, int, float, str, tuple))
-        as_default = plain and field.default is not MISSING and type(value) is type(field.default)
+        as_default = (
+            plain
+            and not getattr(described, "_shows_defaults", False)
+            and field.default is not MISSING
+            and type(value) is type(field.default)
+        )
         hidden = value is None or field.name.startswith("_") or not field.repr
         if hidden or (as_default and value == field.default):
             continue

@@ -67,6 +67,7 @@ class Regime:
     replacement: bool = False
     weights: tuple[float, float] | None = None
 
+    _shows_defaults = True
     __repr__ = short_repr
     _repr_html_ = html_table
 
