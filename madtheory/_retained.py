@@ -11,7 +11,7 @@ from madtheory import data
 
 __all__ = ["Rows", "join", "retain", "subset"]
 
-_GROWTH = 1.5
+_GROWTH = 2
 _FEW = 4  # parts that are cheaper to pick rows from than to join
 
 
@@ -67,10 +67,12 @@ class Rows:
                 self._buffer.array[..., stop : stop + n, :] = batch
             return Rows(self._buffer, self.head, start, sizes)
         old = self._buffer.array[..., 0 if self.head else start : stop, :]
-        joined = np.concatenate([old, np.asarray(batch)], axis=-2)
-        rows = joined.shape[-2]
-        array = np.empty((*joined.shape[:-2], int(_GROWTH * (rows + n)), joined.shape[-1]), joined.dtype)
-        array[..., :rows, :] = joined
+        parts = (old, np.asarray(batch))
+        rows = old.shape[-2] + n
+        if old.shape[:-2] != parts[1].shape[:-2] or old.shape[-1] != parts[1].shape[-1]:
+            np.concatenate(parts, axis=-2)  # raises NumPy's own error
+        array = np.empty((*old.shape[:-2], _GROWTH * rows, old.shape[-1]), np.result_type(*parts))
+        array[..., : old.shape[-2], :], array[..., old.shape[-2] : rows, :] = parts
         return Rows(_Buffer(array, rows), self.head, self.head, sizes)
 
     def _claim(self, stop: int, batch: Any) -> bool:
@@ -130,8 +132,10 @@ def join(real: tuple[Any, ...], held: tuple[Any, ...], weights: tuple[float, flo
 
     Weights are relative: real data alone are the baseline, bit for bit.
     """
-    parts = _parts(real, held)
     rows = held[0] if held and isinstance(held[0], Rows) else None
+    if weights is None and not real and len(held) == 1 and rows is None:
+        return held[0]
+    parts = _parts(real, held)
     many = len(parts) - len(real)
     if weights is None or not many:
         return data.join(parts)
@@ -157,9 +161,9 @@ def subset(
     numbers = [part.shape[-2] for part in parts]
     index = data.draw_index(parts[0].shape[:-2], sum(numbers), budget, rng=rng, replacement=replacement)
     first, before = parts[0], numbers[0]
-    drawn = np.take_along_axis(first, np.minimum(index, before - 1)[..., None], axis=-2)
+    drawn = data.pick(first, np.minimum(index, before - 1))
     for part, n in zip(parts[1:], numbers[1:], strict=True):
-        here = np.take_along_axis(part, np.clip(index - before, 0, n - 1)[..., None], axis=-2)
+        here = data.pick(part, np.clip(index - before, 0, n - 1))
         drawn = np.where((index >= before)[..., None], here, drawn)
         before += n
     return drawn

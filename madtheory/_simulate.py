@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory._long_names import COORDINATES, variable_attributes
-from madtheory._loop import Loop, Snapshot, choose_method, start, step
+from madtheory._loop import Loop, Snapshot, choose_method, follow_on, start
 from madtheory._provenance import provenance
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
@@ -134,7 +134,7 @@ def advance(run: Run, count: int = 1) -> None:
     for i, snapshot in enumerate(run.snapshots):
         values = []
         while snapshot.generation < target:
-            snapshot = step(run.loop, snapshot)
+            snapshot = follow_on(run.loop, snapshot)
             if snapshot.generation in run.record:
                 values.append(_measure(run, snapshot))
         run.snapshots[i] = snapshot

@@ -15,7 +15,8 @@ from madtheory.types import RandomState
 __all__ = ["Streams"]
 
 _ROLES = ("initial", "real", "source", "synthetic", "subsample", "fit")
-_GENERATIONS = 16  # whose seeds are computed together
+_NUMBERS = {role: number for number, role in enumerate(_ROLES)}
+_GENERATIONS = 32  # whose seeds are computed together
 
 # Constants of the algorithm of NumPy's SeedSequence (M. E. O'Neill's seed_seq_fe), which never change.
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED
@@ -48,7 +49,7 @@ class Streams:
 
         It is ``default_rng(SeedSequence(entropy, spawn_key=(block, generation, role)))``, bit for bit.
         """
-        number = _ROLES.index(role)
+        number = _NUMBERS[role]
         key = (self.block, generation, number)
         if max(self.block, generation) >= 2**32:
             return np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=key))
@@ -83,9 +84,9 @@ class _Seed(ISpawnableSeedSequence):
         return self.sequence.spawn(n_children)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _seeds(entropy: int, block: int, chunk: int) -> Any:
-    """Seeds of PCG64 for all roles in 16 generations, shape (16, roles, 4).
+    """Seeds of PCG64 for all roles in 32 generations, shape (32, roles, 4).
 
     Mixing in the last two words of the spawn key and hashing the pool are repeated here for many keys at
     once; NumPy does what comes before, which is the same for all of them.
@@ -113,6 +114,7 @@ def _mix(pool: Any, word: Any, already: int) -> Any:
     return result ^ result >> np.uint32(16)
 
 
+@lru_cache
 def _powers(first: int, factor: int, many: int) -> Any:
     """The constants first * factor**k modulo 2**32."""
     return np.array([first * pow(factor, k, 2**32) % 2**32 for k in range(many)], dtype=np.uint32)

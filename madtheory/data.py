@@ -22,7 +22,7 @@ from madtheory.types import Array
 
 __all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
 
-_LONG = 1024  # points of a pool that are subsampled one replicate at a time
+_LONG = 1024  # points, or numbers, from which on a pool is subsampled one replicate at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +62,25 @@ class Moments:
         points = check_points(points)
         w = np.ones(points.shape[-2]) if weights is None else np.asarray(weights, dtype=float)
         total = w.sum(-1)
-        mean = (w[..., None] * points).sum(-2) / np.where(total > 0, total, 1.0)[..., None]
-        root = np.swapaxes((points - mean[..., None, :]) * np.sqrt(w)[..., None], -1, -2)
+        # Factors of one are left out: for large training sets each pass over the points counts.
+        summed = points.sum(-2) if weights is None else (w[..., None] * points).sum(-2)
+        mean = summed / np.where(total > 0, total, 1.0)[..., None]
+        centred = points - mean[..., None, :]
+        if weights is not None:
+            centred *= np.sqrt(w)[..., None]
+        root = np.swapaxes(centred, -1, -2)
         if points.shape[-2] <= points.shape[-1]:
             # n points have a scatter of rank n - 1.
             return cls(total, (w * w).sum(-1), mean, without_direction(root, np.sqrt(w)))
         root = triangular(root)
         # A direction within the rounding of the points themselves has no spread.
-        rounding = 8 * np.finfo(float).eps * np.sqrt(points.shape[-2]) * np.abs(points).max(-2)
         diagonal = np.arange(points.shape[-1])
-        root[..., diagonal, diagonal] *= np.abs(root[..., diagonal, diagonal]) > rounding
+        spread = np.abs(root[..., diagonal, diagonal])
+        rounding = 8 * np.finfo(float).eps * np.sqrt(points.shape[-2])
+        # No coordinate exceeds this; only where it leaves a doubt are all points looked at again.
+        most = np.abs(mean) + np.sqrt((root * root).sum(-1))
+        if weights is not None or not (spread > 1.01 * rounding * most).all():
+            root[..., diagonal, diagonal] *= spread > rounding * np.abs(points).max(-2)
         return cls(total, (w * w).sum(-1), mean, root)
 
     @property
@@ -223,8 +232,17 @@ def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement
     if hasattr(points, "subsample"):
         return points.subsample(budget, rng=rng, replacement=replacement)
     *lead, n, _ = np.shape(points)
-    index = draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement)
-    return np.take_along_axis(points, index[..., None], axis=-2)
+    return pick(np.asarray(points), draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement))
+
+
+def pick(points: Any, index: np.ndarray) -> Any:
+    """Points of shape (*replicate, n, d) at an index of shape (*replicate, k)."""
+    if index.shape[-1] * points.shape[-1] < _LONG:
+        return np.take_along_axis(points, index[..., None], axis=-2)
+    picked = np.empty((*index.shape, points.shape[-1]), points.dtype)
+    for place in np.ndindex(index.shape[:-1]):  # whole rows are copied faster than single numbers
+        np.take(points[place], index[place], axis=0, out=picked[place], mode="clip")
+    return picked
 
 
 def draw_index(

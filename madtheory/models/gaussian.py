@@ -16,7 +16,6 @@ from madtheory._validation import (
     check_bias,
     check_ddof,
     check_numbers,
-    check_points,
     check_size,
     checked,
     freeze,
@@ -178,7 +177,7 @@ class Gaussian:
         if isinstance(data, Weighted):
             moments = Moments.of(data.points, data.weights)
         else:
-            moments = data if isinstance(data, Moments) else Moments.of(check_points(data))
+            moments = data if isinstance(data, Moments) else Moments.of(data)
         mean, root, exponent = moments.mean, moments.root, moments.exponent
         if self.known_mean is not None and self.known_mean.shape[-1] != moments.dim:
             raise ValueError(
@@ -253,7 +252,9 @@ class Gaussian:
         normals = rng.standard_normal((*mean.shape[:-1], check_size("n", n), factor.shape[-1]))
         if bias is not None:
             factor = np.sqrt(check_bias(bias)) * factor
-        return mean[..., None, :] + normals @ np.swapaxes(factor, -1, -2)
+        points: Array = normals @ np.swapaxes(factor, -1, -2)
+        points += mean[..., None, :]
+        return points
 
     @one_thread
     @checked
