@@ -253,10 +253,9 @@ def draw_index(
         return rng.integers(n, size=(*lead, budget))
     if budget > n:
         raise ValueError(f"budget={budget} exceeds the {n} points of the pool; lower it to {n} or less.")
-    if not lead or n < _LONG:
+    if n < _LONG:
         return rng.random((*lead, n)).argpartition(budget - 1, axis=-1)[..., :budget]
-    # One replicate after another draws the same numbers, and they stay in the cache.
     index = np.empty((*lead, budget), dtype=np.intp)
-    for place in np.ndindex(*lead):
-        index[place] = rng.random(n).argpartition(budget - 1)[:budget]
+    for place in np.ndindex(*lead):  # at a cost that goes with the budget, not with the pool
+        index[place] = rng.choice(n, budget, replace=False, shuffle=False)
     return index

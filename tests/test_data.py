@@ -187,3 +187,22 @@ def test_empirical_statistic_with_a_size_per_replicate():
         np.testing.assert_allclose(statistic.weight[k], n)
         np.testing.assert_allclose(statistic.mean[k], expected.mean)
         np.testing.assert_allclose(statistic.scatter[k], expected.scatter, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [40, 2000])
+def test_every_point_is_picked_as_often(n):
+    """Subsets of small and of large pools are uniform: each point's count is binomial; |z| of all is seen."""
+    budget, runs = n // 4, 400
+    rng, points = np.random.default_rng(7), np.arange(n, dtype=float)[:, None]
+    counts = np.zeros(n)
+    for _ in range(runs):
+        picked = data.subsample(points, budget, rng=rng)[:, 0].astype(int)
+        assert len(np.unique(picked)) == budget
+        counts[picked] += 1
+    share = budget / n
+    z = (counts - runs * share) / np.sqrt(runs * share * (1 - share))
+    assert abs(z).max() < 5
+    # The spread of all counts, to a few per cent; the first points taken always would have another.
+    expected, error = n * (1 - share), np.sqrt(2 * n)
+    assert abs((z**2).sum() * (1 - share) - expected) < 5 * error
+    assert abs(((0 * counts - runs * share) ** 2).sum() / (runs * share) - expected) > 5 * error
