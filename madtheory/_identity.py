@@ -17,6 +17,8 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import operator
+import pickle
 import random
 import struct
 import sys
@@ -92,11 +94,16 @@ def identify(value: Any, instead: Callable[[Any], Any] | None = None) -> Identit
     NoIdentity
         If it has none: an open file, a running generator, a compiled function with hidden state.
     """
-    walk = _Walk(instead)
-    walk.current = walk.units[0]
-    walk.current.digest = walk.value(value)
-    walk.follow()
-    return Identity(walk.digest(), walk.versions())
+    state: frozenset[tuple[int, str]] | None = None
+    while True:
+        walk = _Walk(instead, state)
+        walk.current = walk.units[0]
+        walk.current.digest = walk.value(value)
+        walk.follow()
+        if walk.left_out <= walk.changed and not walk.read & walk.changed:
+            return Identity(walk.digest(), walk.versions())
+        # A name that only other code changes is a setting, and one that this code changes is state.
+        state = frozenset(walk.changed | (state or set()))
 
 
 class _Unit:
@@ -111,8 +118,16 @@ class _Unit:
 class _Walk:
     """One traversal, from a value through everything that it refers to."""
 
-    def __init__(self, instead: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        instead: Callable[[Any], Any] | None = None,
+        state: frozenset[tuple[int, str]] | None = None,
+    ) -> None:
         self.instead = instead
+        self.state = state  # names of modules to leave out; by default those that any code there changes
+        self.changed: set[tuple[int, str]] = set()  # by the code that was met
+        self.left_out: set[tuple[int, str]] = set()
+        self.read: set[tuple[int, str]] = set()
         self.units: list[_Unit] = [_Unit("value")]
         self.known: dict[int, tuple[Any, _Unit]] = {}
         self.waiting: list[tuple[Any, _Unit]] = []
@@ -314,8 +329,18 @@ class _Walk:
             )
         return self.value(value)
 
+    def _is_state(self, space: dict[str, Any], name: str) -> bool:
+        """Whether a name of a module is state that code moves, not what the code is."""
+        if space.get("__name__", "").partition(".")[0] == _PACKAGE:
+            return name in _assigned(space)
+        key = (id(space), name)
+        left_out = name in _assigned(space) if self.state is None else key in self.state
+        (self.left_out if left_out else self.read).add(key)
+        return left_out
+
     def _function(self, function: types.FunctionType) -> bytes:
         space = function.__globals__
+        self.changed |= {(id(space), name) for name in _globals_of(function.__code__)}
         aliases = {k: v for k, v in _closure(function).items() if isinstance(v, types.ModuleType)}
         parts = [self._code(function.__code__, space, aliases)]
         parts += [self._global(item) for item in function.__defaults__ or ()]
@@ -349,7 +374,13 @@ class _Walk:
                 f"functions and classes defined by def and class"
             ) from None
         if isinstance(reduced, str):
-            return self.name_of(getattr(value, "__module__", None) or kind.__module__, reduced)
+            home = pickle.whichmodule(value, reduced)  # type: ignore[attr-defined]
+            if not _is_found(value, home, reduced):  # such as a ufunc that its user made
+                raise NoIdentity(
+                    f"{type(value).__name__!r} has no identity by content (nothing is known of it but the "
+                    f"name {reduced!r}); use a function defined by def"
+                )
+            return self.name_of(home, reduced)
         function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict):
             # What a property has computed from the rest, and kept, says nothing new.
@@ -365,7 +396,7 @@ class _Walk:
         """Bytecode, and what it refers to in the module `space`; `aliases` are local names of modules."""
         instructions = [i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING]
         offsets = [i.offset for i in instructions]
-        names, moving = [i.opname for i in instructions], _assigned(space)
+        names = [i.opname for i in instructions]
         parts: list[bytes] = []
         read: types.ModuleType | None = None  # the module on top of the stack
         source: types.ModuleType | None = None  # the module that names are imported from
@@ -384,6 +415,8 @@ class _Walk:
             if name in ("LOAD_CONST", "RETURN_CONST", "KW_NAMES"):
                 if then == "STORE_NAME" and instructions[at + 1].argval in _PLACE:
                     continue
+                if name == "KW_NAMES":  # dis of Python 3.11 does not look it up
+                    argument = code.co_consts[instruction.arg or 0]
                 nested = isinstance(argument, types.CodeType)
                 operand = self._nested(argument, space, aliases) if nested else self.value(argument)
             elif name == "STORE_NAME" and argument in _PLACE:
@@ -403,7 +436,9 @@ class _Walk:
                     read = held
                 elif argument in _DYNAMIC and argument not in space:
                     read = sys.modules.get(space.get("__name__", ""))
-                elif held is not _MISSING and argument not in moving and not argument.startswith("__"):
+                elif argument in space and (argument.startswith("__") or self._is_state(space, argument)):
+                    pass
+                elif held is not _MISSING and not argument.startswith("__"):
                     operand = self._named(argument, held)
             elif name.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")) and argument in aliases:
                 read = aliases[argument]
@@ -440,7 +475,7 @@ class _Walk:
             held = _import(f"{module.__name__}.{name}") or _MISSING
         if isinstance(held, types.ModuleType):
             return held, plain
-        if not own or held is _MISSING or name.startswith("__") or name in _assigned(vars(module)):
+        if not own or held is _MISSING or name.startswith("__") or self._is_state(vars(module), name):
             return None, plain
         return None, _hash("attribute", self._named(name, held))
 
@@ -480,6 +515,14 @@ def is_computed(kind: type, name: Any) -> bool:
     """Whether an attribute is what a cached property has computed from the others."""
     holders = (vars(base)[name] for base in kind.__mro__ if name in vars(base))
     return isinstance(next(holders, None), functools.cached_property)
+
+
+def _is_found(value: Any, module: str, name: str) -> bool:
+    """Whether an object is what a module calls by a name."""
+    try:
+        return operator.attrgetter(name)(sys.modules.get(module)) is value
+    except AttributeError:
+        return False
 
 
 def _closure(function: types.FunctionType) -> dict[str, Any]:

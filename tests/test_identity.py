@@ -57,6 +57,7 @@ OTHER = {
     "an operation": SHARE.replace("sign * sum", "sign + sum"),
     "a name": SHARE.replace("abs(x)", "float(x)"),
     "inside a comprehension": SHARE.replace("for y in x", "for y in x[1:]"),
+    "the name of an argument": SHARE.replace("sum(values)", "sum(values, start=0)"),
     "what is caught": SHARE.replace("ZeroDivisionError", "ValueError"),
 }
 
@@ -70,6 +71,13 @@ def test_words_do_not_count(edit):
 def test_code_counts_wherever_it_is(edit):
     assert OTHER[edit] != SHARE
     assert identity(made(OTHER[edit])) != identity(made(SHARE))
+
+
+def test_the_name_that_an_argument_is_given_by_counts():
+    """As a constant of the code, which dis of Python 3.11 does not look up."""
+    one, other = (made(f"def f(x):\n    return np.var(x, {name}=0)\n") for name in ("axis", "ddof"))
+    assert identity(one) != identity(other)
+    assert identity(one) == identity(made("def f(x):\n    return np.var(x, axis=0)\n"))
 
 
 def within(radius):
@@ -154,6 +162,28 @@ def test_state_that_code_reassigns_is_not_part_of_it():
 
 
 @pytest.mark.parametrize(
+    ("held", "changed"),
+    [("R = {}", "global R\n    R = r"), ("R = [{}]", "R[0] = r"), ("R = {{0: {}}}", "R.update({0: r})")],
+)
+def test_a_setting_that_other_code_changes_counts(held, changed):
+    """State is what the code changes that is told, not what somebody else sets it to."""
+    of = "R" if held == "R = {}" else "R[0]"
+    source = f"{held.format(1)}\ndef set_to(r):\n    {changed}\ndef f(x):\n    return {of} * x\n"
+    f = made(source)
+    before = identity(f)
+    f.__globals__["set_to"](2)
+    assert f(1) == 2
+    assert identity(f) != before
+    f.__globals__["set_to"](1)
+    assert identity(f) == before
+    # The same through a helper, and with the code that changes it reached from the function: a cache.
+    cache = made(source + "def g(x):\n    set_to(x)\n    return f(x)\n", "g")
+    before = identity(cache)
+    cache(5)
+    assert identity(cache) == before
+
+
+@pytest.mark.parametrize(
     "fill",
     ["KEPT[x] = x", "KEPT.setdefault(x, x)", "KEPT[x, x + 1] = 3", "KEPT[str(x)] = [x]", "KEPT.update(a=x)"],
 )
@@ -189,8 +219,10 @@ def test_imports_inside_functions_are_followed(monkeypatch):
 
 def test_what_has_no_identity_is_refused(tmp_path):
     generator = np.random.default_rng(0)
+    own = np.frompyfunc(lambda x: x + 1, 1, 1)  # its name says nothing of what it computes
+    assert identity(lambda x: np.sin(x)) != identity(lambda x: np.cos(x))
     with open(tmp_path / "file", "w") as file:
-        for held in (file, (x for x in [1]), generator, sys._getframe()):
+        for held in (file, own, (x for x in [1]), generator, sys._getframe()):
 
             def f(x, held=held):
                 return x, held
