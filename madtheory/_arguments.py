@@ -46,6 +46,10 @@ _LOOP: dict[str, tuple[Any, Any]] = {
 _LARGEST = 2**53
 _NOT_WHOLE = ("--bias", "--weights", "--quantiles", "--real", "--out", "--metrics", "--method", "--variables")
 
+_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)"
+_WHOLE = {"n", "n_real", "n_synthetic", "n_initial", "memory", "generations", "replicates", "dim", "ddof"}
+_WHOLE |= {"record", "rng"}
+
 
 class Usage(ValueError):
     """The arguments cannot be understood."""
@@ -68,6 +72,7 @@ def parsed(
     if len(arguments) > 1 and (name := arguments[1].replace("-", "_")) in constructors():
         arguments = [arguments[0], name, *arguments[2:]]
     arguments = _whole_numbers(arguments)
+    _check_whole(arguments)
     flat = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     boxed = io.StringIO()
     try:
@@ -93,6 +98,22 @@ def _whole_numbers(arguments: Sequence[str]) -> list[str]:
             word = _whole(word)
         written.append(word)
     return written
+
+
+def _check_whole(arguments: Sequence[str]) -> None:
+    """Refuse numbers that are not whole where a whole number is asked for, in a sentence of our own."""
+    option = ""
+    for word in arguments:
+        value = word
+        if word.startswith("--"):
+            option, _, value = word.partition("=")
+        whole = option.startswith("--") and option.lstrip("-").replace("-", "_") in _WHOLE
+        if whole and re.fullmatch(_NUMBER, value) and not re.fullmatch(r"[+-]?\d+", value):
+            name, large = option.lstrip("-"), float(value) > _LARGEST
+            why = (
+                "too large; pass an integer below 2**53" if large else "not an integer; pass for example 100"
+            )
+            raise Usage(f"{name}={value} is {why}.")
 
 
 def _whole(word: str) -> str:

@@ -176,12 +176,26 @@ def start(
         lead = (check_size("replicates", replicates),)
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
     initial, left = _draw_real(loop.real, loop.regime.n_initial, method, lead, streams(1, "initial"))
+    _check_weighted(loop, initial)
     model = loop.model.fit(initial, rng=streams(1, "fit"))
     joined_in_place = loop.regime.name == "accumulate" and hasattr(initial, "joined")
     kept = initial if loop.regime.real_data == "fixed" and not joined_in_place else None
     retains_real = loop.regime.real_data == "fresh" and loop.regime.retain_real != "last"
     reals = _retained.retain((), initial, loop.regime.retain_real) if retains_real else ()
     return Snapshot(1, model, initial, kept, (), reals, (model,), left, method, lead, streams)
+
+
+def _check_weighted(loop: Loop, initial: Any) -> None:
+    """Refuse weights where a fit knows points only, before the first fit."""
+    weights, kind = loop.regime.weights, type(loop.model).__name__
+    if weights is None or hasattr(initial, "scaled") or getattr(loop.model, "takes_weights", False):
+        return
+    raise TypeError(
+        f"weights={weights} of the regime would hand madtheory.data.Weighted points to {kind}.fit from "
+        f"generation 2 on, and {kind} does not say that it takes them. Leave weights out; or let its fit use "
+        f"data.points, shape (n, d), and data.weights, shape (n,), where data is a Weighted, and set "
+        f"takes_weights = True on the class."
+    )
 
 
 @one_thread

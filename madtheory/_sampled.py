@@ -16,7 +16,15 @@ from madtheory._global_random import seeded_globals
 from madtheory._identity import identify
 from madtheory._point_metrics import density_coverage, precision_recall
 from madtheory._streams import Streams
-from madtheory._validation import check_array, check_bias, check_points, check_size, freeze
+from madtheory._validation import (
+    check_array,
+    check_bias,
+    check_points,
+    check_size,
+    freeze,
+    known_metrics,
+    shown,
+)
 from madtheory.data import Empirical
 from madtheory.models import Gaussian
 from madtheory.types import Array, Metric, RandomState
@@ -204,8 +212,8 @@ class _Function:
         name = getattr(base, "__name__", None) if own is None else own
         if not callable(function) or not isinstance(name, str) or not name.isidentifier():
             raise ValueError(
-                f"metrics holds {function!r}; pass functions with a name, defined by def, such as "
-                f"metrics.frechet_distance."
+                f"metrics holds {shown(function)}; pass functions with a name, defined by def, such as "
+                f"metrics.frechet_distance{known_metrics('fake')}."
             )
         parameters = inspect.signature(function).parameters
         # What a partial has bound already is not given again.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import inspect
 import operator
 import os
@@ -50,6 +51,7 @@ __all__ = [
     "check_widths",
     "checked",
     "freeze",
+    "known_metrics",
     "metric_name",
     "shown",
     "size_at",
@@ -179,7 +181,8 @@ def check_flag(name: str, value: Any) -> bool:
 def check_callable(name: str, value: Any) -> Callable[..., Any]:
     """Return `value` if it can be called."""
     if not callable(value):
-        raise TypeError(f"{name}={shown(value)} cannot be called; pass a function.")
+        known = known_metrics("fake") if name == "metric" else ""
+        raise TypeError(f"{name}={shown(value)} cannot be called; pass a function{known}.")
     checked: Callable[..., Any] = value
     return checked
 
@@ -360,10 +363,10 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
     """Return functions whose names can be those of variables, and tell them apart."""
     chosen = tuple(metrics) if np.iterable(metrics) and not isinstance(metrics, str) else (metrics,)
     for metric in chosen:
-        if not callable(metric):
+        if not callable(metric) or isinstance(metric, type):
             raise ValueError(
                 f"metrics holds {shown(metric)}, which is not a function; pass functions of a Snapshot, such "
-                f"as madtheory.metrics.total_variance."
+                f"as madtheory.metrics.total_variance{known_metrics('snapshot')}."
             )
         name = metric_name(metric)
         if name is None or not name.isidentifier():
@@ -383,6 +386,18 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
             f"are {names}. Set the __name__ of those that share one."
         )
     return chosen
+
+
+def known_metrics(parameter: str) -> str:
+    """Names of the functions of `madtheory.metrics` with that parameter, for the end of a message."""
+    module = importlib.import_module("madtheory.metrics")  # when it is asked for: it imports this module
+    functions = [getattr(module, name) for name in module.__all__]
+    named = [f.__name__ for f in functions if inspect.isfunction(f) and parameter in _parameters_of(f)]
+    return f". The functions of madtheory.metrics for this: {', '.join(sorted(named))}"
+
+
+def _parameters_of(function: Callable[..., Any]) -> Any:
+    return inspect.signature(function).parameters
 
 
 _DIMENSIONS = ("generation", "replicate", "quantile")

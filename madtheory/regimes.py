@@ -53,7 +53,8 @@ class Regime:
     budget : int, optional
         Train on that many points drawn uniformly from the pool (with `replacement` if set).
     weights : (float, float), optional
-        Weight of each real and of each synthetic point in the fit.
+        Weight of each real and of each synthetic point in the fit. A model of one's own takes them if it
+        says so, by ``takes_weights = True``: its fit then gets `madtheory.data.Weighted` points.
     """
 
     n_initial: int

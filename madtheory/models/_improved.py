@@ -35,6 +35,11 @@ class Improved:
     auxiliary: Any
     law: Any
 
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the base is fitted to `madtheory.data.Weighted` points too."""
+        return bool(getattr(self.base, "takes_weights", False))
+
     def _new(self: Self, **changes: Any) -> Self:
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__ | changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,6 +42,8 @@ class Categorical:
     Points are integers held as floats, shape (*replicate, n, 1). The statistic is `madtheory.data.Counts`.
     A fitted model leaves out the symbols that have died out, so late generations of `replace` are cheap.
     """
+
+    takes_weights: ClassVar[bool] = True
 
     statistic = Counts
     """What `fit` takes besides points."""

@@ -71,13 +71,18 @@ class Estimator:
         object.__setattr__(self, "_trusted", trusted and set(states) <= {"random_state"})
         object.__setattr__(self, "_takes_state", "random_state" in _parameters(self.estimator.sample))
 
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the estimator's ``fit`` takes ``sample_weight``."""
+        return "sample_weight" in _parameters(self.estimator.fit)
+
     def fit(self, data: Any, *, rng: np.random.Generator) -> Estimator:
         """Fit a clone to points (n, d), or to `Weighted` points if the estimator takes ``sample_weight``."""
         from sklearn.base import clone
 
         keywords = {}
         if isinstance(data, Weighted):
-            if "sample_weight" not in _parameters(self.estimator.fit):
+            if not self.takes_weights:
                 raise ValueError(
                     f"data are weighted, and {type(self.estimator).__name__}.fit takes no sample_weight; use "
                     f"a regime without weights."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -91,6 +91,8 @@ class Gaussian:
     directions stays accurate beside the largest. Points themselves are doubles: with
     ``method="samples"`` a spread below 1e-16 of the mean is lost, as in any such program.
     """
+
+    takes_weights: ClassVar[bool] = True
 
     mean: Array | None
     factor: Array | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class KernelDensity:
     Cost: O(n d^2) for the fit, O(d^2) for each sample. With weights, n is the effective number
     :math:`W^2/W_2` and C the unbiased weighted covariance.
     """
+
+    takes_weights: ClassVar[bool] = True
 
     bandwidth: Bandwidth = "silverman"
     points: Array | None = field(default=None, init=False)

@@ -183,6 +183,11 @@ class Mixture:
         with np.errstate(divide="ignore"):
             return 2 * np.log(np.abs(np.diagonal(self.scaled_factor, axis1=-2, axis2=-1))).sum(-1)
 
+    @property
+    def takes_weights(self) -> bool:
+        """Whether `fit` takes `madtheory.data.Weighted` points: with observed labels."""
+        return self.labels == "observed"
+
     @checked
     def fit(self, data: Any, *, rng: np.random.Generator) -> Mixture:
         """Fit to points (*replicate, n, d), or with observed labels to labelled points or their statistic.

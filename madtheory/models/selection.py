@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers, check_size, checked
+from madtheory._validation import check_callable, check_numbers, check_size, checked
 from madtheory.models._improved import Improved
 from madtheory.types import Array
 
@@ -181,6 +181,11 @@ class Tuned:
         _check_improved(self.improved)
         _check_search(self.metric, self.grid, self.n, self.refine)
 
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the base is fitted to `madtheory.data.Weighted` points too."""
+        return bool(self.improved.takes_weights)
+
     @checked
     def fit(self, data: Any, *, rng: np.random.Generator) -> Tuned:
         """Fit base and auxiliary to `data`, then select w; return a new model."""
@@ -270,7 +275,6 @@ def _check_search(metric: Any, grid: Any, n: Any, refine: Any) -> Array:
         raise ValueError(
             f"refine={refine} needs neighbours to search between, and grid={grid!r} has one value; give more."
         )
-    if not callable(metric):
-        raise TypeError(f"metric={metric!r} cannot be called; pass a function of points, shape (n, d).")
+    check_callable("metric", metric)
     check_size("n", n)
     return weights
