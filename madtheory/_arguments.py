@@ -205,7 +205,7 @@ def _types() -> dict[str, Any]:
     names = [n for n in measured if [*inspect.signature(getattr(mad.metrics, n)).parameters] == ["snapshot"]]
     return {
         "generations": int,
-        "replicates": int,
+        "replicates": int | None,
         "metrics": tuple[Literal[tuple(names)], ...] | None,  # type: ignore[misc]
         "rng": int | None,
         "method": Literal["statistics", "samples"] | None,

@@ -65,7 +65,7 @@ def prepare(
     loop: Loop,
     generations: int,
     *,
-    replicates: int = 100,
+    replicates: int | None = None,
     metrics: Metric | Sequence[Metric] | None = None,
     rng: RandomState = None,
     method: str | None = None,
@@ -75,7 +75,7 @@ def prepare(
     """A run before its first generation: all arguments of `simulate` are checked, and in one form."""
     from madtheory.metrics import check_suitable, defaults
 
-    generations, replicates = check_size("generations", generations), check_size("replicates", replicates)
+    generations = check_size("generations", generations)
     if not isinstance(loop, Loop):
         raise TypeError(
             f"loop={shown(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
@@ -85,13 +85,19 @@ def prepare(
     return Run(
         loop=loop,
         generations=generations,
-        replicates=replicates,
+        replicates=usual_replicates(loop) if replicates is None else check_size("replicates", replicates),
         metrics=chosen,
         record=check_record(record, generations),
         quantiles=check_quantiles(quantiles),
         streams=Streams.of(rng),
         method=choose_method(loop, method),
     )
+
+
+def usual_replicates(loop: Loop) -> int:
+    """Return the number of replicates where none is given: the model's ``usual_replicates``, else 100."""
+    template = getattr(loop.model, "base", loop.model)
+    return int(getattr(template, "usual_replicates", 100))
 
 
 @one_thread
@@ -148,7 +154,7 @@ def simulate(
     loop: Loop,
     generations: int,
     *,
-    replicates: int = 100,
+    replicates: int | None = None,
     metrics: Metric | Sequence[Metric] | None = None,
     rng: RandomState = None,
     method: Literal["statistics", "samples"] | None = None,
@@ -164,8 +170,8 @@ def simulate(
         What happens.
     generations : int
         Number of generations; 1 is the model trained on real data only.
-    replicates : int
-        Number of independent copies.
+    replicates : int, optional
+        Number of independent copies. Default 100; for networks, whose fits take seconds to minutes, 1.
     metrics : function of a Snapshot or sequence of them, optional
         What is measured; each one's name becomes a variable (of a `functools.partial` the function's, unless
         it has a ``__name__``). Default `madtheory.metrics.defaults`, which follow the loop.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -92,6 +92,8 @@ class ImageDiffusion:
     processes (``accelerate launch``), which share each batch of a training step, and the batches of a sample.
     On one process a fit that was killed and goes on ends in the same bits, on the same device.
     """
+
+    usual_replicates: ClassVar[int] = 1  # of `simulate`
 
     unet: UNet = field(default_factory=UNet)
     process: Process = field(default_factory=lambda: EDM(p_mean=-1.2))

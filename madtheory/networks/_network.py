@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -90,6 +90,8 @@ class Network(ABC):
     weights : dict of arrays, optional
         By name. Those that begin with ``_`` are not learned. ``None``: not fitted.
     """
+
+    usual_replicates: ClassVar[int] = 1  # of `simulate`: a fit takes seconds to minutes
 
     hidden: tuple[int, ...] = (128, 128, 128)
     training: Training = field(default_factory=Training)

@@ -60,3 +60,17 @@ def test_the_classifier_takes_the_spread_of_each_pixel():
     fitted = small.fit(images, labels, rng=np.random.default_rng(1))
     assert float(fitted.weights["_scale"]) == pytest.approx((images - images.mean(0)).std())
     assert (fitted.labels(images) == labels).mean() > 0.95
+
+
+def test_simulate_runs_one_network_where_nothing_is_said():
+    """A hundred fits of minutes are not what someone asks for who leaves `replicates` out."""
+    import madtheory as mad
+    from madtheory import models, regimes
+
+    quick = VAE(hidden=(4,), latent_dim=1, training=Training(images=200, batch=50))
+    real = mad.Gaussian.standard(2)
+    for model in (quick, models.SIMS(quick, 0.5, budget=100)):
+        loop = mad.Loop(real=real, model=model, regime=regimes.replace(n=50))
+        assert mad.simulate(loop, 1, rng=0).sizes["replicate"] == 1
+    loop = mad.Loop(real=real, model=mad.Gaussian(), regime=regimes.replace(n=50))
+    assert mad.simulate(loop, 1, rng=0).sizes["replicate"] == 100
