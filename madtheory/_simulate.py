@@ -15,6 +15,7 @@ from madtheory._provenance import provenance
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
 from madtheory._validation import (
+    check_array,
     check_memory,
     check_metrics,
     check_quantiles,
@@ -247,14 +248,22 @@ def to_dataset(run: Run) -> xr.Dataset:
 
 
 def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
-    measured = [np.atleast_1d(metric(snapshot)) for metric in run.metrics]
     expected = snapshot.replicates or (1,)
-    for metric, values in zip(run.metrics, measured, strict=True):
+    measured = []
+    for metric in run.metrics:
+        name, returned = metric_name(metric), metric(snapshot)
+        try:
+            values = np.atleast_1d(check_array(returned, "its value"))
+        except ValueError as error:
+            raise ValueError(
+                f"metric {name} returned {shown(returned)}; expected one real number per replicate, "
+                f"{expected} ({error})."
+            ) from None
         if values.shape != expected:
             raise ValueError(
-                f"metric {metric_name(metric)} returned shape {values.shape}; expected one number per "
-                f"replicate, {expected}."
+                f"metric {name} returned shape {values.shape}; expected one number per replicate, {expected}."
             )
+        measured.append(values)
     return measured
 
 

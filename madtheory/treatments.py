@@ -94,6 +94,11 @@ class _Nearest:
     centres: Array
 
     def __call__(self, points: Array) -> Array:
+        points = check_points(points, "points")
+        if points.shape[-1] != self.centres.shape[-1]:
+            raise ValueError(
+                f"points has shape {points.shape}; the centres have {self.centres.shape[-1]} coordinates."
+            )
         rows = points.reshape(-1, points.shape[-1])
         return self.centres[nearest_index(rows, self.centres)].reshape(points.shape)
 

@@ -270,3 +270,32 @@ def test_rank_of_a_pool(n_real, n_synthetic, method):
     assert np.isfinite(log_volume[:, 0]).all()
     singular = n_real + n_synthetic <= 4
     assert (np.isneginf(log_volume[:, 1]) if singular else np.isfinite(log_volume[:, 1])).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.ma.array([1.0, 2.0, 3.0], mask=[1, 0, 0]), "1 masked values"),
+        (["a", "b", "c"], "not real numbers"),
+        ([None, None, None], "missing values"),
+        (np.array([1j, 2.0, 3.0]), "complex128 values"),
+        (np.array(["2020-01-01"] * 3, dtype="datetime64[D]"), "not real numbers"),
+        (None, "does not hold numbers"),
+    ],
+)
+def test_values_of_metrics_are_real_numbers(value, message):
+    """Masks and kinds are not dropped on the way into the result; what is infinite or missing is a value."""
+
+    def mine(snapshot):
+        return value
+
+    def odd(snapshot):
+        return np.array([np.nan, np.inf, 1.0])
+
+    loop = mad.Loop(real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.replace(n=5))
+    with pytest.raises(
+        ValueError, match=rf"metric mine returned (?s:.*) one real number per replicate.*{message}"
+    ):
+        mad.simulate(loop, 2, rng=0, replicates=3, metrics=mine)
+    kept = mad.simulate(loop, 2, rng=0, replicates=3, metrics=odd)
+    np.testing.assert_array_equal(kept["odd"].sel(generation=2), [np.nan, np.inf, 1.0])

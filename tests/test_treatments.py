@@ -290,6 +290,23 @@ def test_nearest_takes_the_nearest():
     np.testing.assert_array_equal(found, centres[distance.argmin(-1)])
 
 
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.ma.masked_less(np.ones((3, 2)) * [[0], [1], [2]], 1), "holds 2 masked values"),
+        (np.array([[np.nan, 1.0]]), "1 values that are not finite"),
+        (np.array([[np.inf, 1.0]]), "1 values that are not finite"),
+        (np.ones((3, 2)) + 1j, "complex128 values"),
+        (np.ones((3, 2)).astype(str), "not real numbers"),
+        (np.ones((3, 4)), "the centres have 2 coordinates"),
+    ],
+)
+def test_nearest_refuses_what_has_no_nearest(points, message):
+    with pytest.raises(ValueError, match=message):
+        treatments.nearest(np.eye(2))(points)
+    np.testing.assert_array_equal(treatments.nearest(np.eye(2))([[0.9, 0.2]]), [[1.0, 0.0]])
+
+
 def test_projection_is_applied_to_every_point():
     halved = treatments.project(lambda x: x / 2)
     plain = MODEL.sample(50, rng=np.random.default_rng(1), bias=0.5)
