@@ -162,11 +162,31 @@ def _of_scipy(law: Any, name: str) -> Foreign:
             f"parameters, as in scipy.stats.gamma(a=2.0)."
         )
     # A family without a shape, such as stats.norm, is its standard law.
-    return _with_moments(law() if hasattr(law, "numargs") else law, _rvs)
+    law = law() if hasattr(law, "numargs") else law
+    batch = _batch_of_scipy(law)
+    if len(batch) > 1:
+        raise ValueError(
+            f"{name} is a law of scipy.stats whose parameters have the shape {batch}; expected numbers, or "
+            f"one for each coordinate, shape (d,)."
+        )
+    if getattr(getattr(law, "dist", None), "name", None) in _CIRCULAR:
+        return Foreign(law, _rvs)
+    return _with_moments(law, _rvs)
+
+
+_CIRCULAR = ("vonmises", "vonmises_line", "wrapcauchy")
+"""Laws of angles: their mean and variance are not those of the numbers drawn, which are wrapped."""
+
+
+def _batch_of_scipy(law: Any) -> tuple[int, ...]:
+    """Shape of the parameters of a frozen univariate law: its coordinates, which are independent."""
+    if not hasattr(law, "dist") or not hasattr(law, "kwds"):
+        return ()
+    return np.broadcast_shapes(*(np.shape(value) for value in (*law.args, *law.kwds.values())))
 
 
 def _rvs(law: Any, n: int, rng: np.random.Generator) -> Any:
-    return law.rvs(size=n, random_state=rng)
+    return law.rvs(size=(n, *_batch_of_scipy(law)) if _batch_of_scipy(law) else n, random_state=rng)
 
 
 def _resample(law: Any, n: int, rng: np.random.Generator) -> Any:
@@ -200,6 +220,8 @@ def _with_moments(law: Any, draw: Callable[[Any, int, np.random.Generator], Any]
         return Foreign(law, draw)
     if mean.ndim == 0 and spread.ndim == 0:
         mean, spread = mean[None], spread[None, None]
+    if batch := _batch_of_scipy(law):
+        mean, spread = np.broadcast_to(mean, batch), np.diag(np.broadcast_to(spread, batch))
     if mean.ndim == 1 and spread.shape == (mean.size, mean.size) and np.isfinite(spread).all():
         return (
             ForeignWithMoments(law, draw, (mean, spread)) if np.isfinite(mean).all() else Foreign(law, draw)
@@ -215,6 +237,8 @@ def _of_torch(law: Any, name: str) -> Foreign:
             f"one point per draw, shape (d,): torch.distributions.Independent makes coordinates of a batch."
         )
     own = Foreign(law, _sample_torch)
+    if _is_circular(law):
+        return own
     try:
         mean, variance = (np.atleast_1d(check_array(v, name)) for v in (law.mean, law.variance))
         full = getattr(law, "covariance_matrix", None)
@@ -225,6 +249,12 @@ def _of_torch(law: Any, name: str) -> Foreign:
     if not (independent and np.isfinite(mean).all() and np.isfinite(covariance).all()):
         return own
     return ForeignWithMoments(law, _sample_torch, (mean.astype(float), covariance.astype(float)))
+
+
+def _is_circular(law: Any) -> bool:
+    """Whether a law is VonMises, or made of it: its variance is the circular one."""
+    inner = getattr(law, "base_dist", getattr(law, "_component_distribution", None))
+    return type(law).__name__ == "VonMises" or (inner is not None and _is_circular(inner))
 
 
 def _sample_torch(law: Any, n: int, rng: np.random.Generator) -> Any:

@@ -68,6 +68,8 @@ def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.Da
     _check_dataset("simulated", simulated)
     if predicted is not None:
         _check_dataset("predicted", predicted)
+    if not simulated.data_vars:
+        raise ValueError("simulated holds no variables; pass the Dataset that simulate returned.")
     frames = {}
     for name, values in simulated.data_vars.items():
         frame = _rows(str(name), values, predicted)
@@ -93,6 +95,11 @@ def _rows(
     for column, form in (("theory", name), ("lower", f"{name}_lower"), ("upper", f"{name}_upper")):
         theory[column] = np.full(len(generations), np.nan)
         if predicted is not None and form in predicted:
+            if predicted[form].dims != ("generation",):
+                raise ValueError(
+                    f"predicted[{form!r}] has the dimensions {predicted[form].dims}; pass the "
+                    f"Dataset that simulate returned first, and that of predict second."
+                )
             theory[column] = predicted[form].reindex(generation=generations).values
             kinds.append(str(predicted[form].attrs.get("kind", "")))
     frame = pd.DataFrame({"kind": ", ".join(dict.fromkeys(kinds)), **theory}, index=generations)

@@ -32,6 +32,9 @@ def check_fit(model: Any, real: Any, n: int) -> None:
     import joblib
 
     name = type(model).__name__
+    _promise(
+        not isinstance(model, type), f"{getattr(model, '__name__', name)} is a class; pass an instance of it."
+    )
     for method in ("fit", "sample"):
         takes = getattr(model, method, None)
         _promise(callable(takes), f"{name} has no method {method}; a model has fit and sample.")
@@ -55,11 +58,15 @@ def check_fit(model: Any, real: Any, n: int) -> None:
         hasattr(fitted, "fit") and hasattr(fitted, "sample"), f"{name}.fit returned {fitted!r}, no model."
     )
     state = joblib.hash(fitted)
-    fitted.fit(real.sample(n, rng=_rng(3)), rng=_rng(4))
+    others = real.sample(n, rng=_rng(3))
+    fitted.fit(others, rng=_rng(4))
     _promise(
         joblib.hash(fitted) == state,
         f"{name}.fit changed the fitted model it was called on; return a new one.",
     )
+    differ = not np.array_equal(np.sort(others, axis=0), np.sort(points, axis=0))
+    drawn = (_points(model.fit(these, rng=_rng(2)), 2_000) for these in (points, others))
+    _promise(not differ or not np.array_equal(*drawn), f"{name}.fit ignores its data; learn from them.")
 
 
 def check_sample(fitted: Any, real: Any, n: int) -> None:
@@ -68,7 +75,11 @@ def check_sample(fitted: Any, real: Any, n: int) -> None:
 
     name, dim = type(fitted).__name__, real.sample(1, rng=_rng(1)).shape[-1]
     for size in (1, n):
-        points = np.asarray(_points(fitted, size))
+        points = _points(fitted, size)
+        _promise(
+            isinstance(points, np.ndarray),
+            f"{name}.sample returns a {type(points).__name__}; return a NumPy array.",
+        )
         _promise(
             points.shape == (size, dim),
             f"{name}.sample({size}) has shape {points.shape}; expected {(size, dim)}.",
@@ -132,6 +143,11 @@ def check_bias(fitted: Any, n: int) -> None:
         for seed, keywords in ((1, {}), (2, {"bias": 1.0}))
     )
     _same_law(plain, unbiased, f"{name}.sample with bias=1 differs in law from no bias; 1 is unbiased")
+    _same_spread(
+        np.asarray(fitted.sample(2_000, rng=_rng(1), bias=1.0), dtype=float),
+        plain,
+        f"{name}.sample with bias=1 spreads otherwise than without bias; 1 is unbiased",
+    )
     try:
         fitted.sample(n, rng=_rng(0), bias=-1.0)
     except ValueError as error:
@@ -265,6 +281,24 @@ def _same_law(left: Array, right: Array, message: str) -> None:
 
     p = [ks_2samp(left[:, j], right[:, j], method="asymp").pvalue for j in range(left.shape[-1])]
     _promise(min(p) > _ALPHA, f"{message} (p={min(p):.2g} < {_ALPHA:g}, Kolmogorov-Smirnov).")
+
+
+def _same_spread(left: Array, right: Array, message: str) -> None:
+    """Test that blocks of points, drawn from equal generators, have equal variances on average.
+
+    Where both draw the same normals the blocks are pairs, and a difference of any size is seen.
+    """
+    from scipy.special import stdtr
+
+    blocks = 20
+    if np.allclose(left, right, rtol=1e-6, atol=1e-9):
+        return
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pairs = [np.log(p.reshape(blocks, -1, p.shape[-1]).var(1)) for p in (left, right)]
+        gap = pairs[0] - pairs[1]
+        t = np.abs(gap.mean(0)) / np.maximum(gap.std(0, ddof=1) / np.sqrt(blocks), 1e-9)
+    p = 2 * stdtr(blocks - 1, -t[np.isfinite(t)])
+    _promise(not p.size or p.min() > _ALPHA, f"{message} (p={np.min(p, initial=1.0):.2g} < {_ALPHA:g}).")
 
 
 def _promise(kept: Any, message: str) -> None:

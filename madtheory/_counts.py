@@ -49,7 +49,7 @@ class Counts:
         points = check_points(points)
         if points.shape[-1] != 1 or (points < 0).any() or (points != np.floor(points)).any():
             raise ValueError(
-                f"data of shape {points.shape} are no symbols; pass integers 0, 1, 2, ... of shape (n, 1)."
+                f"data of shape {points.shape} are not symbols; pass integers 0, 1, 2, ... of shape (n, 1)."
             )
         most = int(points.max()) + 1
         if symbols is not None and most > symbols:

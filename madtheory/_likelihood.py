@@ -14,7 +14,7 @@ from madtheory.types import Array, Metric
 if TYPE_CHECKING:
     from madtheory._loop import Snapshot
 
-__all__ = ["negative_log_likelihood"]
+__all__ = ["NegativeLogLikelihood", "negative_log_likelihood"]
 
 
 def negative_log_likelihood(*, test: Any) -> Metric:
@@ -42,7 +42,7 @@ def negative_log_likelihood(*, test: Any) -> Metric:
     ValueError
         If `test` is not of shape (m, d).
     TypeError
-        By the metric, for a model without ``log_density``.
+        By `simulate`, before the first fit, for a model without ``log_density``.
 
     Examples
     --------
@@ -63,11 +63,11 @@ def negative_log_likelihood(*, test: Any) -> Metric:
         raise ValueError(f"test has shape {points.shape}; expected (m, d), without replicates.")
     kept = points.copy()
     kept.flags.writeable = False
-    return _NegativeLogLikelihood(kept)
+    return NegativeLogLikelihood(kept)
 
 
 @dataclass(frozen=True, eq=False)
-class _NegativeLogLikelihood:
+class NegativeLogLikelihood:
     """The metric, with its points."""
 
     test: Array = field(repr=False)
@@ -79,10 +79,14 @@ class _NegativeLogLikelihood:
         object.__setattr__(self, "__qualname__", f"negative_log_likelihood.{digest[:32]}")
 
     def __call__(self, snapshot: Snapshot) -> Array:
-        model = snapshot.model
-        if not callable(getattr(model, "log_density", None)):
+        self.check_model(type(snapshot.model))
+        return np.asarray(-np.mean(snapshot.model.log_density(self.test), axis=-1))
+
+    @staticmethod
+    def check_model(kind: type) -> None:
+        """Refuse models without a density, by their type."""
+        if not callable(getattr(kind, "log_density", None)):
             raise TypeError(
                 f"metric negative_log_likelihood needs a model with log_density(points), and "
-                f"{type(model).__name__} has none; measure its samples instead, by metrics.on_samples(...)."
+                f"{kind.__name__} has none; measure its samples instead, by metrics.on_samples(...)."
             )
-        return np.asarray(-np.mean(model.log_density(self.test), axis=-1))

@@ -277,7 +277,7 @@ def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
 
 _REMEDY = (
     "run fewer replicates or generations, keep quantiles= instead of replicates, record='last' or a few "
-    "generations, or draw statistics (method='statistics')"
+    "generations"
 )
 
 
@@ -289,6 +289,11 @@ def _check_points(run: Run) -> None:
         needed = 8.0 * _most_points(run) * int(np.prod(dim))
         what = f"one replicate of {_most_points(run)} points"
         check_memory(needed, what, "train on fewer points, or use method='statistics'")
+    elif hasattr(type(run.loop.real), "covariance"):
+        # A bound from below, by one factor of a covariance each: the first fit itself can take long.
+        dim = np.shape(run.loop.real.mean)[-1]
+        needed = 8.0 * run.replicates * dim * min(dim, run.loop.regime.n_initial)
+        check_memory(needed, f"a run of {run.replicates} replicates in {dim} dimensions", _REMEDY)
 
 
 def _most_points(run: Run) -> int:
@@ -318,7 +323,8 @@ def _check_memory(run: Run, first: Snapshot) -> None:
     # The records are stacked into the arrays of the result.
     records = 16.0 * kept_of_each * len(run.record) * len(run.metrics)
     what = f"a run of {run.replicates} replicates over {run.generations} generations"
-    check_memory(run.replicates * state + records, what, _REMEDY)
+    drawing = ", or draw statistics (method='statistics')" if run.method == "samples" else ""
+    check_memory(run.replicates * state + records, what, _REMEDY + drawing)
 
 
 def _bytes(held: Any) -> float:

@@ -368,6 +368,12 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
                 f"metrics holds {shown(metric)}, which is not a function; pass functions of a Snapshot, such "
                 f"as madtheory.metrics.total_variance{known_metrics('snapshot')}."
             )
+        if not _takes_one(metric):
+            raise ValueError(
+                f"metrics holds {shown(metric)}, which cannot be called with a Snapshot alone; pass "
+                f"functions of a Snapshot. Those of points, such as sliced_wasserstein, go through "
+                f"metrics.on_samples(..., reference=real_points, n=1000)."
+            )
         name = metric_name(metric)
         if name is None or not name.isidentifier():
             raise ValueError(
@@ -398,6 +404,17 @@ def known_metrics(parameter: str) -> str:
 
 def _parameters_of(function: Callable[..., Any]) -> Any:
     return inspect.signature(function).parameters
+
+
+def _takes_one(metric: Any) -> bool:
+    """Whether a function can be called with one positional argument; one that does not say is taken to."""
+    try:
+        inspect.signature(metric).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
 
 
 _DIMENSIONS = ("generation", "replicate", "quantile")

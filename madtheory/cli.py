@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("madtheory: interrupted", file=sys.stderr)
         return 130
     except MemoryError as error:
-        print(f"madtheory: error: {error}; lower dim, replicates or generations.", file=sys.stderr)
+        print(f"madtheory: error: {str(error).rstrip('.')}; or lower dim.", file=sys.stderr)
         return 2
     except (ValueError, OSError, OverflowError, ImportError, mad.NoClosedForm) as error:
         print(f"madtheory: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)

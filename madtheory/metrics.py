@@ -18,7 +18,7 @@ import numpy as np
 from madtheory._adapters import check_bias_of_model
 from madtheory._class_metrics import class_shares, class_variance, mode_coverage, variance_by_class
 from madtheory._law_distances import cramer_von_mises, maximum_mean_discrepancy, wasserstein1
-from madtheory._likelihood import negative_log_likelihood
+from madtheory._likelihood import NegativeLogLikelihood, negative_log_likelihood
 from madtheory._loop import Loop, Snapshot
 from madtheory._point_metrics import (
     CANCELLED,
@@ -236,7 +236,9 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
     if _fits_another(kind):
         return
     for metric in metrics:
-        if isinstance(metric, OnSamples) and (bias := metric.sampled.bias) is not None:
+        if isinstance(metric, NegativeLogLikelihood):
+            metric.check_model(kind)
+        elif isinstance(metric, OnSamples) and (bias := metric.sampled.bias) is not None:
             check_bias_of_model(loop.model, bias)
         elif metric in OF_MOMENTS and not has_moments(loop.model):
             raise TypeError(_no_moments(metric.__name__, kind.__name__))

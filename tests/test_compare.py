@@ -292,3 +292,15 @@ def test_compare_takes_any_record(predicted):
     assert one["standard_error"].isna().all()
     with pytest.raises(TypeError, match="pass the Dataset that predict returned"):
         mad.compare(mad.simulate(LOOP, 2, replicates=2, rng=0), LOOP)
+
+
+def test_what_is_not_a_table_is_refused_by_name(simulated, predicted):
+    import xarray as xr
+
+    with pytest.raises(ValueError, match=r"without 'replicate'|simulate returned first"):
+        mad.compare(predicted, simulated)
+    with pytest.raises(ValueError, match="simulate returned first"):
+        mad.compare(simulated, simulated)
+    with pytest.raises(ValueError, match="no variables"):
+        mad.compare(xr.Dataset(), predicted)
+    assert len(mad.compare(simulated, predicted)), "negative control"

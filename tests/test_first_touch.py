@@ -182,6 +182,48 @@ def test_torch_distributions_are_real_data():
     ).shape == (7, 3)
 
 
+@pytest.mark.parametrize("kind", ["vonmises", "vonmises_line", "wrapcauchy"])
+def test_the_truth_of_angles_is_that_of_the_numbers_drawn(kind):
+    """A law of angles says its mean before wrapping; the loop goes by samples."""
+    law = {
+        "vonmises": stats.vonmises(1.0, loc=3),
+        "vonmises_line": stats.vonmises_line(1.0, loc=3),
+        "wrapcauchy": stats.wrapcauchy(0.3, loc=3),
+    }[kind]
+    assert not hasattr(type(mad.Loop(real=law, model=mad.Gaussian(), regime=FRESH).real), "covariance")
+    unwrapped = mad.Loop(real=stats.norm(3), model=mad.Gaussian(), regime=FRESH).real
+    np.testing.assert_array_equal(unwrapped.mean, [3.0])
+
+
+def test_the_truth_of_angles_of_torch_is_that_of_the_numbers_drawn():
+    torch = pytest.importorskip("torch")
+    from torch import distributions
+
+    angles = distributions.VonMises(torch.zeros(2), torch.ones(2))
+    choice = distributions.Categorical(torch.ones(2))
+    for law in (
+        angles,
+        distributions.Independent(angles, 1),
+        distributions.MixtureSameFamily(choice, angles),
+    ):
+        real = mad.Loop(real=law, model=mad.Gaussian(), regime=FRESH).real
+        assert not hasattr(type(real), "covariance"), "VonMises.variance is the circular one"
+        assert real.sample(5, rng=np.random.default_rng(0)).shape[0] == 5
+
+
+def test_parameters_for_each_coordinate_make_independent_coordinates():
+    real = mad.Loop(real=stats.norm([0, 1], [1, 2]), model=mad.Gaussian(), regime=FRESH).real
+    points = real.sample(4000, rng=np.random.default_rng(0))
+    assert points.shape == (4000, 2)
+    np.testing.assert_array_equal(real.mean, [0, 1])
+    np.testing.assert_array_equal(real.covariance, [[1, 0], [0, 4]])
+    z = (points.mean(0) - real.mean) / np.sqrt(np.diag(real.covariance) / 4000)
+    assert np.abs(z).max() < 5
+    assert np.abs(points.mean(0) - 0.2 - real.mean).max() / np.sqrt(1 / 4000) > 5, "negative control"
+    with pytest.raises(ValueError, match=r"shape \(2, 2\)"):
+        mad.Loop(real=stats.norm(np.zeros((2, 2))), model=mad.Gaussian(), regime=FRESH)
+
+
 def test_fitted_estimators_are_real_data_and_unfitted_ones_are_refused():
     fitted = mixture.GaussianMixture(2, random_state=0).fit(X)
     loop = mad.Loop(real=fitted, model=mad.Gaussian(), regime=FRESH)
@@ -362,6 +404,11 @@ def attempts(loop, tmp_path, **keywords):
         ([metrics.wasserstein2_squared], "on_samples"),
         ([metrics_discrete.entropy], "Categorical"),
         (metrics.on_samples(metrics.total_variance, n=9, bias=0.5), "bias=0.5"),
+        ([metrics.sliced_wasserstein], r"Snapshot alone.*on_samples"),
+        ([metrics.negative_log_likelihood], "Snapshot alone"),
+        ([metrics.negative_log_likelihood(test=X)], "log_density"),
+        ([lambda snapshot, factor: factor], "Snapshot alone"),
+        ([metrics.on_samples], "Snapshot alone"),
     ],
 )
 def test_metrics_that_cannot_be_had_are_refused_before_the_first_fit(chosen, words, tmp_path):

@@ -96,3 +96,13 @@ def test_the_truth_is_measured_once(monkeypatch):
     np.testing.assert_allclose(other["kl_divergence"], result["kl_divergence"], rtol=1e-9)
     with pytest.raises(ValueError, match="read-only"):
         loop.real.covariance[0, 0] = 7.0
+
+
+def test_a_large_dimension_is_refused_before_the_first_fit(monkeypatch):
+    """A fit in 3,000 dimensions takes seconds; what it says to do is possible."""
+    monkeypatch.setattr(_validation, "available_memory", lambda: 2.0**34)
+    monkeypatch.setattr("madtheory._simulate.start", lambda *_, **__: pytest.fail("a model was fitted"))
+    loop = gaussian_loop(3000)
+    with pytest.raises(MemoryError, match="100000 replicates in 3000 dimensions") as refused:
+        mad.simulate(loop, 10, replicates=100_000, rng=0, progress=False)
+    assert "method='statistics'" not in str(refused.value), "the run draws statistics already"

@@ -239,6 +239,25 @@ class ShrinksAtBiasOne(Bootstrap):
         return super().sample(n, rng=rng) * (1.0 if bias is None else 0.5 * bias)
 
 
+class ShrinksALittleAtBiasOne(Bootstrap):
+    """By 5 %, which two samples of 2,000 points do not show; equal generators do."""
+
+    def sample(self, n, *, rng, bias=None):
+        if bias is not None and bias < 0:
+            raise ValueError("bias is negative")
+        return super().sample(n, rng=rng) * (1.0 if bias is None else 0.95 * bias)
+
+
+class IgnoresItsData(Bootstrap):
+    def fit(self, data, *, rng):
+        return type(self)(np.zeros_like(data))
+
+
+class ReturnsLists(Bootstrap):
+    def sample(self, n, *, rng):
+        return super().sample(n, rng=rng).tolist()
+
+
 class ReturnsPointsTwice(Bootstrap):
     def sample(self, n, *, rng):
         return np.repeat(super().sample(n // 2 + 1, rng=rng), 2, axis=0)[:n]
@@ -300,6 +319,9 @@ BROKEN = {
     TakesNoRng: "does not take rng",
     ReturnsComplex: "complex",
     RepeatsReplicates: "repeats one draw",
+    ShrinksALittleAtBiasOne: "spreads otherwise",
+    IgnoresItsData: "ignores its data",
+    ReturnsLists: "returns a list",
 }
 
 
