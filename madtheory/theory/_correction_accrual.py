@@ -19,6 +19,7 @@ SOURCE = "derived here, for the loop of Gillman et al. 2024 (arXiv 2402.07087), 
 
 
 @checked
+@np.errstate(over="ignore", invalid="ignore")
 def accrual(
     *,
     n_initial: int,
@@ -115,6 +116,7 @@ def accrual(
         if t < batches:
             across[t, : t * classes] = product.ravel()
     scaled = np.array(values) * check_spectrum(dim, spectrum).sum()
+    scaled[np.isnan(scaled)] = np.inf  # beyond the range of doubles
     return {
         "total_variance": labelled(scaled[:, 0], "exact mean", SOURCE),
         "mean_error": labelled(scaled[:, 1], "exact mean", SOURCE),

@@ -227,6 +227,7 @@ def _setting(
     return Setting(real_data, float(share), check_bias(bias), check_ddof(ddof, known), known)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _trajectory(
     setting: Setting,
     first: int,
@@ -243,6 +244,7 @@ def _trajectory(
         state = matrix @ state + offset
         states.append(state)
     values = np.array(states) * check_spectrum(dim, spectrum).sum()
+    values[np.isnan(values)] = np.inf  # beyond the range of doubles
     return {
         "total_variance": labelled(values[:, 0], "exact mean", SOURCE),
         "mean_error": labelled(values[:, 1], "exact mean", SOURCE),

@@ -170,6 +170,47 @@ def test_the_bootstrap_has_no_kernel_to_scale():
     assert kernel_density.replace(n=10, bandwidth=0, bias=1.0, generations=3)["total_variance"][-1] > 0
 
 
+@pytest.mark.parametrize("bias", [1.5, 1e3, 1e50, 1e100])
+@pytest.mark.parametrize("variance", [1e-5, 1.0, 1e5])
+@pytest.mark.parametrize(
+    "regime",
+    [
+        regimes.replace(n=5), regimes.accumulate(n=3), regimes.accumulate_subsample(n=5),
+        regimes.fresh(n_real=5, n_synthetic=50), regimes.augment(n_real=5, n_synthetic=50),
+        regimes.fresh(n_real=5, n_synthetic=10, memory=3),
+    ],
+    ids=lambda regime: regime.name,
+)  # fmt: skip
+@pytest.mark.parametrize("treated", [False, True])
+def test_a_loop_that_explodes_is_infinite_without_a_warning(bias, variance, regime, treated):
+    """With true variances other than 1, with corrections, and where units carry the moments at last."""
+    real = mad.Gaussian(mean=np.zeros(2), covariance=variance * np.diag([0.5, 2.0]))
+    treatments = (mad.treatments.correct(0.1),) * treated
+    loop = mad.Loop(real=real, model=mad.Gaussian(), regime=regime, bias=bias, treatments=treatments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            predicted = mad.predict(loop, 400)
+        except mad.NoClosedForm:
+            pytest.skip("no closed form")
+    for name, values in predicted.data_vars.items():
+        assert not np.isnan(values).any(), name
+    assert np.isfinite(predicted["total_variance"][0])
+    if bias > 100:
+        assert predicted["total_variance"][-1] == np.inf
+
+
+@pytest.mark.parametrize("n", [10**4, 10**5 - 1, 10**5 + 1, 10**7, 10**9, 10**12])
+def test_distance_of_very_many_points_is_not_rounding(n):
+    """The real fit is off by 1.5/n in squared distance; log gamma functions round by 1e-16 n log n."""
+    loop = mad.Loop(real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.accumulate(n=n))
+    distance = mad.predict(loop, 4)["wasserstein2_squared"].values
+    assert distance[0] == pytest.approx(1.5 / n, rel=1e-3 + 1e-15 * n)
+    assert (distance >= 0).all()
+    limit = gaussian.diffusion_limit(n_real=n, known_mean=True)["wasserstein2_squared"]
+    assert float(limit) == pytest.approx(0.25 / n, rel=0.01 + 4e-15 * n, abs=0)
+
+
 # --- long runs ----------------------------------------------------------------------------------------
 
 

@@ -214,7 +214,8 @@ def surviving_branching(sizes: list[int], probabilities: Array) -> Labelled:
         for k in range(len(n) - 2, -1, -1):
             extinct[k + 1 :] = np.exp(n[k + 1] / n[k] * (extinct[k + 1 :] - 1))
     values, count = np.unique(probabilities, return_counts=True)
-    left = -np.expm1(np.outer(n[0] * (extinct - 1), values)) @ count
+    with np.errstate(divide="ignore"):  # the first draw is binomial, not Poisson, and costs nothing
+        left = -np.expm1(n[0] * np.log1p(-np.outer(1 - extinct, values))) @ count
     source = "Galton-Watson, Poisson offspring; relative error of order g/n at generation g"
     return labelled(np.maximum(left, 1.0), "leading order in 1/n", source)
 

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from madtheory._validation import check_bias, check_ddof, check_size, checked, size_at
 from madtheory.theory._labels import Labelled, is_asked, labelled
 from madtheory.theory.gaussian._first_moments import first_moments
-from madtheory.theory.gaussian._steps import Sizes, check_spectrum, sizes_of
+from madtheory.theory.gaussian._steps import Sizes, check_spectrum, log_root_moment, sizes_of
 
 __all__ = ["accumulate", "accumulate_second_moments", "mean_log_and_root", "with_deviation"]
+
+_MANY = 10**5  # from here on the difference of two log gamma functions is mostly rounding
 
 Array = NDArray[np.floating]
 
@@ -102,6 +104,7 @@ def accumulate(
         second_moment = np.asarray(moments["total_variance"]) + np.asarray(moments["mean_error"])
         divergence = (second_moment / truth[0] - 1 - log) / 2
         distance = np.where(np.isfinite(second_moment), second_moment + truth[0] * (1 - 2 * root), np.inf)
+        distance = np.maximum(distance, 0.0)  # of 10^16 points nothing but rounding is left
     return {
         **moments,
         "log_volume": labelled(np.log(truth[0]) + log, "numerical", source),
@@ -243,7 +246,10 @@ def mean_log_and_root(
     if nu == 0:  # one point and ddof 0: the first variance is zero, and so are all the others
         return np.full(generations, -np.inf), np.zeros(generations)
     logs = [math.log(2 / (first - ddof)) + float(digamma(nu / 2))]
-    roots = [math.sqrt(2 / (first - ddof)) * math.exp(float(gammaln((nu + 1) / 2) - gammaln(nu / 2)))]
+    if nu < _MANY:
+        roots = [math.sqrt(2 / (first - ddof)) * math.exp(float(gammaln((nu + 1) / 2) - gammaln(nu / 2)))]
+    else:
+        roots = [math.sqrt(nu / (first - ddof)) * math.exp(float(log_root_moment(nu)))]
     for size, pool in zip(batch, before, strict=True):
         divisor = pool + size - ddof
         terms = [(bias, size)] if known_mean else [(bias, size - 1), (bias * pool / (pool + size), 1.0)]

@@ -296,7 +296,9 @@ def first_moments(
                 variance[g:], error[g:] = variance[g - 1], error[g - 1]
                 break
             before = now
+    with np.errstate(over="ignore"):
+        variance, error = trace * variance, trace * error
     return {
-        "total_variance": labelled(trace * variance, "exact mean", _SOURCE),
-        "mean_error": labelled(trace * error, "exact mean", _SOURCE),
+        "total_variance": labelled(variance, "exact mean", _SOURCE),
+        "mean_error": labelled(error, "exact mean", _SOURCE),
     }

@@ -224,6 +224,7 @@ _HUGE, _SHRINK, _LEAST_UNIT = 1e100, 2.0**-300, 2.0**-600
 _SECOND = np.add.outer([0, 0, 1, 1], [0, 0, 1, 1]) == 2  # the moments of order 2 in D and V
 
 
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def forms_of_generations(
     mix: Mix, n_initial: float, n_synthetic_at: Callable[[int], int] | None, generations: int
 ) -> tuple[Array, Array]:

@@ -15,10 +15,13 @@ from madtheory.theory.gaussian._mixing import (
     require_mean,
     second_moments,
 )
+from madtheory.theory.gaussian._steps import log_root_moment
 from madtheory.theory.gaussian._tails import fitted_mean_tail, known_mean_tail
 from madtheory.theory.gaussian._wasserstein import DISTANCE_KIND, stationary_distance
 
 __all__ = ["diffusion_limit", "stationary", "tail_index"]
+
+_MANY = 10**5  # from here on the difference of two log gamma functions is mostly rounding
 
 _SOURCE = (
     "derived here (fixed point of the affine recursion of moments); the loop, and the existence of a "
@@ -209,7 +212,10 @@ def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = 
     if known_mean:
         shape = n - c + 1.0
         mean = n / (shape - 1)
-        root = math.sqrt(n) * math.exp(math.lgamma(shape - 0.5) - math.lgamma(shape))
+        if shape < _MANY:
+            root = math.sqrt(n) * math.exp(math.lgamma(shape - 0.5) - math.lgamma(shape))
+        else:
+            root = math.sqrt(n / (shape - 0.5)) * math.exp(-float(log_root_moment(2 * shape - 1)))
         out = {
             "total_variance": mean,
             "mean_error": 0.0,
