@@ -132,6 +132,7 @@ class _Walk:
         self.known: dict[int, tuple[Any, _Unit]] = {}
         self.waiting: list[tuple[Any, _Unit]] = []
         self.foreign: set[str] = set()
+        self.assigned: dict[int, frozenset[str]] = {}  # by module of this package, as of this walk
         self.current = _Unit("")
         self.open: list[int] = []
 
@@ -332,7 +333,9 @@ class _Walk:
     def _is_state(self, space: dict[str, Any], name: str) -> bool:
         """Whether a name of a module is state that code moves, not what the code is."""
         if space.get("__name__", "").partition(".")[0] == _PACKAGE:
-            return name in _assigned(space)
+            if id(space) not in self.assigned:
+                self.assigned[id(space)] = _assigned(space)
+            return name in self.assigned[id(space)]
         key = (id(space), name)
         left_out = name in _assigned(space) if self.state is None else key in self.state
         (self.left_out if left_out else self.read).add(key)
@@ -394,7 +397,7 @@ class _Walk:
 
     def _code(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
         """Bytecode, and what it refers to in the module `space`; `aliases` are local names of modules."""
-        instructions = [i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING]
+        instructions = _instructions(code)
         offsets = [i.offset for i in instructions]
         names = [i.opname for i in instructions]
         parts: list[bytes] = []
@@ -504,11 +507,8 @@ _CHANGING = frozenset(
 
 def _hash(*parts: bytes | str) -> bytes:
     """One digest of several parts, which cannot run into each other."""
-    made = hashlib.sha256()
-    for part in parts:
-        content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        made.update(len(content).to_bytes(8, "little") + content)
-    return made.digest()
+    contents = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
+    return hashlib.sha256(b"".join(len(c).to_bytes(8, "little") + c for c in contents)).digest()
 
 
 def is_computed(kind: type, name: Any) -> bool:
@@ -544,6 +544,12 @@ def _assigned(space: dict[str, Any]) -> frozenset[str]:
             if isinstance(code, types.CodeType) and getattr(inner, "__globals__", space) is space:
                 found |= _globals_of(code)
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=2**14)
+def _instructions(code: types.CodeType) -> tuple[dis.Instruction, ...]:
+    """The bytecode, without what has no effect."""
+    return tuple(i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING)
 
 
 @functools.lru_cache(maxsize=2**14)
