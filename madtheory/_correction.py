@@ -10,7 +10,12 @@ import numpy as np
 from madtheory import data
 from madtheory._adapters import source_of
 from madtheory._rejection import Mask, accepted, is_set, sampled
-from madtheory._validation import check_choice, checked
+from madtheory._validation import (
+    check_choice,
+    check_fields,
+    check_snapshot,
+    checked,
+)
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -44,8 +49,12 @@ class Correction:
         """Probability that a treated point is drawn from the law corrected towards."""
         return 1.0 if np.isinf(self.strength) else self.strength / (1 + self.strength)
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of corrected points: `model` itself at strength 0, the truth at infinity."""
+        check_snapshot(snapshot, "real")
         toward = snapshot.real if self.toward is None else self.toward
         if self.envelope != "exact":
             return _Histogram(model, toward, snapshot.replicates, self.share, self.envelope == "histogram")

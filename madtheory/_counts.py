@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from madtheory._repr import short_repr
-from madtheory._validation import check_points, checked, freeze
+from madtheory._validation import (
+    check_array,
+    check_parts,
+    check_point_weights,
+    check_points,
+    check_size,
+    checked,
+    freeze,
+    shown,
+)
 from madtheory.types import Array
 
 __all__ = ["Counts"]
@@ -36,10 +45,17 @@ class Counts:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.counts, np.ndarray) and self.counts.dtype.kind in "iuf" and self.counts.ndim):
+            counts = check_array(self.counts, "counts")
+            if not counts.ndim:
+                raise ValueError(
+                    f"counts={shown(self.counts)} is one number; pass one for each symbol, (k,)."
+                )
+            object.__setattr__(self, "counts", counts)
         for name in ("counts", "symbols"):
             if isinstance(given := getattr(self, name), np.ndarray):
                 object.__setattr__(self, name, freeze(given))
-        if not self.total_symbols:
+        if check_size("total_symbols", self.total_symbols, 0) == 0:
             object.__setattr__(self, "total_symbols", np.shape(self.counts)[-1])
 
     @classmethod
@@ -58,7 +74,11 @@ class Counts:
         *lead, n, _ = points.shape
         rows = np.arange(int(np.prod(lead))).repeat(n) * many
         flat = rows + points.astype(np.int64).ravel()
-        given = None if weights is None else np.broadcast_to(weights, points.shape[:-1]).ravel()
+        given = (
+            None
+            if weights is None
+            else np.broadcast_to(check_point_weights(weights, points.shape[:-1]), points.shape[:-1]).ravel()
+        )
         return cls(np.bincount(flat, given, many * max(int(np.prod(lead)), 1)).reshape(*lead, many))
 
     @property
@@ -79,6 +99,7 @@ class Counts:
     @staticmethod
     def joined(parts: Sequence[Counts]) -> Counts:
         """Pool several counts: addition."""
+        check_parts(parts, Counts)
         many = max(part.total_symbols for part in parts)
         if all(part.symbols is parts[0].symbols and part.total_symbols == many for part in parts):
             return replace(parts[0], counts=sum(part.counts for part in parts))

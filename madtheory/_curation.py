@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from madtheory._rejection import Mask, accepted, is_set, picked, places, sampled, valued
-from madtheory._validation import check_choice, check_numbers, check_size, checked
+from madtheory._validation import (
+    check_choice,
+    check_fields,
+    check_numbers,
+    check_size,
+    checked,
+)
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -30,6 +36,9 @@ class Curation:
     noise: str = "luce"
     scale: float = 1.0
     reward_max: float | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of curated points; with one choice, the model itself."""

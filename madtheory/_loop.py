@@ -13,7 +13,15 @@ from madtheory._adapters import check_bias_of_model, model_of, source_of
 from madtheory._repr import html_table, short_repr
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
-from madtheory._validation import check_array, check_bias, check_choice, check_size, checked
+from madtheory._validation import (
+    check_array,
+    check_bias,
+    check_choice,
+    check_flag,
+    check_memory,
+    check_size,
+    checked,
+)
 from madtheory.regimes import Regime
 from madtheory.types import RandomState, Treatment
 
@@ -65,6 +73,7 @@ class Loop:
         if self.bias is not None:
             object.__setattr__(self, "bias", check_bias(self.bias))
             check_bias_of_model(self.model, self.bias)
+        object.__setattr__(self, "warm_start", check_flag("warm_start", self.warm_start))
         given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
         object.__setattr__(self, "treatments", tuple(given))
         for treatment in self.treatments:
@@ -174,6 +183,7 @@ def start(
                 f"replicates={replicates} at once need expand on both model and real; use simulate."
             )
         lead = (check_size("replicates", replicates),)
+        check_memory(8.0 * lead[0], f"replicates={replicates} at once", "run fewer")
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
     initial, left = _draw_real(loop.real, loop.regime.n_initial, method, lead, streams(1, "initial"))
     _check_weighted(loop, initial)

@@ -11,7 +11,12 @@ from madtheory._closed_forms import CLOSED_FORMS, NoClosedForm, omitted_of, traj
 from madtheory._long_names import COORDINATES, variable_attributes
 from madtheory._loop import Loop
 from madtheory._threads import one_thread
-from madtheory._validation import check_memory, check_size, checked
+from madtheory._validation import (
+    check_memory,
+    check_names,
+    check_size,
+    checked,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,7 +87,7 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
 
 def _check_variables(loop: Loop, variables: Sequence[str]) -> list[str]:
     """Names that the closed form of this loop returns."""
-    names = [variables] if isinstance(variables, str) else list(variables)
+    names = check_names("variables", variables)
     known = list(trajectory_of(loop, 1))
     unknown = [name for name in names if name not in known]
     if unknown or not names:

@@ -19,6 +19,7 @@ from madtheory._streams import Streams
 from madtheory._validation import (
     check_array,
     check_bias,
+    check_flag,
     check_points,
     check_size,
     freeze,
@@ -135,7 +136,7 @@ def on_samples(
         n=check_size("n", n),
         features=features,
         bias=None if bias is None else check_bias(bias),
-        labelled=bool(labelled),
+        labelled=check_flag("labelled", labelled),
         entropy=Streams.of(rng).entropy,
     )
     if asked & {"real", "truth"}:

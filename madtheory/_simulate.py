@@ -15,6 +15,7 @@ from madtheory._provenance import provenance
 from madtheory._streams import Streams
 from madtheory._threads import one_thread
 from madtheory._validation import (
+    LONGEST,
     check_array,
     check_memory,
     check_metrics,
@@ -76,17 +77,19 @@ def prepare(
     """A run before its first generation: all arguments of `simulate` are checked, and in one form."""
     from madtheory.metrics import check_suitable, defaults
 
-    generations = check_size("generations", generations)
+    generations = check_size("generations", generations, 1, LONGEST["generations"])
     if not isinstance(loop, Loop):
         raise TypeError(
             f"loop={shown(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
         )
     chosen = check_metrics(defaults(loop) if metrics is None else metrics)
     check_suitable(loop, chosen)
+    many = usual_replicates(loop) if replicates is None else check_size("replicates", replicates)
+    check_memory(8.0 * many, f"a run of replicates={many}", "run fewer")
     return Run(
         loop=loop,
         generations=generations,
-        replicates=usual_replicates(loop) if replicates is None else check_size("replicates", replicates),
+        replicates=many,
         metrics=chosen,
         record=check_record(record, generations),
         quantiles=check_quantiles(quantiles),

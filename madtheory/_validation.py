@@ -33,11 +33,15 @@ __all__ = [
     "check_flag",
     "check_generator",
     "check_kernel_bias",
+    "check_many",
     "check_memory",
     "check_metrics",
+    "check_names",
     "check_number",
     "check_numbers",
+    "check_parts",
     "check_path",
+    "check_point_weights",
     "check_points",
     "check_quantiles",
     "check_record",
@@ -47,6 +51,7 @@ __all__ = [
     "check_shapes",
     "check_size",
     "check_sizes",
+    "check_snapshot",
     "check_weights",
     "check_widths",
     "checked",
@@ -108,6 +113,54 @@ def check_seed(value: Any, name: str = "rng", *, maximum: int | None = None, oth
     return seed
 
 
+def check_many(name: str, value: Any) -> Any:
+    """Return a size of at least 0, or an integer array of such, one for each replicate."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        if value.dtype.kind not in "iu" or (value < 0).any():
+            raise ValueError(f"{name}={shown(value)} are not sizes; pass integers >= 0, one per replicate.")
+        return value
+    return check_size(name, value, minimum=0)
+
+
+def check_snapshot(value: Any, attribute: str = "model") -> None:
+    """Refuse what is not a `Snapshot`."""
+    if isinstance(value, type) or not hasattr(value, attribute):
+        raise TypeError(
+            f"snapshot={shown(value)} is not a Snapshot; pass one that madtheory.iterate yields, or pass the "
+            f"metric itself to madtheory.simulate."
+        )
+
+
+def check_parts(parts: Any, kind: type) -> None:
+    """Refuse what is not a list of statistics of one kind."""
+    if not isinstance(parts, list | tuple) or not parts or not all(isinstance(p, kind) for p in parts):
+        raise TypeError(f"parts={shown(parts)} is not a list of {kind.__name__}; pass at least one.")
+
+
+def check_names(name: str, value: Any) -> list[str]:
+    """Return names; a single text is one name."""
+    if isinstance(value, str):
+        return [value]
+    known = isinstance(value, list | tuple | set | frozenset | dict) and all(
+        isinstance(v, str) for v in value
+    )
+    if not known:
+        raise TypeError(f"{name}={shown(value)} is not a list of names; pass a list of str.")
+    return list(value)
+
+
+def check_point_weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return weights of points, finite and not negative, that broadcast to `shape`."""
+    numbers = check_numbers("weights", weights)
+    tail = shape[len(shape) - numbers.ndim :]
+    fit = 1 <= numbers.ndim <= len(shape) and numbers.shape[-1] == shape[-1]
+    if not fit or any(a not in (1, b) for a, b in zip(numbers.shape, tail, strict=True)):
+        raise ValueError(f"weights has shape {numbers.shape}; expected one weight per point, {shape}.")
+    if (numbers < 0).any():
+        raise ValueError(f"weights={shown(weights)} holds negative numbers; pass weights >= 0.")
+    return numbers
+
+
 def check_generator(name: str, value: Any) -> np.random.Generator:
     """Return a generator of random numbers."""
     if not isinstance(value, np.random.Generator):
@@ -121,6 +174,9 @@ def check_path(name: str, value: Any) -> Path:
     """Return a path, which need not exist."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name}={shown(value)} is not a path; pass the name of a file or folder.")
+    text = os.fspath(value)
+    if isinstance(text, bytes) or not text or "\0" in text:
+        raise ValueError(f"{name}={shown(value)} cannot name a file or folder; pass a str or a pathlib.Path.")
     return Path(value)
 
 
@@ -549,6 +605,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     parameters = inspect.signature(function).parameters.values()
     checks = {p.name: _check_of(p) for p in parameters if p.kind is not p.VAR_KEYWORD}
     names = tuple(checks)
+    if function.__name__ == "sample" and "n" in checks:
+        checks["n"] = _points_to_draw
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -608,6 +666,12 @@ def _integer(name: str, value: Any) -> int:
     return check_size(name, value, 1 if _index(value) is None else -LARGEST, LONGEST.get(name, LARGEST))
 
 
+def _points_to_draw(value: Any) -> int:
+    n = _integer("n", value)
+    check_memory(8.0 * n, f"a sample of n={n} points", "draw fewer at once")
+    return n
+
+
 def _part(what: str, attribute: str) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> Any:
         if isinstance(value, type) or not hasattr(value, attribute):
@@ -639,9 +703,9 @@ def _sizes(name: str, value: Any) -> Any:
 
 def _names(name: str, value: Any) -> Any:
     """Names, not a single text, which is a collection of letters."""
-    known = isinstance(value, (list, tuple, set, frozenset, dict)) and all(isinstance(v, str) for v in value)
-    if not known:
+    if isinstance(value, str):
         raise TypeError(f"{name}={shown(value)} is not a list of names; pass a list of str.")
+    check_names(name, value)
     return value
 
 

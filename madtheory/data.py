@@ -17,7 +17,18 @@ from madtheory._counts import Counts
 from madtheory._repr import short_repr
 from madtheory._roots import stacked, triangular, without_direction
 from madtheory._threads import one_thread
-from madtheory._validation import check_array, check_points, check_size, checked, freeze
+from madtheory._validation import (
+    check_array,
+    check_many,
+    check_number,
+    check_parts,
+    check_point_weights,
+    check_points,
+    check_size,
+    checked,
+    freeze,
+    shown,
+)
 from madtheory.types import Array
 
 __all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
@@ -60,7 +71,7 @@ class Moments:
     def of(cls, points: Array, weights: Array | None = None) -> Moments:
         """Summarise points of shape (*replicate, n, d), with weights of shape (*replicate, n) or none."""
         points = check_points(points)
-        w = np.ones(points.shape[-2]) if weights is None else np.asarray(weights, dtype=float)
+        w = np.ones(points.shape[-2]) if weights is None else check_point_weights(weights, points.shape[:-1])
         total = w.sum(-1)
         # Factors of one are left out: for large training sets each pass over the points counts.
         summed = points.sum(-2) if weights is None else (w[..., None] * points).sum(-2)
@@ -107,6 +118,7 @@ class Moments:
     @staticmethod
     def joined(parts: Sequence[Moments]) -> Moments:
         """Pool several statistics (the parallel-variance formula; equal means join to exactly that mean)."""
+        check_parts(parts, Moments)
         total, mean, columns = np.asarray(parts[0].weight, dtype=float), parts[0].mean, []
         for part in parts[1:]:
             before, weight = total, np.asarray(part.weight, dtype=float)
@@ -144,6 +156,8 @@ class Empirical:
 
     def __post_init__(self) -> None:
         points = check_points(self.points, "points")
+        for many in self.replicates if isinstance(self.replicates, tuple) else (self.replicates,):
+            check_size("replicates", many)
         if points.ndim != 2:
             raise ValueError(f"points has shape {points.shape}; expected (m, d): flatten images first.")
         object.__setattr__(self, "points", freeze(points))
@@ -162,7 +176,7 @@ class Empirical:
     @checked
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Moments of `n` drawn rows; exact, at a cost proportional to `n` (one number per replicate)."""
-        most = max(int(np.max(n)), 1)
+        most = max(int(np.max(check_many("n", n))), 1)
         used = None if np.ndim(n) == 0 else (np.arange(most) < np.asarray(n)[..., None]).astype(float)
         return Moments.of(self.sample(most, rng=rng), used)
 
@@ -189,11 +203,19 @@ def _own(value: Any, *names: str) -> None:
             object.__setattr__(value, name, freeze(given))
 
 
+def _points(name: str, points: Any) -> Array:
+    """Points as an array of shape (*replicate, n, d)."""
+    array = check_array(points, name)
+    if array.ndim < 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected points of shape (*replicate, n, d).")
+    return array
+
+
 def size(data: Any) -> Any:
     """Number of points (total weight, for weighted data)."""
     if hasattr(data, "weight"):
         return data.weight
-    return data.weights.sum(-1) if isinstance(data, Weighted) else np.shape(data)[-2]
+    return data.weights.sum(-1) if isinstance(data, Weighted) else _points("data", data).shape[-2]
 
 
 @checked
@@ -206,13 +228,15 @@ def weighted(data: Any, weight: float) -> Any:
 
 def join(parts: Sequence[Any]) -> Any:
     """Pool training sets of one kind: points by concatenation, statistics by adding up."""
+    if not isinstance(parts, Sequence) or isinstance(parts, str | bytes) or not parts:
+        raise TypeError(f"parts={shown(parts)} is not a list of training sets; pass at least one.")
     if len(parts) == 1:
         return parts[0]
     if hasattr(parts[0], "joined"):
         return parts[0].joined(parts)
     if isinstance(parts[0], Weighted):
         return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
-    return np.concatenate([check_array(part) for part in parts], axis=-2)
+    return np.concatenate([_points("parts", part) for part in parts], axis=-2)
 
 
 @checked
@@ -220,7 +244,8 @@ def first(points: Any, share: float) -> Any:
     """Return the first points of a set: the integer part of `share` of their number."""
     if hasattr(points, "first"):
         return points.first(share)
-    return check_array(points)[..., : int(share * np.shape(points)[-2] + 1e-9), :]
+    points = _points("points", points)
+    return points[..., : int(check_number("share", share, 0, 1) * points.shape[-2] + 1e-9), :]
 
 
 @checked
@@ -231,8 +256,9 @@ def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement
     """
     if hasattr(points, "subsample"):
         return points.subsample(budget, rng=rng, replacement=replacement)
-    *lead, n, _ = np.shape(points)
-    return pick(np.asarray(points), draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement))
+    points = _points("points", points)
+    *lead, n, _ = points.shape
+    return pick(points, draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement))
 
 
 def pick(points: Any, index: np.ndarray) -> Any:

@@ -30,6 +30,7 @@ from madtheory._point_metrics import (
 )
 from madtheory._sampled import OF_MOMENTS, OnSamples, of_moments, on_samples
 from madtheory._threads import one_thread
+from madtheory._validation import check_snapshot
 from madtheory.metrics_discrete import (
     OF_SYMBOLS,
     check_symbols,
@@ -284,6 +285,7 @@ def _no_truth(metric: str, real: str) -> str:
 
 
 def _model(snapshot: Snapshot, metric: str, *, truth: bool = True) -> Any:
+    check_snapshot(snapshot)
     model = snapshot.model
     if not has_moments(model):
         raise TypeError(_no_moments(metric, type(model).__name__))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from madtheory._counts import spread
+from madtheory._validation import check_snapshot
 from madtheory.types import Array
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def check_symbols(metric: str, model: type, real: Any = None) -> None:
 
 def _with_truth(snapshot: Snapshot, metric: str) -> tuple[Any, Any]:
     """Probabilities of the model and of the truth, of the same symbols: one that is unknown has 0."""
+    check_snapshot(snapshot)
     check_symbols(metric, type(snapshot.model), snapshot.real)
     p, truth = snapshot.model.probabilities, snapshot.real.probabilities
     many = max(p.shape[-1], truth.shape[-1])
@@ -76,5 +78,6 @@ def _with_truth(snapshot: Snapshot, metric: str) -> tuple[Any, Any]:
 
 
 def _support(snapshot: Snapshot, metric: str) -> Any:
+    check_snapshot(snapshot)
     check_symbols(metric, type(snapshot.model))
     return snapshot.model.support.counts

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from madtheory._repr import html_table, short_repr
 from madtheory._validation import (
     check_choice,
+    check_flag,
     check_retain_real,
     check_size,
     check_sizes,
@@ -76,6 +77,7 @@ class Regime:
         check_choice("real_data", self.real_data, ("none", "fixed", "fresh"))
         check_size("n_initial", self.n_initial)
         check_size("memory", self.memory)
+        object.__setattr__(self, "replacement", check_flag("replacement", self.replacement))
         sizes = check_sizes("n_synthetic", self.n_synthetic, int(self.real_data == "none"))
         object.__setattr__(self, "n_synthetic", sizes)
         if self.real_data == "fixed" and self.n_real != self.n_initial:

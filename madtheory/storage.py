@@ -18,7 +18,12 @@ from madtheory._files import StorageError, check_folder, locked, remove_leftover
 from madtheory._identity import NoIdentity, identify
 from madtheory._loop import Loop
 from madtheory._state import NotStorable, pack, parts_of, unpack
-from madtheory._validation import check_number, metric_name
+from madtheory._validation import (
+    check_number,
+    check_path,
+    metric_name,
+    shown,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,7 +52,9 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     StorageError
         If it cannot be written, for instance because the folder does not exist or the disk is full.
     """
-    check_folder(Path(path))
+    if not hasattr(dataset, "data_vars"):
+        raise TypeError(f"dataset={shown(dataset)} is not an xarray.Dataset; pass what simulate returned.")
+    check_folder(check_path("path", path))
     return _save(dataset, Path(path), b"")
 
 
@@ -61,7 +68,7 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     StorageError
         If the file is damaged, or was not written by madtheory.
     """
-    return _load(Path(path))[0]
+    return _load(check_path("path", path))[0]
 
 
 def identity(value: Any) -> str:
@@ -140,7 +147,8 @@ def resume(
     carries its last state if that is of this package and takes at most 16 MiB; without it, a longer run
     begins with generation 1 again.
     """
-    path, checkpoint = Path(path), Path(f"{os.fspath(path)}.checkpoint")
+    path = check_path("path", path)
+    checkpoint = Path(f"{os.fspath(path)}.checkpoint")
     progress, seed = keywords.pop("progress", None), keywords.get("rng")
     if seed is None or hasattr(seed, "bit_generator"):
         raise ValueError(

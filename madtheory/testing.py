@@ -16,7 +16,15 @@ from numpy.typing import ArrayLike
 
 import madtheory as mad
 from madtheory._compare import align, describe, is_labelled, normal_score, replicates_first
-from madtheory._validation import check_choice, check_numbers, check_size
+from madtheory._validation import (
+    check_choice,
+    check_flag,
+    check_names,
+    check_number,
+    check_numbers,
+    check_size,
+    checked,
+)
 from madtheory.types import Array
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ REGIMES = ("replace", "augment", "accumulate", "accumulate_subsample", "fresh", 
 # Calibrated assertions ------------------------------------------------------------------------------
 
 
+@checked
 def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bool = False) -> float:
     r"""Probability that `assert_mean_matches` rejects an expectation that is wrong by `error`.
 
@@ -88,6 +97,7 @@ def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bo
     return float(1 - nctdtr(n - 1, shift, critical) + np.nan_to_num(nctdtr(n - 1, shift, -critical)))
 
 
+@checked
 def smallest_detectable(
     *, std: float, n: int, limit: float = 5.0, probability: float = 0.9, estimated: bool = False
 ) -> float:
@@ -209,6 +219,7 @@ def assert_mean_matches(
     ...
     AssertionError: mean[2]: mean 2.03197 of n=400 samples, expected 3, z=-16.6 (limit 5), ...
     """
+    rtol = check_number("rtol", rtol, 0)
     x, shape, labels = replicates_first("samples", samples)
     n = len(x)
     if bound is not None:
@@ -333,12 +344,13 @@ def assert_rate_matches(
         )
     if np.ndim(expected) and np.size(expected) != 1:
         raise ValueError(f"expected has shape {np.shape(expected)}; a rate is one number.")
+    check_numbers("expected", expected, infinite=True)
     length = float(times[-1] - times[0])
     if length <= 0:
         raise ValueError(f"generation={generation!r} spans no time; record a first and a later generation.")
     if (np.diff(times) <= 0).any():
         raise ValueError(f"generation={describe(times.tolist())} does not increase; sort the columns by it.")
-    step = None if std is None else float(check_numbers("std", std)) / math.sqrt(length)
+    step = None if std is None else check_number("std", std, 0) / math.sqrt(length)
     growth = (logs[:, -1] - logs[:, 0]) / length
     assert_mean_matches(
         growth, float(np.asarray(expected).reshape(())), std=step, limit=limit, level=level,
@@ -661,6 +673,7 @@ def sizes(min_value: int = 5, max_value: int = 40, *, growing: bool = False) -> 
     """Sample sizes; with `growing`, also functions of the generation."""
     from hypothesis import strategies as st
 
+    check_flag("growing", growing)
     constant = st.integers(min_value, max_value)
     return constant | st.builds(Growing, constant, st.integers(1, 10)) if growing else constant
 
@@ -684,6 +697,8 @@ def regimes(
     """Regimes under these names, over all their keywords: memory, weights, growing sizes, budgets."""
     from hypothesis import strategies as st
 
+    for name in check_names("names", names):
+        check_choice("names", name, REGIMES)
     n, batch = sizes(min_size, max_size), sizes(min_size, max_size, growing=True)
     initial, flag, memory = st.none() | n, st.booleans(), st.integers(1, 3)
     weight = st.sampled_from((0.5, 1.0, 2.0))

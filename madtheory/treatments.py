@@ -23,7 +23,13 @@ from madtheory._correction import Correction, correct
 from madtheory._curation import Curation, curate
 from madtheory._distances import nearest as nearest_index
 from madtheory._rejection import Mask, accepted, is_set, places, sampled, seeded_by, valued
-from madtheory._validation import check_numbers, check_points, checked, freeze
+from madtheory._validation import (
+    check_fields,
+    check_numbers,
+    check_points,
+    checked,
+    freeze,
+)
 from madtheory.types import Array, Source
 
 if TYPE_CHECKING:
@@ -47,6 +53,9 @@ class Projection:
     """Treatment made by `project`: a function of every point."""
 
     function: Callable[[Array], Any]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of projected points."""
@@ -122,6 +131,9 @@ class Verification:
     accept: Callable[[Array], Any]
     keep_correct: float = 1.0
     keep_incorrect: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of verified points."""

@@ -213,9 +213,17 @@ def test_simulate():
     for bad in (-1, "a", 1.5):
         rejects(lambda bad=bad: run(rng=bad), f"rng={bad!r}", "pass an int >= 0")
     rejects(lambda: run(metrics=[]), "metrics=", "at least one")
-    rejects(lambda: run(metrics=[lambda s: s.model.mean[..., 0]] * 2), "metrics=", "different names")
-    rejects(lambda: run(metrics=[lambda s: s.model.mean]), "(3, 1)", "one number per replicate", "(3,)")
-    rejects(lambda: run(metrics=[lambda s: 1.0]), "one number per replicate")
+    rejects(lambda: run(metrics=[lambda s: s.model.mean[..., 0]]), "'<lambda>'", "define it by def")
+
+    def mean(snapshot):
+        return snapshot.model.mean
+
+    def one(snapshot):
+        return 1.0
+
+    rejects(lambda: run(metrics=[mean] * 2), "metrics=", "different names")
+    rejects(lambda: run(metrics=[mean]), "(3, 1)", "one number per replicate", "(3,)")
+    rejects(lambda: run(metrics=[one]), "one number per replicate")
 
 
 def test_precision_recall():

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_numbers
+from madtheory._validation import (
+    check_number,
+    check_numbers,
+)
 from madtheory.models.gaussian import Gaussian
 from madtheory.types import Array
 
@@ -36,7 +39,7 @@ def normalised(weights: Array, shape: tuple[int, ...]) -> Array:
 
 def positive(name: str, value: Any) -> float:
     """Return `value` as a finite float that is not negative."""
-    number = float(check_numbers(name, value))
+    number = check_number(name, value)
     if number < 0:
         raise ValueError(f"{name}={value!r} is negative; pass a number >= 0.")
     return number

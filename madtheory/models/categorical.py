@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory._repr import short_repr
-from madtheory._validation import check_bias, check_numbers, check_points, check_size, checked
+from madtheory._validation import (
+    check_bias,
+    check_many,
+    check_number,
+    check_numbers,
+    check_points,
+    check_size,
+    checked,
+)
 from madtheory.data import Counts, Weighted
 from madtheory.models._offspring import offspring
 from madtheory.types import Array
@@ -58,7 +66,7 @@ class Categorical:
     def __init__(
         self, probabilities: ArrayLike | None = None, *, symbols: int | None = None, smoothing: float = 0.0
     ) -> None:
-        beta = float(check_numbers("smoothing", smoothing))
+        beta = check_number("smoothing", smoothing)
         if beta < 0:
             raise ValueError(f"smoothing={smoothing!r} is negative; pass a total pseudo-count such as 1.0.")
         many = None if symbols is None else check_size("symbols", symbols)
@@ -172,8 +180,7 @@ class Categorical:
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Counts:
         """Draw the counts of `n` symbols (one number per replicate): multinomial, at a cost free of n."""
         held, bias = self.support, check_bias(bias)
-        if np.ndim(n) == 0:
-            n = check_size("n", n, minimum=0)
+        n = check_many("n", n)
         many = bias == 1 and self.parents is not None and self.parents.shape[1] >= _MANY
         if many and (self.parents.sum(1) == n).all():
             # As many points as the model was fitted to: each has one child on average.

@@ -15,6 +15,7 @@ from madtheory._threads import one_thread
 from madtheory._validation import (
     check_bias,
     check_ddof,
+    check_many,
     check_numbers,
     check_size,
     checked,
@@ -267,8 +268,7 @@ class Gaussian:
         """
         mean = self._fitted()
         assert self.factor is not None
-        if np.ndim(n) == 0:
-            n = check_size("n", n, minimum=0)
+        n = check_many("n", n)
         lead, rank, exponent = mean.shape[:-1], self.factor.shape[-1], self.exponent
         dof = n if self.known_mean is not None else np.maximum(np.subtract(n, 1), 0)
         drawn = standard_moments(dof, rank, lead, rng)

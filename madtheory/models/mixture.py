@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike
 
 from madtheory._repr import short_repr
 from madtheory._roots import triangular
-from madtheory._validation import check_bias, check_choice, check_numbers, check_points, check_size, checked
+from madtheory._validation import (
+    check_bias,
+    check_choice,
+    check_numbers,
+    check_points,
+    check_size,
+    checked,
+)
 from madtheory.data import Moments, Weighted
 from madtheory.models._components import component_parts, normalised, positive, shaped
 from madtheory.models._density import Whitening, check_test_points
@@ -104,7 +111,7 @@ class Mixture:
                 check_numbers("means", means), check_numbers("covariances", covariances)
             )
             mass = mass if weights is None else normalised(check_numbers("weights", weights), mass.shape)
-            components = mass.shape[-1] if components is None else components
+            components = mass.shape[-1] if components is None else check_size("components", components)
             if components != mass.shape[-1]:
                 raise ValueError(
                     f"components={components!r} and {mass.shape[-1]} means; leave components out."
