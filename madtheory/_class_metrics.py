@@ -8,7 +8,7 @@ import numpy as np
 
 from madtheory._distances import distances
 from madtheory._point_metrics import point_sets
-from madtheory._validation import check_numbers, check_size, checked
+from madtheory._validation import LONGEST, check_numbers, check_size, checked
 from madtheory.types import Array
 
 __all__ = ["class_shares", "class_variance", "mode_coverage", "variance_by_class"]
@@ -130,7 +130,7 @@ def class_shares(labels: Any, classes: int | None = None) -> Array:
 def _check_labels(labels: Any, classes: int | None) -> tuple[Any, int]:
     """Labels as ints, and the number of classes."""
     given = check_numbers("labels", labels)
-    many = None if classes is None else check_size("classes", classes)
+    many = None if classes is None else check_size("classes", classes, 1, LONGEST["symbols"])
     if given.ndim != 1 or not given.size or (given % 1 != 0).any() or given.min() < 0:
         raise ValueError(f"labels of shape {given.shape} are not whole numbers from 0 on, one per point.")
     most = int(given.max()) + 1

@@ -188,7 +188,7 @@ def replicates_first(name: str, samples: Any) -> tuple[Array, tuple[int, ...], l
         values, labels = samples, []
     try:
         array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} is not an array of numbers ({error}).") from None
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise ValueError(f"{name} is a masked array with masked values; fill or drop them first.")
@@ -225,7 +225,7 @@ def align(name: str, values: Any, samples: Any, shape: tuple[int, ...]) -> Array
         values = _select(name, values, samples).values
     try:
         array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} is not a number or an array of numbers ({error}).") from None
     size = math.prod(shape)
     if array.shape not in {(), shape, (size,)}:

@@ -123,7 +123,7 @@ class Counts:
         """
         if not np.issubdtype(np.asarray(self.counts).dtype, np.integer):
             raise ValueError("weighted counts cannot be subsampled; subsample before weighting.")
-        n = self.weight
+        n, budget = self.weight, check_size("budget", budget, 0)
         if replacement:
             return replace(self, counts=rng.multinomial(budget, self.counts / n[..., None]))
         if budget > np.min(n):

@@ -294,7 +294,7 @@ def _check_points(run: Run) -> None:
         check_memory(needed, what, "train on fewer points, or use method='statistics'")
     elif hasattr(type(run.loop.real), "covariance"):
         # A bound from below, by one factor of a covariance each: the first fit itself can take long.
-        dim = np.shape(run.loop.real.mean)[-1]
+        dim = int(np.prod(np.shape(run.loop.real.mean)[-1:]))  # of a source that is not fitted: 1
         needed = 8.0 * run.replicates * dim * min(dim, run.loop.regime.n_initial)
         check_memory(needed, f"a run of {run.replicates} replicates in {dim} dimensions", _REMEDY)
 

@@ -150,11 +150,13 @@ def check_names(name: str, value: Any) -> list[str]:
 
 
 def check_point_weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return weights of points, finite and not negative, that broadcast to `shape`."""
+    """Return weights of points, finite and not negative, that broadcast with places of that shape."""
     numbers = check_numbers("weights", weights)
-    tail = shape[len(shape) - numbers.ndim :]
-    fit = 1 <= numbers.ndim <= len(shape) and numbers.shape[-1] == shape[-1]
-    if not fit or any(a not in (1, b) for a, b in zip(numbers.shape, tail, strict=True)):
+    try:
+        fit = np.broadcast_shapes(numbers.shape, shape)[-1] == shape[-1] and numbers.ndim > 0
+    except ValueError:
+        fit = False
+    if not fit:
         raise ValueError(f"weights has shape {numbers.shape}; expected one weight per point, {shape}.")
     if (numbers < 0).any():
         raise ValueError(f"weights={shown(weights)} holds negative numbers; pass weights >= 0.")
@@ -685,7 +687,8 @@ def _finite(name: str, value: Any) -> float:
     number = check_number(name, value, infinite=name in INFINITE)
     if GREATEST < abs(number) < np.inf:
         raise ValueError(f"{name}={shown(value)} is too large; pass at most {GREATEST:g}.")
-    return value if isinstance(value, int | float) else number
+    exact = isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST)
+    return value if exact else number
 
 
 def _finite_array(name: str, value: Any) -> Any:

@@ -108,6 +108,7 @@ class Moments:
     @checked
     def scaled(self, weight: float) -> Moments:
         """Multiply the weight of every point."""
+        check_number("weight", weight, 0)
         return replace(
             self,
             weight=weight * self.weight,
@@ -223,7 +224,7 @@ def weighted(data: Any, weight: float) -> Any:
     """Give every point of a training set the same weight."""
     if hasattr(data, "scaled"):
         return data.scaled(weight)
-    return Weighted(data, np.full(np.shape(data)[:-1], float(weight)))
+    return Weighted(data, np.full(_points("data", data).shape[:-1], float(weight)))
 
 
 def join(parts: Sequence[Any]) -> Any:

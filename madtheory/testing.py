@@ -233,6 +233,7 @@ def assert_mean_matches(
     if level is not None:
         limit = _limit(level, x.shape[1])
     _check_test(std=0.0, n=n, limit=limit)
+    limit = float(limit)
     spread = _spread(x, want) if theoretical is None else theoretical
     z = _scores(x, want, spread, dof=n - 1 if std is None else math.inf, bound=bound, rtol=rtol)
     failed = ~(np.abs(z) < limit)
@@ -259,7 +260,7 @@ def _limit(level: float, count: int) -> float:
     from scipy.special import ndtri
 
     _check_between("level", level, 0.01)
-    return -float(ndtri(level / (2 * count)))
+    return -float(ndtri(float(level) / (2 * count)))
 
 
 def _spread(x: Array, want: Array) -> Array:
@@ -326,6 +327,7 @@ def assert_rate_matches(
     >>> steps = np.random.default_rng(0).normal(-0.1, 0.3, size=(100, 50))
     >>> testing.assert_rate_matches(steps.cumsum(1), -0.1)
     """
+    check_numbers("expected", expected, infinite=True)
     logs, shape, _ = replicates_first("log_values", log_values)
     labelled: Any = log_values if is_labelled(log_values) else None
     if labelled is not None and set(labelled.dims) != {"replicate", "generation"}:
@@ -344,7 +346,6 @@ def assert_rate_matches(
         )
     if np.ndim(expected) and np.size(expected) != 1:
         raise ValueError(f"expected has shape {np.shape(expected)}; a rate is one number.")
-    check_numbers("expected", expected, infinite=True)
     length = float(times[-1] - times[0])
     if length <= 0:
         raise ValueError(f"generation={generation!r} spans no time; record a first and a later generation.")

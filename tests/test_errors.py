@@ -45,10 +45,10 @@ def test_sizes(bad):
         "n_synthetic": lambda: regimes.Regime(n_initial=5, n_synthetic=bad),
         "memory": lambda: regimes.fresh(n_real=5, n_synthetic=5, memory=bad),
         "generations": lambda: run(bad),
-        "replicates": lambda: run(replicates=bad),
         "dim": lambda: mad.Gaussian.standard(bad),
     }
     if bad is not None:  # these have a default
+        calls["replicates"] = lambda: run(replicates=bad)
         calls["n_initial"] = lambda: regimes.replace(n=5, n_initial=bad)
         calls["budget"] = lambda: regimes.Regime(n_initial=5, n_synthetic=5, budget=bad)
     for name, call in calls.items():

@@ -24,13 +24,24 @@ def component_parts(means: ArrayLike, covariances: ArrayLike) -> tuple[Gaussian,
         raise ValueError(f"means has shape {means.shape}; expected (components, d).")
     if covariances.ndim < 2:
         covariances = covariances[..., None, None] * np.eye(means.shape[-1])
-    full = np.broadcast_to(covariances, (*means.shape, means.shape[-1]))
+    try:
+        full = np.broadcast_to(covariances, (*means.shape, means.shape[-1]))
+    except ValueError:
+        raise ValueError(
+            f"means of shape {means.shape} and covariances of shape {covariances.shape} do not fit; pass one "
+            f"matrix or one variance for each component, or one for all."
+        ) from None
     return Gaussian(means, full), np.full(means.shape[:-1], 1 / means.shape[-2])
 
 
 def normalised(weights: Array, shape: tuple[int, ...]) -> Array:
     """Return weights that sum to 1, in the given shape."""
-    if weights.shape[-1:] != shape[-1:] or (weights < 0).any() or not (weights.sum(-1) > 0).all():
+    if (
+        weights.shape[-1:] != shape[-1:]
+        or weights.ndim > len(shape)
+        or (weights < 0).any()
+        or not (weights.sum(-1) > 0).all()
+    ):
         raise ValueError(
             f"weights={weights!r} must be {shape[-1]} numbers >= 0 with a positive sum, one per component."
         )

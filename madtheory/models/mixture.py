@@ -139,7 +139,7 @@ class Mixture:
 
         The defaults are the 25-mode distribution of Che et al. 2020 (arXiv 2003.06060), as in MAD.
         """
-        line = spacing * (np.arange(check_size("side", side)) - (side - 1) / 2)
+        line = spacing * (np.arange(check_size("side", side, 1, 10**4)) - (side - 1) / 2)
         means = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
         return cls(means=means, covariances=positive("variance", variance), **settings)
 
