@@ -184,7 +184,7 @@ def check_path(name: str, value: Any) -> Path:
 
 def _index(value: Any) -> int | None:
     """An integer, or ``None`` for what is not one; ``True`` is not."""
-    if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
         return None
     try:
         return operator.index(value)

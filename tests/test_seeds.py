@@ -6,6 +6,7 @@ import pytest
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory._streams import Streams
+from madtheory._validation import check_seed
 
 LOOP = mad.Loop(real=mad.Gaussian.standard(2), model=mad.Gaussian(), regime=regimes.replace(n=20))
 
@@ -62,3 +63,12 @@ def test_seeds_of_networks_and_images():
             images.features.random_convolutions(seed)
     one, other = (images.features.random_convolutions(seed, 4, channels=1) for seed in (3, np.int64(3)))
     assert one.name == other.name
+
+
+def test_a_truth_value_of_torch_is_not_a_seed():
+    torch = pytest.importorskip("torch")
+    assert check_seed(torch.tensor(3)) == 3
+    with pytest.raises(ValueError, match="is not a seed"):
+        check_seed(torch.tensor(True))
+    with pytest.raises(ValueError, match="is not a positive integer"):
+        regimes.replace(n=torch.tensor(True))
