@@ -11,7 +11,7 @@ import numpy as np
 from madtheory._correction import Correction
 from madtheory._curation import Curation
 from madtheory._loop import Loop
-from madtheory.models import SIMS, Categorical, Gaussian, KernelDensity, Mixture
+from madtheory.models import SIMS, Categorical, Estimator, Gaussian, KernelDensity, Mixture
 from madtheory.theory import categorical, correction, gaussian, guidance, kernel_density
 from madtheory.theory._labels import labelled
 
@@ -59,6 +59,12 @@ CLOSED_FORMS: dict[tuple[type, str], Callable[..., dict[str, Any]]] = {
     (Mixture, "accumulate_subsample"): kernel_density.accumulate_subsample,
     (Mixture, "fresh"): kernel_density.fresh,
     (Mixture, "custom"): kernel_density.first_moments,
+    (Estimator, "replace"): kernel_density.replace,
+    (Estimator, "augment"): kernel_density.augment,
+    (Estimator, "accumulate"): kernel_density.accumulate,
+    (Estimator, "accumulate_subsample"): kernel_density.accumulate_subsample,
+    (Estimator, "fresh"): kernel_density.fresh,
+    (Estimator, "custom"): kernel_density.first_moments,
     (SIMS, "replace"): _sims_replace,
     (SIMS, "augment"): _sims_augment,
 }
@@ -87,7 +93,7 @@ def trajectory_of(loop: Loop, generations: int, variables: Collection[str] | Non
         known = ", ".join(sorted({f"{model.__name__} {regime}" for model, regime in CLOSED_FORMS}))
         raise NoClosedForm(
             f"no closed form for model {kind.__name__} in regime {name!r}; there are: {known}. "
-            f"Use simulate, or add a row to madtheory._closed_forms.CLOSED_FORMS."
+            f"madtheory.compare(simulated) lists a simulation without theory."
         )
     asked = dict(loop.regime.keywords)
     keywords = _KEYWORDS[kind](loop)
@@ -265,6 +271,24 @@ def _mixture_keywords(loop: Loop) -> dict[str, Any]:
     return _spread_keywords(loop) | {"bandwidth": np.sqrt(loop.model.ridge) if latent else 0.0}
 
 
+def _estimator_keywords(loop: Loop) -> dict[str, Any]:
+    """Those of scikit-learn: a mixture, whose ridge is ``reg_covar``, or a Gaussian kernel of given width."""
+    from sklearn.mixture import GaussianMixture
+    from sklearn.neighbors import KernelDensity as Kernels
+
+    estimator = loop.model.estimator
+    if type(estimator) is GaussianMixture:
+        return _spread_keywords(loop) | {"bandwidth": np.sqrt(estimator.reg_covar)}
+    width = getattr(estimator, "bandwidth", None)
+    if type(estimator) is Kernels and estimator.kernel == "gaussian" and not isinstance(width, str):
+        return _spread_keywords(loop) | {"bandwidth": width}
+    raise NoClosedForm(
+        f"no closed form for the estimator {type(estimator).__name__}; of scikit-learn there are those of "
+        f"GaussianMixture, and of KernelDensity with a Gaussian kernel of given width. "
+        f"madtheory.compare(simulated) lists a simulation without theory."
+    )
+
+
 def _sims_keywords(loop: Loop) -> dict[str, Any]:
     """Auxiliaries of one size, which only equal training sets or `n_auxiliary` give."""
     model, regime = loop.model, loop.regime
@@ -295,5 +319,6 @@ _KEYWORDS: dict[type, Callable[[Loop], dict[str, Any]]] = {
     Categorical: _categorical_keywords,
     KernelDensity: _kernel_keywords,
     Mixture: _mixture_keywords,
+    Estimator: _estimator_keywords,
     SIMS: _sims_keywords,
 }
