@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 import madtheory as mad
 from madtheory._compare import align, describe, is_labelled, normal_score, replicates_first
 from madtheory._validation import (
+    check_callable,
     check_choice,
     check_flag,
     check_names,
@@ -783,6 +784,8 @@ def check_generative_model(
     AssertionError
         At the first broken promise; the message says which, and how to fix it.
     """
+    if metric is not None:
+        check_callable("metric", metric)
     from madtheory import _conformance
 
     real = real if hasattr(real, "sample") else mad.data.Empirical(real)

@@ -643,7 +643,8 @@ FAST = ("Moments", "Counts", "data.", "metrics.", "treatments.", "testing.assert
         "Loop", "start")  # fmt: skip
 
 
-def test_a_sample_of_hostile_arguments_to_the_other_entries(tmp_path):
+def test_a_sample_of_hostile_arguments_to_the_other_entries(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a text is a path of a file
     cases = {name: case for name, case in light_cases(tmp_path).items() if name.startswith(FAST)}
     chosen = [label for label in SAMPLE if label != "nan"]
     verdicts = sweep(cases, {label: HOSTILE[label] for label in [*chosen, "tuple", "range"]})
@@ -653,7 +654,8 @@ def test_a_sample_of_hostile_arguments_to_the_other_entries(tmp_path):
 
 
 @pytest.mark.slow
-def test_other_entries_under_all_hostile_arguments(tmp_path):
+def test_other_entries_under_all_hostile_arguments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a text is a path of a file
     verdicts = sweep(light_cases(tmp_path), HOSTILE)
     assert len(verdicts) > 18_000
     found = faults(verdicts)
