@@ -30,7 +30,7 @@ from madtheory._point_metrics import (
 )
 from madtheory._sampled import OF_MOMENTS, OnSamples, of_moments, on_samples
 from madtheory._threads import one_thread
-from madtheory._validation import check_snapshot
+from madtheory._validation import check_snapshot, checked
 from madtheory.metrics_discrete import (
     OF_SYMBOLS,
     check_symbols,
@@ -183,6 +183,7 @@ def effective_sample_size(snapshot: Snapshot) -> Array:
 DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
 
 
+@checked
 def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric, ...]:
     """Metrics that fit a loop: what `simulate` measures where none are given.
 

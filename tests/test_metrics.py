@@ -213,3 +213,9 @@ def test_effective_sample_size_inverts_the_real_fit(dim):
     )
     with pytest.raises(ValueError, match="identity covariance"):
         metrics.effective_sample_size(mad.start(shifted, rng=0))
+
+
+@pytest.mark.parametrize("loop", [None, "a loop", 3, [], mad.Loop])
+def test_defaults_belong_to_a_loop(loop):
+    with pytest.raises(TypeError, match=r"loop=.* is not a Loop"):
+        metrics.defaults(loop)
