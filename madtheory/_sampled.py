@@ -61,7 +61,8 @@ def on_samples(
     *metrics : functions
         Metrics of moments, such as `total_variance`, `log_volume`, `mean_error` and `wasserstein2_squared`,
         are taken of the mean and the unbiased covariance of the points, under the same names: theory and any
-        generator share an axis. `mean_error` is then larger by the total variance over `n`, on average.
+        generator share an axis. What the noise of `n` points adds to `mean_error`, their total variance
+        over `n`, is taken off: it is unbiased, and may fall below 0.
         Any other function takes, by keyword, what it names among ``real`` (the reference), ``fake`` (the
         generated points) and ``labels`` (their classes), and returns one number: `frechet_distance`,
         `sliced_wasserstein`, ``functools.partial(mode_coverage, centres=..., radius=...)``,
@@ -168,11 +169,20 @@ OF_MOMENTS: dict[Callable[..., Any], bool] = {}
 Measure = TypeVar("Measure", bound=Callable[..., Any])
 
 
-def of_moments(*, truth: bool) -> Callable[[Measure], Measure]:
-    """Declare that a metric needs nothing but moments, so that it can be taken of samples."""
+_EXCESS: dict[Callable[..., Any], Callable[[Any], Any]] = {}
+"""What the noise of one point adds to a metric of samples; of n points it is an n-th part."""
+
+
+def of_moments(*, truth: bool, excess: Callable[[Any], Any] | None = None) -> Callable[[Measure], Measure]:
+    """Declare that a metric needs nothing but moments, so that it can be taken of samples.
+
+    `excess` is a metric too: an n-th part of it is what samples of n points add on average.
+    """
 
     def declare(metric: Measure) -> Measure:
         OF_MOMENTS[metric] = truth
+        if excess is not None:
+            _EXCESS[metric] = excess
         return metric
 
     return declare
@@ -185,7 +195,9 @@ class _OfMoments:
     metric: Callable[..., Any]
 
     def __call__(self, *, fake: Array, truth: Any = None) -> Any:
-        return self.metric(SimpleNamespace(model=_gaussian("the sample of the model", fake), real=truth))
+        snapshot = SimpleNamespace(model=_gaussian("the sample of the model", fake), real=truth)
+        value, excess = self.metric(snapshot), _EXCESS.get(self.metric)
+        return value if excess is None else value - excess(snapshot) / len(fake)
 
 
 def _gaussian(name: str, points: Array) -> Gaussian:

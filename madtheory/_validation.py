@@ -677,7 +677,7 @@ def _points_to_draw(value: Any) -> int:
 def _part(what: str, attribute: str) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> Any:
         if isinstance(value, type) or not hasattr(value, attribute):
-            raise TypeError(f"{name}={shown(value)} is not {what}; pass madtheory's own.")
+            raise TypeError(f"{name}={shown(value)} is not {what}; pass one that madtheory makes.")
         return value
 
     return check

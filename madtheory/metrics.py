@@ -94,7 +94,7 @@ def log_volume(snapshot: Snapshot) -> Array:
     return _model(snapshot, "log_volume", truth=False).log_volume
 
 
-@of_moments(truth=True)
+@of_moments(truth=True, excess=total_variance)
 def mean_error(snapshot: Snapshot) -> Array:
     """Squared distance of the model's mean to the true mean."""
     error = _model(snapshot, "mean_error").mean - snapshot.real.mean
