@@ -10,7 +10,7 @@ import difflib
 import inspect
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union
@@ -82,7 +82,9 @@ def parsed(
             )
     except SystemExit as stop:
         if stop.code:
-            raise Usage(_one_line(boxed.getvalue()) + _suggestion(arguments, boxed.getvalue())) from None
+            raise Usage(
+                _one_line(boxed.getvalue()) + _suggestion(commands, arguments, boxed.getvalue())
+            ) from None
         raise
     return job
 
@@ -124,8 +126,16 @@ def _whole(word: str) -> str:
     return word
 
 
-def _suggestion(arguments: Sequence[str], message: str) -> str:
-    """The option that was meant by one that no command has."""
+def _suggestion(commands: Iterable[str], arguments: Sequence[str], message: str) -> str:
+    """The command, regime or option that was meant by a word that is none."""
+    words = [(arguments[0], list(commands))] if arguments else []
+    if arguments[:1] in (["simulate"], ["predict"]) and len(arguments) > 1:
+        words.append((arguments[1], list(constructors())))
+    for word, choices in words:
+        if word in choices or word.startswith("-"):
+            continue
+        close = difflib.get_close_matches(word.replace("-", "_"), choices, n=1)
+        return f" Did you mean {close[0]}?" if close and f"mean {close[0]}" not in message else ""
     known = {"out", "quick", "help", *_LOOP, *_types()}
     for constructor in constructors().values():
         known |= set(inspect.signature(constructor).parameters)

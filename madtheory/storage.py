@@ -45,17 +45,36 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a dataset as netCDF-4; the file appears complete or not at all.
 
     It ends with a digest of all its bytes, by which `load` notices any damage; other readers of netCDF do
-    not see it.
+    not see it. It replaces a file that `save` or `resume` wrote before, and an empty one; no other.
 
     Raises
     ------
     StorageError
-        If it cannot be written, for instance because the folder does not exist or the disk is full.
+        If it cannot be written, for instance because the folder does not exist or the disk is full, or if
+        madtheory did not write the file that is there.
     """
     if not hasattr(dataset, "data_vars"):
         raise TypeError(f"dataset={shown(dataset)} is not an xarray.Dataset; pass what simulate returned.")
-    check_folder(check_path("path", path))
-    return _save(dataset, Path(path), b"")
+    path = check_path("path", path)
+    check_folder(path)
+    _check_ours(path)
+    return _save(dataset, path, b"")
+
+
+def _check_ours(path: Path) -> None:
+    """Refuse to write over a file that madtheory did not write; a damaged one of ours may go."""
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return
+    with open(path, "rb") as file:
+        file.seek(-min(path.stat().st_size, len(_SEAL)), os.SEEK_END)
+        if file.read() == _SEAL:
+            return
+    try:
+        _load(path)  # the first format has no seal
+    except (OSError, TypeError, NotImplementedError):
+        raise StorageError(
+            f"path={str(path)!r} exists, and madtheory did not write it; choose another path, or remove it."
+        ) from None
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:

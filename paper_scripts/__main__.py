@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from paper_scripts._figure import Figure
-from paper_scripts._gallery import Entry, redraw, render, write_readme
+from paper_scripts._gallery import Entry, foreign, redraw, render, write_readme
 
 __all__ = ["all_figures", "main"]
 
@@ -53,7 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import matplotlib
 
     matplotlib.use("Agg")
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _parser().error(f"--out {options.out} is not a folder to write into ({error.strerror}).")
+    if others := foreign(options.out, chosen):
+        _parser().error(
+            f"--out {options.out} holds {', '.join(others)} from elsewhere, which would be lost; "
+            f"choose another folder, or remove what is in the way."
+        )
     for name in chosen:
         print(f"{name}: {figures[name].title}  [{figures[name].source}]", flush=True)
         try:

@@ -563,3 +563,16 @@ def test_import_is_light_and_a_closed_pipe_is_no_error():
 )
 def test_spread_out(generations, shown):
     assert _table.spread_out(generations) == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("simulat", "simulate"),
+        ("predict replac --n 3", "replace"),
+        ("simulate accumulate-subsampl", "accumulate_subsample"),
+    ],
+)
+def test_a_misspelt_command_or_regime_is_suggested(words, meant, capsys):
+    assert cli.main(words.split()) == 2
+    assert f"Did you mean {meant}?" in capsys.readouterr().err

@@ -261,3 +261,19 @@ def test_the_readme_lists_every_figure_with_the_gallerys_verdicts():
         else:
             assert row.endswith(f"| {drawn[1]} |"), row
             assert f"figures/README.md#{figure.name}" in row
+
+
+@pytest.mark.parametrize("name", ["README.md", "first.nc", "first.png"])
+def test_files_of_other_origin_are_not_replaced(name, figures, capsys, tmp_path):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--only", "first", "--out", str(tmp_path)])
+    assert f"holds {name} from elsewhere" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"mine"}
+
+
+def test_a_file_is_not_a_folder_for_figures(figures, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--only", "first", "--out", str(tmp_path / "file")])
+    assert "is not a folder to write into" in capsys.readouterr().err

@@ -427,3 +427,27 @@ def test_names_of_metrics_are_checked_before_the_run(tmp_path, monkeypatch, chos
         said.append(str(error.value))
     assert said[0] == said[1]
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"notes of mine", b"\x89HDF\r\n\x1a\n", None])
+def test_save_replaces_no_file_of_other_origin(content, tmp_path):
+    path, dataset = tmp_path / "held.nc", xr.Dataset({"x": ("i", [1.0, 2.0])})
+    if content is None:
+        dataset.to_netcdf(path)
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(storage.StorageError, match="madtheory did not write it; choose another path"):
+        storage.save(dataset, path)
+    assert path.read_bytes() == before
+
+
+def test_save_replaces_its_own_files_and_empty_ones(tmp_path):
+    path, dataset = tmp_path / "held.nc", xr.Dataset({"x": ("i", [1.0, 2.0])})
+    path.touch()
+    storage.save(dataset, path)
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    storage.save(2 * dataset, path)
+    assert storage.load(path)["x"].values.tolist() == [2.0, 4.0]
