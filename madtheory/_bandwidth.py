@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-from madtheory._validation import GREATEST, check_choice, check_number
+from madtheory._validation import GREATEST, check_choice, check_number, shown
 
 __all__ = ["Bandwidth", "absolute_width", "check_bandwidth", "relative_factor"]
 
@@ -22,13 +22,13 @@ def check_bandwidth(bandwidth: Any) -> Any:
     """Return a number >= 0, the name of a rule, or a function."""
     if isinstance(bandwidth, str):
         return str(check_choice("bandwidth", bandwidth, (*_RELATIVE, *_ABSOLUTE)))
-    if callable(bandwidth):
+    if callable(bandwidth) and not isinstance(bandwidth, type):
         return bandwidth
     width = check_number("bandwidth", bandwidth, -GREATEST, GREATEST)
     if width < 0:
         raise ValueError(
-            f"bandwidth={bandwidth!r} is negative; pass a number >= 0, 'silverman' or 'scott', or a function "
-            f"of (n, dim)."
+            f"bandwidth={shown(bandwidth)} is negative; pass a number >= 0, 'silverman' or 'scott', or a "
+            f"function of (n, dim)."
         )
     return width
 
@@ -50,7 +50,7 @@ def absolute_width(bandwidth: Any, n: int, dim: int) -> float | None:
         width = bandwidth(n, dim)
     except TypeError as error:
         raise ValueError(
-            f"bandwidth={bandwidth!r} could not be called with (n, dim) = ({n}, {dim}): {error}. Pass a "
+            f"bandwidth={shown(bandwidth)} could not be called with (n, dim) = ({n}, {dim}): {error}. Pass a "
             f"function of both, such as lambda n, dim: 0.5 * n ** (-1 / (dim + 4))."
         ) from error
     return check_number(f"bandwidth({n}, {dim})", width, 0, GREATEST, above=True)

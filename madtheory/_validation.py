@@ -238,7 +238,7 @@ def check_flag(name: str, value: Any) -> bool:
 
 def check_callable(name: str, value: Any) -> Callable[..., Any]:
     """Return `value` if it can be called."""
-    if not callable(value):
+    if not callable(value) or isinstance(value, type):
         known = known_metrics("fake") if name == "metric" else ""
         raise TypeError(f"{name}={shown(value)} cannot be called; pass a function{known}.")
     checked: Callable[..., Any] = value

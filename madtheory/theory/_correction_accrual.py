@@ -7,7 +7,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory._validation import check_bias, check_choice, check_ddof, check_size, checked
+from madtheory._validation import (
+    check_bias,
+    check_choice,
+    check_ddof,
+    check_memory,
+    check_size,
+    checked,
+    shown,
+)
 from madtheory.theory._correction_steps import Setting, check_correction
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._steps import check_spectrum
@@ -80,12 +88,17 @@ def accrual(
     n, s, last = check_size("n_initial", n_initial), check_size("n_synthetic", n_synthetic, 0), generations
     m = check_correction(correction)
     if m.ndim:
-        raise ValueError(f"correction={correction!r} is not one number; call once for each strength.")
+        raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
     setting = Setting("fixed", float(m), check_bias(bias), check_ddof(ddof, False), False)
     kept = 1 - setting.share
     variance, error, with_real = setting.start(n)
     values = [(variance, error)]
     batches = check_size("generations", last) - 1
+    check_memory(
+        24.0 * batches**2 * (s if retain == "logarithmic" else 1),
+        f"accrual of n_synthetic={s} points in generations={last}",
+        "pass fewer, or retain='all', whose memory does not grow with n_synthetic",
+    )
     # Points of a batch that are dropped at different times differ: classes of `many` points that do not.
     classes, many = (s, 1) if retain == "logarithmic" else (1, s)
     # E[delta_j y], j along the rows, for y in class a of batch i < j; and for y a real point.

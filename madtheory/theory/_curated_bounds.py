@@ -52,7 +52,9 @@ def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = N
     for name, values in (("", r), ("exp_", relative)):
         mean = (law * values).sum(-1)
         moments[f"{name}mean"] = mean
-        moments[f"{name}variance"] = (law * (values - mean[..., None]) ** 2).sum(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = (law * (values - mean[..., None]) ** 2).sum(-1)
+        moments[f"{name}variance"] = np.where(np.isfinite(mean), variance, np.inf)  # far above `top`
     return {key: labelled(value, "exact mean", "definition") for key, value in moments.items()}
 
 

@@ -55,6 +55,8 @@ def tilted_gaussian(
         np.atleast_1d(check_numbers("mean", mean)),
         np.atleast_2d(check_numbers("covariance", covariance)),
     )
+    if mu.ndim != 1 or not mu.size:
+        raise ValueError(f"mean has shape {mu.shape}; pass one number per coordinate, shape (d,).")
     d = len(mu)
     q = check_numbers("curvature", curvature)
     q = q * np.eye(d) if q.ndim == 0 else np.atleast_2d(q)

@@ -121,6 +121,14 @@ def mean_pull(ratio: ArrayLike, guidance: float) -> Array:
     # Below one half, Euler's transformation takes out the power that the series cannot represent.
     small = x < 0.5
     plain = special.hyp2f1(1.0, b, 1.5, 1 - np.where(small, 1.0, x))
+    # Far above 1 SciPy's function is infinite or NaN for many b: Pfaff's transformation, and b = 1 by itself.
+    large = np.where(x > 1e12, x, 1e13)
+    far = np.where(
+        b > 1,
+        special.hyp2f1(1.0, 1.5 - np.maximum(b, 1.0), 1.5, 1 - 1 / large) / large,
+        np.arcsinh(np.sqrt(large)) / large,
+    )
+    plain = np.where((x > 1e12) & (b >= 1), far, plain)
     power = np.where(small, x, 1.0) ** (0.5 - b)
     return np.where(small, power * special.hyp2f1(0.5, 1.5 - b, 1.5, 1 - np.where(small, x, 1.0)), plain)
 

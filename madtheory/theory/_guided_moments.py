@@ -109,6 +109,8 @@ def largest_stable_guidance(
 
     def excess(w: float) -> float:
         matrix, _ = _map(step, n_real, n_synthetic, *_guided(step, w))
+        if not np.isfinite(matrix).all():  # moments beyond the range of doubles
+            return 1e6
         return float(min(np.abs(np.linalg.eigvals(matrix)).max(), 1e6)) - 1
 
     last = (step.n_auxiliary - (not known_mean)) / 2
@@ -119,6 +121,8 @@ def largest_stable_guidance(
         if excess(w) > 0:
             top = w
             break
+    if excess(top) <= 0:  # the moment that diverges at `last` is still small there
+        return labelled(last, "exact mean", SOURCE)
     return labelled(optimize.brentq(excess, 0.0, top, xtol=1e-10), "exact mean", SOURCE)
 
 

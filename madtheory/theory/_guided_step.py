@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import integrate, special
 
-from madtheory._validation import check_bias, check_ddof, check_numbers, check_size
-from madtheory.theory.gaussian._steps import direction_gains
+from madtheory._validation import GREATEST, check_bias, check_ddof, check_numbers, check_size
+from madtheory.theory.gaussian._steps import direction_gains, scaled_log_moment
 
 __all__ = ["Step", "one_number"]
 
@@ -33,10 +33,10 @@ class Step:
         self.auxiliary_bias = (
             self.bias if auxiliary_bias is None else check_bias(auxiliary_bias, "auxiliary_bias")
         )
-        if self.auxiliary_bias == 0 or self.bias == 0:
+        if min(self.auxiliary_bias, self.bias) < 1 / GREATEST:
             raise ValueError(
-                "bias=0 (or auxiliary_bias=0, sampling_bias=0) gives models without spread, which have no "
-                "logarithm; pass more than 0."
+                f"bias=0 (or auxiliary_bias=0, sampling_bias=0) gives models without spread, which have no "
+                f"logarithm; pass at least {1 / GREATEST:g}."
             )
         self.n_auxiliary = check_size("n_auxiliary", n if n_auxiliary is None else n_auxiliary)
         self.n = check_size("n", n)
@@ -63,7 +63,7 @@ class Step:
         half = degrees / 2
         if half + power <= 0:
             return np.inf
-        log = special.gammaln(half + power) - special.gammaln(half) + power * np.log(2 * bias / divisor)
+        log = scaled_log_moment(degrees, divisor, bias, power)
         return float(np.exp(log))
 
     def expectation(self, function: Any, low: float = 0.0, high: float = np.inf) -> tuple[float, float]:
@@ -88,11 +88,11 @@ class Step:
 
         def below(s: float) -> float:
             y = log_low + s * s
-            return 2 * s * density(y) * float(function(np.exp(y)))
+            return 2 * s * density(y) * _bounded(function(np.exp(y)))
 
         def above(s: float) -> float:
             y = log_high - s * s
-            return 2 * s * density(y) * float(function(np.exp(y)))
+            return 2 * s * density(y) * _bounded(function(np.exp(y)))
 
         total = sum(
             integrate.quad(part, 0.0, np.sqrt(length), epsabs=1e-13, epsrel=1e-9, limit=400)[0]
@@ -121,3 +121,9 @@ def one_number(name: str, value: Any) -> float:
     if number.ndim:
         raise ValueError(f"{name}={value!r} has shape {number.shape}; pass one number.")
     return float(number)
+
+
+def _bounded(value: Any) -> float:
+    """A value within the range that QUADPACK bears: it crashes on infinite values and on NaN."""
+    number = float(value)
+    return number if abs(number) < 1e200 else float(np.copysign(1e200, number))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_bias, check_ddof, check_numbers, check_size, checked
+from madtheory._validation import check_bias, check_ddof, check_numbers, check_size, checked, shown
 from madtheory.theory._labels import Labelled, labelled
 
 __all__ = ["neon_alignment", "neon_variance_moments", "neon_warm_up"]
@@ -134,12 +134,18 @@ def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[s
     """
     sigma = np.atleast_2d(check_numbers("covariance", covariance))
     if sigma.ndim != 2 or sigma.shape[0] != sigma.shape[1] or np.linalg.eigvalsh(sigma)[0] <= 0:
-        raise ValueError(f"covariance={covariance!r} is not positive definite; pass shape (d, d).")
+        raise ValueError(f"covariance={shown(covariance)} is not positive definite; pass shape (d, d).")
     dim = len(sigma)
     n = check_size("n", n, dim + 7)
     step = float(check_numbers("alpha", alpha))
     inverse = np.linalg.inv(sigma)
-    squares, trace = float(np.trace(inverse @ inverse)), float(np.trace(inverse))
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares, trace = float(np.trace(inverse @ inverse)), float(np.trace(inverse))
+    if not (squares < 1e300 and trace**2 < 1e300):
+        raise ValueError(
+            f"covariance={shown(covariance)} is so narrow that the square of its inverse leaves the range of "
+            f"doubles; pass it in larger units."
+        )
     scale = n / (n - dim - 2)
     gamma = 0.5 * scale * ((n + 1) * (n - 2) / ((n - dim - 1) * (n - dim - 4)) - 1)
     printed = 0.5 * scale * (dim + 5) / (n - dim - 4)

@@ -146,6 +146,8 @@ def accumulated_second_moment(
         In the units of `total_variance`.
     """
     widths = np.atleast_1d(check_numbers("bandwidths", bandwidths))
+    if widths.ndim != 1 or not widths.size:
+        raise ValueError(f"bandwidths has shape {widths.shape}; pass one per generation, at least one.")
     steps = check_size("dim", dim) * widths[:-1] ** 2 / np.arange(2, len(widths) + 1)
     start = float(check_numbers("total_variance", total_variance))
     return labelled(start + np.concatenate([[0.0], np.cumsum(steps)]), "exact mean", source)

@@ -238,7 +238,9 @@ def _arguments(
 ) -> tuple[Array, Array, Array]:
     """Synthetic share of the data, relative misfit e = eps L / alpha, and 1 / (1 + correction)."""
     alpha = at_least("curvature", curvature, positive=True)
-    e = at_least("smoothness", smoothness) * at_least("misfit", misfit) / alpha
+    with np.errstate(over="ignore"):
+        e = at_least("smoothness", smoothness) * at_least("misfit", misfit) / alpha
+    e = np.minimum(e, np.finfo(float).max)
     weakened = 1 / (1 + at_least("correction", correction, infinite=True))
     share, e, weakened = np.broadcast_arrays(synthetic_share(synthetic_ratio), e, weakened)
     return share, e, weakened

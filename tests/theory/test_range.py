@@ -155,13 +155,11 @@ def test_final_mean_law_says_which_condition_fails():
 
 
 def test_the_bootstrap_has_no_kernel_to_scale():
-    loop = mad.Loop(
-        real=mad.Gaussian.standard(1), model=models.KernelDensity(bandwidth=0), bias=0.5,
-        regime=regimes.replace(n=10),
-    )  # fmt: skip
-    for ask in (lambda: mad.predict(loop, 3), lambda: mad.simulate(loop, 3, replicates=2, rng=0)):
-        with pytest.raises(ValueError, match=r"bias=0.5 scales the kernel.*bandwidth=0"):
-            ask()
+    with pytest.raises(ValueError, match=r"bias=0.5 scales the kernel.*bandwidth=0"):
+        mad.Loop(
+            real=mad.Gaussian.standard(1), model=models.KernelDensity(bandwidth=0), bias=0.5,
+            regime=regimes.replace(n=10),
+        )  # fmt: skip
     for form in (kernel_density.replace, kernel_density.accumulate):
         with pytest.raises(ValueError, match="scales the kernel"):
             form(n=10, bandwidth=0, bias=0.5, generations=3)

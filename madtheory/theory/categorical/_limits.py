@@ -151,9 +151,14 @@ def innovation_support(*, n: int, innovation: float) -> Labelled:
     for a in range(n):
         survive[a + 1] = mu * survive[a]
         survive[a + 1, 1:] += (1 - mu) * survive[a, :-1]
-    solved = np.linalg.solve((np.eye(n + 1) - survive @ thrown)[1:, 1:], np.arange(1, n + 1) * mu)
+    chain = survive @ thrown
+    # A single lineage makes one symbol, whatever mu: its row, 1 - (1 - mu), would lose a small mu.
+    several = np.arange(2, n + 1) * mu + chain[2:, 1]
+    solved = np.linalg.solve((np.eye(n + 1) - chain)[2:, 2:], several)
     return labelled(
-        solved[-1], "exact mean", "derived here: lineages of the infinite-alleles Wright-Fisher model"
+        solved[-1] if n > 1 else 1.0,
+        "exact mean",
+        "derived here: lineages of the infinite-alleles Wright-Fisher model",
     )
 
 

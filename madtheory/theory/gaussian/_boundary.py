@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from madtheory._validation import check_bias, check_size, checked
+from madtheory._validation import check_bias, check_size, checked, shown
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._effective import SOURCE, invert
 from madtheory.theory.gaussian._mixing import Mix, checked_mix, largest_bias
@@ -128,6 +128,11 @@ def optimal_n_synthetic(
     low, high, loss = 0.0, 1.0, _log_loss(mix, 1.0)
     while (next_loss := _log_loss(mix, 2 * high)) < loss:
         low, high, loss = math.log(high), 2 * high, next_loss
+    if math.isinf(loss):
+        raise ValueError(
+            f"bias={shown(bias)} leaves no stationary distance with n_real={mix.n_real:g} and any "
+            f"n_synthetic; pass a smaller bias or more real points."
+        )
     peak = minimize_scalar(
         lambda log_n: min(_log_loss(mix, math.exp(log_n)), 1e3),
         bounds=(low, math.log(2 * high)),

@@ -21,6 +21,7 @@ __all__ = [
     "digamma_minus_log",
     "direction_gains",
     "log_root_moment",
+    "scaled_log_moment",
     "sizes_of",
 ]
 
@@ -74,6 +75,17 @@ def log_root_moment(degrees: ArrayLike) -> Array:
     u = np.maximum(x, 20.0) ** -2.0
     series = polyval(u, [-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432]) / x
     return np.where(x > 20, series, special.gammaln(x + 0.5) - special.gammaln(x) - np.log(x) / 2)
+
+
+def scaled_log_moment(degrees: float, divisor: float, bias: float, power: float) -> float:
+    """``log E (bias * chi2 / divisor) ** power``, accurate for millions of degrees of freedom too."""
+    half = degrees / 2
+    if min(half, half + power) < 1e6:
+        difference = special.gammaln(half + power) - special.gammaln(half)
+        return float(difference + power * np.log(2 * bias / divisor))
+    # Stirling's formula as a difference: of the logarithms themselves too few digits would be left.
+    shift = (half + power - 0.5) * np.log1p(power / half) - power - power / half / (12 * (half + power))
+    return float(shift + power * (np.log(bias) + np.log1p((degrees - divisor) / divisor)))
 
 
 def direction_gains(degrees: Array, divisors: Array, dim: int) -> tuple[Array, Array]:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigvalsh_tridiagonal
 from scipy.optimize import brentq
 from scipy.special import gammaln, logsumexp
 
+from madtheory._validation import GREATEST
 from madtheory.theory.gaussian._mixing import Mix
+from madtheory.theory.gaussian._steps import scaled_log_moment
 
 __all__ = ["fitted_mean_tail", "known_mean_tail"]
 
 Array = NDArray[np.float64]
+_MANY = 10_000  # synthetic points, from which on rounding hides what a generation changes
 
 
 def known_mean_tail(mix: Mix) -> float:
     """The order at which ``E (bias chi2 / divisor)**order`` is 1 again."""
     lost = 0.0 if mix.known_mean else 1 / (mix.n_real + mix.n_synthetic)
-    half = mix.n_synthetic * (1 - lost) / 2
-    log_scale = math.log(2 * mix.bias / (mix.n_real + mix.n_synthetic - mix.ddof))
+    degrees = mix.n_synthetic * (1 - lost)
+    divisor = mix.n_real + mix.n_synthetic - mix.ddof
+    if mix.bias < 1 / GREATEST:
+        return math.inf  # beyond the range of doubles
 
     def growth(order: float) -> float:
-        return order * log_scale + math.lgamma(half + order) - math.lgamma(half)
+        return scaled_log_moment(degrees, divisor, mix.bias, order)
 
     high = 2.0
     while growth(high) < 0:
@@ -35,19 +42,39 @@ def fitted_mean_tail(mix: Mix) -> float:
     """The order at which the moments of squared mean error and variance, without real data, stay put.
 
     At integer orders they obey a finite linear map; its growth is interpolated in between. From an
-    order of 300 on the value for a known mean is within 1 part in 300.
+    order of 300 on the value for a known mean is within 1 part in 300. For many synthetic points the map
+    is the identity but for rounding: then the distance to the order for a known mean is that of the
+    diffusion limit, whose map is a symmetric tridiagonal matrix.
     """
     guess = known_mean_tail(mix)
     if guess > 300:
         return guess
+    if mix.n_synthetic <= _MANY:
+        return _root(lambda order: _log_growth(mix, order), guess)
+    pull = mix.n_real + 1 - mix.ddof + (1 - mix.bias) * mix.n_synthetic
+    limit = _root(lambda order: _diffusion_growth(mix.n_real, pull, order), guess)
+    return guess + limit - (1 + pull)
+
+
+def _root(growth: Callable[[int], float], guess: float) -> float:
+    """Where a growth that is known at integer orders passes 0, at an order of 1 or more."""
     start = max(round(guess), 2)
-    while start > 2 and _log_growth(mix, start - 1) > 0:
+    while start > 2 and growth(start - 1) > 0:
         start -= 1
-    while _log_growth(mix, start) < 0:
+    while growth(start) < 0:
         start += 1
     orders = np.arange(max(start - 3, 0), max(start - 3, 0) + 6)
-    growth = np.polynomial.Polynomial.fit(orders, [_log_growth(mix, int(k)) for k in orders], 5)
-    return float(brentq(growth, start - 1 + 1e-9, start + 1e-9))
+    between = np.polynomial.Polynomial.fit(orders, [growth(int(k)) for k in orders], 5)
+    return float(brentq(between, start - 1 + 1e-9, start + 1e-9))
+
+
+def _diffusion_growth(n_real: float, pull: float, order: int) -> float:
+    """Rate of growth of ``E D**a V**b``, ``a + b`` equal to `order`, in the limit of `diffusion_limit`."""
+    a = np.arange(order + 1.0)
+    b = order - a
+    rates = b * (b - 1) - b * pull - 2 * a * n_real
+    coupled = np.sqrt(b[:-1] * n_real * a[1:] * (2 * a[1:] - 1))
+    return float(eigvalsh_tridiagonal(rates, coupled).max()) if order else 0.0
 
 
 def _log_growth(mix: Mix, order: int) -> float:

@@ -40,6 +40,8 @@ def real_distance(n: float, dim: int, ddof: int, known_mean: bool) -> float:
     mean_error = 0.0 if known_mean else dim / n
     if dof == 0:  # a single point, without scatter
         return mean_error + dim
+    if dof > 1e10 * dim:  # the first term of the series: its error, of order dim / dof, is below rounding's
+        return mean_error + dim * (dim + 1) / (4 * dof)
     if dof >= dim:
         t, weights = singular_values(dim, float(dof))
         return mean_error + float(weights @ (t / math.sqrt(divisor) - 1) ** 2)
