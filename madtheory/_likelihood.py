@@ -40,7 +40,7 @@ def negative_log_likelihood(*, test: Any) -> Metric:
     Raises
     ------
     ValueError
-        If `test` is not of shape (m, d).
+        If `test` is not of shape (m, d); by `simulate`, before the first fit, if d is not that of the loop.
     TypeError
         By `simulate`, before the first fit, for a model without ``log_density``.
 
@@ -79,14 +79,29 @@ class NegativeLogLikelihood:
         object.__setattr__(self, "__qualname__", f"negative_log_likelihood.{digest[:32]}")
 
     def __call__(self, snapshot: Snapshot) -> Array:
-        self.check_model(type(snapshot.model))
+        self.check_model(snapshot.model)
         return np.asarray(-np.mean(snapshot.model.log_density(self.test), axis=-1))
 
     @staticmethod
-    def check_model(kind: type) -> None:
-        """Refuse models without a density, by their type."""
-        if not callable(getattr(kind, "log_density", None)):
+    def check_model(model: Any) -> None:
+        """Refuse a model without a density."""
+        if not callable(getattr(type(model), "log_density", None)):
             raise TypeError(
                 f"metric negative_log_likelihood needs a model with log_density(points), and "
-                f"{kind.__name__} has none; measure its samples instead, by metrics.on_samples(...)."
+                f"{type(model).__name__} has none; measure its samples instead, by metrics.on_samples(...)."
+            )
+        if hasattr(model, "_check_density"):
+            model._check_density()
+
+    def check_truth(self, real: Any) -> None:
+        """Refuse points that cannot come from the truth of the loop."""
+        dim = getattr(real, "dim", None)
+        if isinstance(dim, int) and self.test.shape[-1] != dim:
+            raise ValueError(
+                f"test has shape {self.test.shape}; the loop has points of dimension {dim}: expected "
+                f"(m, {dim})."
+            )
+        if hasattr(type(real), "probabilities") and ((self.test < 0) | (self.test % 1 != 0)).any():
+            raise ValueError(
+                "test holds values that are not symbols; pass integers 0, 1, 2, ..., shape (m, 1)."
             )

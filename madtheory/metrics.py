@@ -239,7 +239,8 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
         return
     for metric in metrics:
         if isinstance(metric, NegativeLogLikelihood):
-            metric.check_model(kind)
+            metric.check_model(loop.model)
+            metric.check_truth(loop.real)
         elif isinstance(metric, OnSamples) and (bias := metric.sampled.bias) is not None:
             check_bias_of_model(loop.model, bias)
         elif metric in OF_MOMENTS and not has_moments(loop.model):

@@ -10,7 +10,7 @@ from sklearn import neighbors
 from sklearn.mixture import GaussianMixture
 
 import madtheory as mad
-from madtheory import metrics, regimes
+from madtheory import _simulate, metrics, regimes
 from madtheory.data import Weighted
 from madtheory.models import SIMS
 from madtheory.testing import assert_mean_matches
@@ -280,3 +280,41 @@ def test_refusals():
     )
     with pytest.raises(TypeError, match=r"needs a model with log_density.*SIMS"):
         metrics.negative_log_likelihood(test=POINTS)(mad.start(loop, rng=0))
+
+
+class Untouched:
+    """An estimator that must not be fitted."""
+
+    def fit(self, points):
+        raise AssertionError("fitted")
+
+    def sample(self, n):
+        raise AssertionError("sampled")
+
+    def get_params(self, deep=True):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("real", "model", "test", "message"),
+    [
+        (mad.Gaussian.standard(2), mad.Gaussian(), POINTS[:, :1], r"test has shape \(40, 1\).*dimension 2"),
+        (POINTS, mad.Gaussian(), np.ones((3, 3)), r"test has shape \(3, 3\).*dimension 2"),
+        (
+            mad.Gaussian.standard(2),
+            mad.Estimator(Untouched()),
+            POINTS,
+            "Untouched has no method score_samples",
+        ),
+        (mad.Categorical([0.5, 0.5]), mad.Categorical(), [[0.5]], "not symbols"),
+        (mad.Categorical([0.5, 0.5]), mad.Categorical(), [[-1]], "not symbols"),
+        (mad.Categorical([0.5, 0.5]), mad.Categorical(), [[0, 1]], "dimension 1"),
+    ],
+)
+def test_points_that_do_not_fit_the_loop_are_refused_before_the_first_fit(
+    real, model, test, message, monkeypatch
+):
+    monkeypatch.setattr(_simulate, "start_all", Untouched.fit)
+    loop = mad.Loop(real=real, model=model, regime=regimes.replace(n=20))
+    with pytest.raises((TypeError, ValueError), match=message):
+        mad.simulate(loop, 2, metrics=[metrics.negative_log_likelihood(test=test)], progress=False)

@@ -151,17 +151,20 @@ class Estimator:
         TypeError
             If the estimator has no ``score_samples``.
         """
-        if not callable(getattr(self.estimator, "score_samples", None)):
-            raise TypeError(
-                f"{type(self.estimator).__name__} has no method score_samples, so that its density is not "
-                f"known; measure its samples instead, by metrics.on_samples(...)."
-            )
+        self._check_density()
         if not self._fitted:
             raise ValueError("this Estimator is not fitted; call fit(data).")
         checked = check_points(points, "points")
         if checked.ndim != 2:
             raise ValueError(f"points has shape {checked.shape}; an Estimator takes (n, d).")
         return np.asarray(self.estimator.score_samples(checked), dtype=float)
+
+    def _check_density(self) -> None:
+        if not callable(getattr(self.estimator, "score_samples", None)):
+            raise TypeError(
+                f"{type(self.estimator).__name__} has no method score_samples, so that its density is not "
+                f"known; measure its samples instead, by metrics.on_samples(...)."
+            )
 
     def _globals(self, rng: np.random.Generator) -> AbstractContextManager[None]:
         """Where foreign code runs."""
