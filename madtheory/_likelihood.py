@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from madtheory._validation import check_points
+from madtheory.data import Empirical
 from madtheory.types import Array, Metric
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class NegativeLogLikelihood:
     def check_truth(self, real: Any) -> None:
         """Refuse points that cannot come from the truth of the loop."""
         dim = getattr(real, "dim", None)
+        if isinstance(real, Empirical):
+            dim = real.points.shape[-1]
         if isinstance(dim, int) and self.test.shape[-1] != dim:
             raise ValueError(
                 f"test has shape {self.test.shape}; the loop has points of dimension {dim}: expected "

@@ -314,7 +314,7 @@ class Untouched:
 def test_points_that_do_not_fit_the_loop_are_refused_before_the_first_fit(
     real, model, test, message, monkeypatch
 ):
-    monkeypatch.setattr(_simulate, "start_all", Untouched.fit)
+    monkeypatch.setattr(_simulate, "start_all", lambda *_, **__: pytest.fail("fitted"))
     loop = mad.Loop(real=real, model=model, regime=regimes.replace(n=20))
     with pytest.raises((TypeError, ValueError), match=message):
         mad.simulate(loop, 2, metrics=[metrics.negative_log_likelihood(test=test)], progress=False)

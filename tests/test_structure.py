@@ -88,7 +88,7 @@ ALLOWED = {
     "metrics_discrete": BASE | {"_counts", "_loop"},
     "_point_metrics": BASE | {"_distances"},
     "_law_distances": BASE | {"_distances", "_point_metrics"},
-    "_likelihood": BASE,
+    "_likelihood": BASE | {"data"},
     "_class_metrics": BASE | {"_distances", "_point_metrics"},
     "_sampled": BASE
     | {"_identity", "_adapters", "_global_random", "_point_metrics", "_streams", "data", "models"},
