@@ -121,17 +121,19 @@ def check_bias_of_model(model: Any, bias: float) -> None:
     name = type(model).__name__
     if isinstance(model, Estimator):
         raise ValueError(
-            f"bias={bias!r}: {type(model.estimator).__name__} samples without bias; leave it out, or use "
+            f"bias={shown(bias)}: {type(model.estimator).__name__} samples without bias; leave it out, or "
+            f"use "
             f"madtheory's Mixture or KernelDensity."
         )
     if not takes(model.sample, "bias"):
         raise TypeError(
-            f"bias={bias!r}: {name}.sample does not take the keyword bias; leave bias out of the loop, or "
+            f"bias={shown(bias)}: {name}.sample does not take the keyword bias; leave bias out of the "
+            f"loop, or "
             f"write sample(self, n, *, rng, bias=None)."
         )
     if isinstance(model, KernelDensity) and model.bandwidth == 0 and bias != 1:
         raise ValueError(
-            f"bias={bias!r} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
+            f"bias={shown(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from madtheory._distances import distances
 from madtheory._point_metrics import point_sets
-from madtheory._validation import LONGEST, check_numbers, check_size, checked
+from madtheory._validation import LONGEST, check_numbers, check_size, checked, shown
 from madtheory.types import Array
 
 __all__ = ["class_shares", "class_variance", "mode_coverage", "variance_by_class"]
@@ -38,7 +38,9 @@ def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1)
     """
     centres, fake = point_sets(centres, fake, 1, names=("centres", "fake"))
     if not (np.ndim(radius) == 0 and check_numbers("radius", radius) > 0):
-        raise ValueError(f"radius={radius!r} is not a positive number; pass for example four deviations.")
+        raise ValueError(
+            f"radius={shown(radius)} is not a positive number; pass for example four deviations."
+        )
     counts = np.zeros(len(centres), dtype=int)
     for _, distance in distances(fake, centres):
         owner = distance.argmin(1)[distance.min(1) <= radius]

@@ -54,7 +54,7 @@ class Correction:
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of corrected points: `model` itself at strength 0, the truth at infinity."""
-        check_snapshot(snapshot, "replicates")
+        check_snapshot(snapshot, "real" if self.toward is None else "replicates")
         toward = snapshot.real if self.toward is None else self.toward
         if self.envelope != "exact":
             return _Histogram(model, toward, snapshot.replicates, self.share, self.envelope == "histogram")

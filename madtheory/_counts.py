@@ -74,11 +74,14 @@ class Counts:
         *lead, n, _ = points.shape
         rows = np.arange(int(np.prod(lead))).repeat(n) * many
         flat = rows + points.astype(np.int64).ravel()
-        given = (
-            None
-            if weights is None
-            else np.broadcast_to(check_point_weights(weights, points.shape[:-1]), points.shape[:-1]).ravel()
-        )
+        given = None
+        if weights is not None:
+            numbers = check_point_weights(weights, points.shape[:-1])
+            if numbers.ndim > points.ndim - 1:
+                raise ValueError(
+                    f"weights has shape {numbers.shape}; expected one weight per point, {points.shape[:-1]}."
+                )
+            given = np.broadcast_to(numbers, points.shape[:-1]).ravel()
         return cls(np.bincount(flat, given, many * max(int(np.prod(lead)), 1)).reshape(*lead, many))
 
     @property

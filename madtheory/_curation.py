@@ -39,6 +39,7 @@ class Curation:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_choice("noise", self.noise, NOISES)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of curated points; with one choice, the model itself."""

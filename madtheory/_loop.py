@@ -21,6 +21,7 @@ from madtheory._validation import (
     check_memory,
     check_size,
     checked,
+    shown,
 )
 from madtheory.regimes import Regime
 from madtheory.types import RandomState, Treatment
@@ -68,7 +69,7 @@ class Loop:
         object.__setattr__(self, "model", model_of(self.model))
         if not isinstance(self.regime, Regime):
             raise TypeError(
-                f"regime={self.regime!r} is not a Regime; use for example regimes.replace(n=100)."
+                f"regime={shown(self.regime)} is not a Regime; use for example regimes.replace(n=100)."
             )
         if self.bias is not None:
             object.__setattr__(self, "bias", check_bias(self.bias))
@@ -78,7 +79,9 @@ class Loop:
         object.__setattr__(self, "treatments", tuple(given))
         for treatment in self.treatments:
             if not (hasattr(treatment, "treated") and hasattr(treatment, "obstacle")):
-                raise TypeError(f"treatments holds {treatment!r}, which is none; see madtheory.treatments.")
+                raise TypeError(
+                    f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
+                )
 
 
 @dataclass(frozen=True, eq=False)

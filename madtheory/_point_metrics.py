@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from madtheory._distances import distances, neighbour_radii, of_usual_size
-from madtheory._validation import check_number, check_points, check_seed, check_size, checked
+from madtheory._validation import check_memory, check_number, check_points, check_seed, check_size, checked
 from madtheory.types import Array
 
 __all__ = [
@@ -187,7 +187,12 @@ def sliced_wasserstein(
         generator = rng
     else:
         generator = np.random.default_rng(check_seed(rng, others=" or a Generator"))
-    directions = generator.standard_normal((check_size("projections", projections), real.shape[1]))
+    check_memory(
+        16.0 * check_size("projections", projections) * real.shape[1],
+        f"projections={projections} in {real.shape[1]} dimensions",
+        "pass fewer: the error falls as their root",
+    )
+    directions = generator.standard_normal((projections, real.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     # Beside a large offset the rounding of a projection would be that of the offset.
     centre = real.mean(0)

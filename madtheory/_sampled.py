@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -130,8 +130,10 @@ def on_samples(
             "labelled=False, and a metric asks for labels; pass labelled=True if the last coordinate of the "
             "points is their class."
         )
-    if features is not None and not callable(features):
-        raise ValueError(f"features={features!r} is no function; pass one that maps (n, d) to (n, f).")
+    if features is not None and (not callable(features) or isinstance(features, type)):
+        raise ValueError(
+            f"features={shown(features)} is not a function; pass one that maps (n, d) to (n, f)."
+        )
     sampled = _Sampled(
         functions=functions,
         n=check_size("n", n),
@@ -223,12 +225,16 @@ class _Function:
         base = getattr(function, "func", function)
         own = getattr(function, "__name__", None)
         name = getattr(base, "__name__", None) if own is None else own
-        if not callable(function) or not isinstance(name, str) or not name.isidentifier():
+        usable = callable(function) and not isinstance(function, type)
+        if not usable or not isinstance(name, str) or not name.isidentifier():
             raise ValueError(
                 f"metrics holds {shown(function)}; pass functions with a name, defined by def, such as "
                 f"metrics.frechet_distance{known_metrics('fake')}."
             )
-        parameters = inspect.signature(function).parameters
+        try:
+            parameters = inspect.signature(function).parameters
+        except ValueError:  # a builtin that does not say
+            parameters = MappingProxyType({})
         # What a partial has bound already is not given again.
         bound = getattr(function, "keywords", {})
         inputs = tuple(key for key in _INPUTS if key in parameters and key not in bound)

@@ -23,6 +23,7 @@ __all__ = [
     "GREATEST",
     "LARGEST",
     "LARGEST_ARRAY",
+    "LARGEST_SEED",
     "LONGEST",
     "check_array",
     "check_bias",
@@ -74,6 +75,9 @@ GREATEST = 1e150
 LARGEST_ARRAY = 10**10
 """The most numbers that are drawn at once: 80 GB."""
 
+LARGEST_SEED = 2**4096
+"""The largest seed: one of many thousand digits cannot be written into the attributes of a run."""
+
 INFINITE = {"choices", "correction", "curated_ratio", "half_width", "rate", "strength", "synthetic_ratio"}
 """Numbers that may be infinite."""
 
@@ -108,8 +112,9 @@ def check_seed(value: Any, name: str = "rng", *, maximum: int | None = None, oth
     seed = _index(value)
     if seed is None or seed < 0:
         raise ValueError(f"{name}={shown(value)} is not a seed; pass an int >= 0{others}.")
-    if maximum is not None and seed > maximum:
-        raise ValueError(f"{name}={shown(value)} is too large for a seed here; pass at most {maximum}.")
+    if seed > (LARGEST_SEED if maximum is None else maximum):
+        most = "2**4096" if maximum is None else maximum
+        raise ValueError(f"{name}={shown(value)} is too large for a seed here; pass at most {most}.")
     return seed
 
 
@@ -512,7 +517,7 @@ def check_record(record: Any, generations: int) -> frozenset[int]:
 
 def check_sizes(name: str, sizes: Any, minimum: int = 1) -> Any:
     """Return a size that may change: an int, a function, or the tuple of a sequence."""
-    if callable(sizes):
+    if callable(sizes) and not isinstance(sizes, type):
         return sizes
     if isinstance(sizes, str) or not np.iterable(sizes):
         return check_size(name, sizes, minimum)
@@ -585,7 +590,7 @@ def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
     """The size that a constant, a sequence (first entry: generation 1) or a function gives."""
     if isinstance(size, np.ndarray):
         size = size.tolist()
-    if callable(size):
+    if callable(size) and not isinstance(size, type):
         return check_size(f"{name}({generation})", size(generation), minimum)
     if isinstance(size, Sequence) and not isinstance(size, str):
         if generation > len(size):
@@ -756,4 +761,4 @@ def check_widths(name: str, value: Any) -> tuple[int, ...]:
     """Return the widths of layers, of which there may be none."""
     if isinstance(value, (str, bytes)) or not np.iterable(value):
         raise ValueError(f"{name}={shown(value)} is not a list of widths; pass for example {name}=(128,).")
-    return tuple(check_size(name, width) for width in value)
+    return tuple(check_size(name, width, maximum=10**6) for width in value)

@@ -171,7 +171,7 @@ class Empirical:
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: the data are what they are."""
         if bias is not None:
-            raise ValueError(f"bias={bias!r}: real data cannot be sampled with a bias; leave it out.")
+            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
         return self.points[rng.integers(len(self.points), size=(*self.replicates, check_size("n", n)))]
 
     @checked

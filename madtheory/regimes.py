@@ -18,6 +18,7 @@ from madtheory._validation import (
     check_sizes,
     check_weights,
     checked,
+    shown,
     size_at,
 )
 from madtheory.types import Size
@@ -97,7 +98,7 @@ class Regime:
             check_size("budget", self.budget)
             if self.weights is not None:
                 raise ValueError(
-                    f"weights={self.weights!r} cannot go with budget={self.budget}; drop one of them."
+                    f"weights={shown(self.weights)} cannot go with budget={self.budget}; drop one of them."
                 )
         if self.weights is not None:
             object.__setattr__(self, "weights", check_weights(self.weights))

@@ -24,7 +24,7 @@ from madtheory._planar import (
     rings_density,
     rosenbrock_density,
 )
-from madtheory._validation import check_choice, check_numbers, check_size, checked, freeze
+from madtheory._validation import check_choice, check_numbers, check_size, checked, freeze, shown
 from madtheory.data import Empirical
 from madtheory.types import Array
 
@@ -87,7 +87,7 @@ class Law:
             If `n` is no positive integer, or a bias is asked for: the data are what they are.
         """
         if bias is not None:
-            raise ValueError(f"bias={bias!r}: real data cannot be sampled with a bias; leave it out.")
+            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
         points, classes = self.draw(rng, (*self.replicates, check_size("n", n)))
         return np.concatenate([points, classes[..., None]], -1) if self.labels else points
 
@@ -160,7 +160,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
     """
     std, circles = _positive("noise", noise), freeze(check_numbers("radii", radii))
     if circles.ndim != 1 or not circles.size or not (circles > 0).all():
-        raise ValueError(f"radii={radii!r} are not positive numbers; pass for example (1, 2, 3).")
+        raise ValueError(f"radii={shown(radii)} are not positive numbers; pass for example (1, 2, 3).")
     return Law(
         f"rings(radii={tuple(circles.tolist())}, noise={noise})",
         partial(draw_from_curves, curve=partial(circle, radii=circles), classes=len(circles), std=std),
@@ -283,5 +283,5 @@ def _gaussians(name: str, centres: Array, std: float, labels: bool) -> Law:
 
 def _positive(name: str, value: Any) -> float:
     if not (np.ndim(value) == 0 and check_numbers(name, value) > 0):
-        raise ValueError(f"{name}={value!r} is not a positive number; pass for example {name}=0.1.")
+        raise ValueError(f"{name}={shown(value)} is not a positive number; pass for example {name}=0.1.")
     return float(value)

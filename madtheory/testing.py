@@ -19,12 +19,14 @@ from madtheory._compare import align, describe, is_labelled, normal_score, repli
 from madtheory._validation import (
     check_callable,
     check_choice,
+    check_fields,
     check_flag,
     check_names,
     check_number,
     check_numbers,
     check_size,
     checked,
+    shown,
 )
 from madtheory.types import Array
 
@@ -142,7 +144,7 @@ def _critical(n: int, limit: float) -> float:
 def _check_between(name: str, value: Any, example: float) -> None:
     number = check_numbers(name, value)
     if number.shape or not 0 < number < 1:
-        raise ValueError(f"{name}={value!r} is not between 0 and 1; pass for example {example}.")
+        raise ValueError(f"{name}={shown(value)} is not between 0 and 1; pass for example {example}.")
 
 
 def _check_test(*, std: Any, n: Any, limit: Any, estimated: bool = False) -> None:
@@ -150,7 +152,7 @@ def _check_test(*, std: Any, n: Any, limit: Any, estimated: bool = False) -> Non
     for name, value in (("std", std), ("limit", limit)):
         number = check_numbers(name, value)
         if number.shape != () or number < 0 or (name == "limit" and number == 0):
-            raise ValueError(f"{name}={value!r} is not a positive number; pass for example {name}=5.0.")
+            raise ValueError(f"{name}={shown(value)} is not a positive number; pass for example {name}=5.0.")
 
 
 def assert_mean_matches(
@@ -230,7 +232,9 @@ def assert_mean_matches(
     want = align("expected", expected, samples, shape)
     theoretical = None if std is None else align("std", std, samples, shape)
     if theoretical is not None and not (np.isfinite(theoretical) & (theoretical >= 0)).all():
-        raise ValueError(f"std={std!r} must hold finite numbers >= 0; leave it out where theory has none.")
+        raise ValueError(
+            f"std={shown(std)} must hold finite numbers >= 0; leave it out where theory has none."
+        )
     if level is not None:
         limit = _limit(level, x.shape[1])
     _check_test(std=0.0, n=n, limit=limit)
@@ -349,7 +353,9 @@ def assert_rate_matches(
         raise ValueError(f"expected has shape {np.shape(expected)}; a rate is one number.")
     length = float(times[-1] - times[0])
     if length <= 0:
-        raise ValueError(f"generation={generation!r} spans no time; record a first and a later generation.")
+        raise ValueError(
+            f"generation={shown(generation)} spans no time; record a first and a later generation."
+        )
     if (np.diff(times) <= 0).any():
         raise ValueError(f"generation={describe(times.tolist())} does not increase; sort the columns by it.")
     step = None if std is None else check_number("std", std, 0) / math.sqrt(length)
@@ -453,9 +459,11 @@ def assert_agrees(
             raise ValueError(f"{argument} names {unknown}, which predicted lacks; it has {known}.")
     for name, share in accuracy.items():
         if check_numbers(f"rtol[{name!r}]", share).shape or share < 0:
-            raise ValueError(f"rtol[{name!r}]={share!r} is not a number >= 0.")
+            raise ValueError(f"rtol[{name!r}]={shown(share)} is not a number >= 0.")
     if (size := check_numbers("detect", detect)).shape or size <= 0:
-        raise ValueError(f"detect={detect!r} is not a positive number; 1.0 is an error of the value's size.")
+        raise ValueError(
+            f"detect={shown(detect)} is not a positive number; 1.0 is an error of the value's size."
+        )
     _limit(level, 1)
 
     tests: list[_Test] = []
@@ -665,6 +673,9 @@ class Growing:
 
     first: int
     each: int
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, generation: int) -> int:
         """The size at a generation."""

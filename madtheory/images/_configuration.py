@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_bias
+from madtheory._validation import check_bias, shown
 from madtheory.images._content import content, described, is_ours
 from madtheory.images._images import Images
 
@@ -61,7 +61,7 @@ def check_data(model: Any, images: Images) -> None:
 def check_marks(model: Any, seeds: NDArray[np.uint64], labels: Any) -> NDArray[np.int64] | None:
     """Return the classes of the images to be made, one for each seed, or ``None``."""
     if (labels is None) != (model.classes is None):
-        raise ValueError(f"labels={labels!r}, but classes={model.classes!r}; labels go with classes.")
+        raise ValueError(f"labels={shown(labels)}, but classes={model.classes!r}; labels go with classes.")
     if labels is None:
         return None
     marks = np.asarray(labels, dtype=np.int64)
@@ -79,12 +79,14 @@ def guidance_of(model: Any, bias: float | None) -> float:
         return 0.0
     if model.classes is None:
         raise ValueError(
-            f"bias={bias!r}: this diffusion has no classes to be guided by; pass classes=10, say, and images "
+            f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, say, "
+            f"and images "
             f"with labels, or bias=None."
         )
     if model.dropout == 0 or bias <= 0:
         raise ValueError(
-            f"bias={bias!r} is 1 / (1 + w) for a guidance w, and needs a network that was trained without "
+            f"bias={shown(bias)} is 1 / (1 + w) for a guidance w, and needs a network that was trained "
+            f"without "
             f"classes too: pass bias > 0, and dropout=0.1 for training."
         )
     return 1 / bias - 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_generator, check_size, freeze
+from madtheory._validation import check_generator, check_size, freeze, shown
 from madtheory.images._mapped import mapped, values
 from madtheory.images._parts import Held, Index, Part, Pixels, check_labels, check_pixels, check_seeds
 
@@ -206,7 +206,7 @@ class Images:
     def scaled(self, weight: float) -> Images:
         """Refuse: images have no weights."""
         raise TypeError(
-            f"weight={weight!r}: a set of images carries no weights; use a regime without weights, and "
+            f"weight={shown(weight)}: a set of images carries no weights; use a regime without weights, and "
             f"choose n_real and n_synthetic instead."
         )
 

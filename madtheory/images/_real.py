@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from madtheory._validation import check_generator, check_size
+from madtheory._validation import check_generator, check_size, shown
 from madtheory.images._images import Images
 
 __all__ = ["RealImages"]
@@ -65,7 +65,7 @@ class RealImages:
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
         """Draw `n` different images of those that are left. `bias` is refused: the data are what they are."""
         if bias is not None:
-            raise ValueError(f"bias={bias!r}: real data cannot be sampled with a bias; leave it out.")
+            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
         return self.take(n, rng=rng)[0]
 
     def take(self, n: int, *, rng: np.random.Generator) -> tuple[Images, RealImages]:

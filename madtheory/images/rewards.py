@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory._validation import check_numbers, check_size
+from madtheory._validation import check_numbers, check_size, shown
 from madtheory.images._parts import Pixels
 from madtheory.networks import Classifier
 from madtheory.networks._context import own_torch
@@ -95,7 +95,8 @@ class ClassifierReward:
                 raise ValueError("classifier is not fitted; call fit(points, labels, rng=rng).")
         elif not callable(self.classifier):
             raise TypeError(
-                f"classifier={self.classifier!r} is neither a networks.Classifier nor a function of pixels; "
+                f"classifier={shown(self.classifier)} is neither a networks.Classifier nor a function of "
+                f"pixels; "
                 f"pass one that returns probabilities (n, classes)."
             )
 
@@ -151,11 +152,13 @@ def of_module(
         `class_probability` and `confidence`.
     """
     if not isinstance(module, torch.nn.Module):
-        raise TypeError(f"module={module!r} is no torch.nn.Module; pass a trained classifier.")
+        raise TypeError(f"module={shown(module)} is no torch.nn.Module; pass a trained classifier.")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     shift, scale = (torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1) for value in (mean, std))
     if not (torch.isfinite(shift).all() and (scale > 0).all() and torch.isfinite(scale).all()):
-        raise ValueError(f"mean={mean!r}, std={std!r} are no units of pixels; pass numbers, std above 0.")
+        raise ValueError(
+            f"mean={shown(mean)}, std={shown(std)} are no units of pixels; pass numbers, std above 0."
+        )
     return _OfModule(deepcopy(module).eval().to(chosen), shift, scale, torch.device(chosen))
 
 
@@ -191,5 +194,5 @@ def _exactly() -> AbstractContextManager[None]:
 def _checked(gamma: Any) -> float:
     number = check_numbers("gamma", gamma)
     if number.ndim:
-        raise ValueError(f"gamma={gamma!r} has shape {number.shape}; pass a number.")
+        raise ValueError(f"gamma={shown(gamma)} has shape {number.shape}; pass a number.")
     return float(number)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from madtheory._validation import check_bias, check_numbers, check_size, checked
+from madtheory._validation import check_bias, check_numbers, check_size, checked, shown
 from madtheory.data import Counts, Moments, size
 from madtheory.types import Array
 
@@ -54,7 +54,9 @@ class Improved:
     def _check(self) -> None:
         name, kind = type(self).__name__, type(self.base)
         if isinstance(self.base, type) or not (hasattr(self.base, "fit") and hasattr(self.base, "sample")):
-            raise TypeError(f"base={self.base!r} is no instance with fit and sample; see madtheory.types.")
+            raise TypeError(
+                f"base={shown(self.base)} is no instance with fit and sample; see madtheory.types."
+            )
         if kind not in self._known and not callable(getattr(self.base, self._method, None)):
             raise TypeError(
                 f"{name} needs a base that can be combined with an auxiliary: {kind.__name__} has no method "
@@ -63,7 +65,9 @@ class Improved:
             )
         number = check_numbers(self._weight_name, self._weight)
         if number.ndim:
-            raise ValueError(f"{self._weight_name}={self._weight!r} has shape {number.shape}; pass a number.")
+            raise ValueError(
+                f"{self._weight_name}={shown(self._weight)} has shape {number.shape}; pass a number."
+            )
         self.__dict__["_weight"] = float(number)
         if self.n_auxiliary is not None:
             check_size("n_auxiliary", self.n_auxiliary)
@@ -76,19 +80,22 @@ class Improved:
             check_size("budget", self.budget)
             if not callable(getattr(self.base, "fine_tuned", None)):
                 raise TypeError(
-                    f"budget={self.budget!r} counts the images that the auxiliary sees, and a "
+                    f"budget={shown(self.budget)} counts the images that the auxiliary sees, and a "
                     f"{type(self.base).__name__} is not trained step by step: it has no fine_tuned(data, "
                     f"images=, learning_rate=, rng=). Leave budget out: the auxiliary is then fitted."
                 )
         rate = self.learning_rate
         if rate is not None and (self.budget is None or not check_numbers("learning_rate", rate) > 0):
             raise ValueError(
-                f"learning_rate={rate!r} is of the fine-tuning for a budget={self.budget!r}; pass a number "
+                f"learning_rate={shown(rate)} is of the fine-tuning for a budget={shown(self.budget)}; "
+                f"pass a number "
                 f"> 0 and a budget of images seen, or leave it out."
             )
         for treatment in self.treatments:
             if not callable(getattr(treatment, "treated", None)):
-                raise TypeError(f"treatments holds {treatment!r}, which is none; see madtheory.treatments.")
+                raise TypeError(
+                    f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
+                )
 
     @checked
     def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
@@ -229,12 +236,17 @@ class Improved:
 
 def _treated(treatment: Any, source: Any) -> Any:
     """The source of treated points, for a set that belongs to no generation of a loop."""
-    try:
-        return treatment.treated(source, None)
-    except AttributeError as error:
-        if error.name is None or error.obj is not None:
-            raise
+    return treatment.treated(source, _NoSnapshot(treatment))
+
+
+class _NoSnapshot:
+    """Stands for the snapshot where there is none, and says so to a treatment that asks it for something."""
+
+    def __init__(self, treatment: Any) -> None:
+        self._treatment = treatment
+
+    def __getattr__(self, name: str) -> Any:
         raise TypeError(
-            f"treatments holds {treatment!r}, which asks for the {error.name!r} of a loop's snapshot; the "
-            f"auxiliary's training set has none. Use treatments of points alone: project, verify, curate."
-        ) from error
+            f"treatments holds {shown(self._treatment)}, which asks for the {name!r} of a loop's snapshot; "
+            f"the auxiliary's training set has none. Use treatments of points alone: project, verify, curate."
+        )

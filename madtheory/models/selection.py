@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import check_callable, check_numbers, check_size, checked
+from madtheory._validation import (
+    GREATEST,
+    check_bias,
+    check_callable,
+    check_numbers,
+    check_size,
+    checked,
+    shown,
+)
 from madtheory.models._improved import Improved
 from madtheory.types import Array
 
@@ -180,6 +188,10 @@ class Tuned:
     def __post_init__(self) -> None:
         _check_improved(self.improved)
         _check_search(self.metric, self.grid, self.n, self.refine)
+        if self.bias is not None:
+            check_bias(self.bias)
+        if not isinstance(self.selection, Selection | None):
+            raise TypeError(f"selection={shown(self.selection)} is what fit finds; leave it out.")
 
     @property
     def takes_weights(self) -> bool:
@@ -247,7 +259,9 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
     _check_improved(improved)
     images = [check_size("budgets", budget) for budget in budgets]
     if not images or sorted(set(images)) != images:
-        raise ValueError(f"budgets={budgets!r} do not ascend; pass for example [25_000, 50_000, 100_000].")
+        raise ValueError(
+            f"budgets={shown(budgets)} do not ascend; pass for example [25_000, 50_000, 100_000]."
+        )
     if improved.n_auxiliary is None:
         raise ValueError("n_auxiliary=None: no training set says how many points to draw; pass n_auxiliary.")
     for budget in images:
@@ -263,17 +277,20 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
 
 def _check_improved(improved: Any) -> None:
     if not isinstance(improved, Improved):
-        raise TypeError(f"improved={improved!r} is no SIMS or Neon; pass one of madtheory.models.")
+        raise TypeError(f"improved={shown(improved)} is no SIMS or Neon; pass one of madtheory.models.")
 
 
 def _check_search(metric: Any, grid: Any, n: Any, refine: Any) -> Array:
     """The values of w, ascending."""
     weights = np.unique(check_numbers("grid", grid))
+    if weights.size and max(-weights[0], weights[-1]) > GREATEST:
+        raise ValueError(f"grid={shown(grid)} is too large; pass numbers of at most {GREATEST:g}.")
     if not weights.size:
-        raise ValueError(f"grid={grid!r} is empty; pass values of w, for example np.linspace(0, 3, 13).")
+        raise ValueError(f"grid={shown(grid)} is empty; pass values of w, for example np.linspace(0, 3, 13).")
     if check_size("refine", refine, 0) and weights.size < 2:
         raise ValueError(
-            f"refine={refine} needs neighbours to search between, and grid={grid!r} has one value; give more."
+            f"refine={refine} needs neighbours to search between, and grid={shown(grid)} has one value; "
+            f"give more."
         )
     check_callable("metric", metric)
     check_size("n", n)

@@ -233,7 +233,9 @@ class Network(ABC):
             check_bias(bias)
         seeds = check_seeds(seeds)
         if (labels is None) != (self.classes is None):
-            raise ValueError(f"labels={labels!r}, but classes={self.classes!r}; labels go with classes.")
+            raise ValueError(
+                f"labels={shown(labels)}, but classes={shown(self.classes)}; labels go with classes."
+            )
         marks = None if labels is None else np.asarray(labels, dtype=np.int64)
         dim, device = len(weights["_shift"]), self._device()
         modules = [(c, network._restored(dim).eval()) for c, network in terms if c != 0]
@@ -283,7 +285,7 @@ class Network(ABC):
         mine, theirs = self._check_fitted(), getattr(other, "weights", None)
         if type(other) is not type(self) or theirs is None:
             raise TypeError(
-                f"auxiliary={other!r} is no fitted {type(self).__name__}; fit it from this model."
+                f"auxiliary={shown(other)} is no fitted {type(self).__name__}; fit it from this model."
             )
         same = {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in theirs.items()}
         if not same or any(not np.array_equal(mine[k], theirs[k]) for k in mine if k.startswith("_")):
@@ -308,7 +310,7 @@ class Guided:
     def __post_init__(self) -> None:
         self.base._check_like(self.auxiliary)
         if not math.isfinite(self.weight):
-            raise ValueError(f"weight={self.weight!r} is not finite; pass a number, for example 1.0.")
+            raise ValueError(f"weight={shown(self.weight)} is not finite; pass a number, for example 1.0.")
 
     def fit(self, data: Any, *, rng: np.random.Generator) -> Any:
         """Train the base on; without the auxiliary, which belongs to the base as it was."""

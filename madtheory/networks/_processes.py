@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from madtheory._validation import check_choice, check_fields, check_size
+from madtheory._validation import check_choice, check_fields, check_size, shown
 from madtheory.types import Array
 
 __all__ = ["DDPM", "EDM", "FlowMatching", "Process"]
@@ -59,12 +59,13 @@ class EDM:
         check_fields(self)
         if not 0 < self.sigma_min < self.sigma_max < math.inf:
             raise ValueError(
-                f"sigma_min={self.sigma_min!r}, sigma_max={self.sigma_max!r} are no range of noise levels; "
+                f"sigma_min={shown(self.sigma_min)}, sigma_max={shown(self.sigma_max)} are no range of "
+                f"noise levels; "
                 f"pass 0 < sigma_min < sigma_max, for example 0.002 and 80."
             )
         for name, value in (("rho", self.rho), ("p_std", self.p_std)):
             if not 0 < value < math.inf:
-                raise ValueError(f"{name}={value!r} is not a positive number; see the defaults of EDM.")
+                raise ValueError(f"{name}={shown(value)} is not a positive number; see the defaults of EDM.")
 
     def levels(self, steps: int) -> Array:
         """Noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
@@ -106,7 +107,8 @@ class DDPM:
         check_choice("schedule", self.schedule, ("linear", "cosine"))
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(
-                f"beta_start={self.beta_start!r}, beta_end={self.beta_end!r} are no noise schedule; pass "
+                f"beta_start={shown(self.beta_start)}, beta_end={shown(self.beta_end)} are no noise "
+                f"schedule; pass "
                 f"0 < beta_start <= beta_end < 1, for example 1e-4 and 0.02."
             )
         if self.schedule == "linear" and self.beta_end * 1000 / self.steps >= 1:
@@ -158,7 +160,7 @@ class FlowMatching:
     def __post_init__(self) -> None:
         check_fields(self)
         if not 0 < self.t_max < 1:
-            raise ValueError(f"t_max={self.t_max!r} is not between 0 and 1; pass for example 0.999.")
+            raise ValueError(f"t_max={shown(self.t_max)} is not between 0 and 1; pass for example 0.999.")
 
     def levels(self, steps: int) -> Array:
         """Noise levels of a sampler, decreasing, shape (steps + 1,): evenly in t; the last is 0."""

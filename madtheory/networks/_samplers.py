@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from madtheory._validation import check_fields, check_generator, check_numbers, check_size
+from madtheory._validation import check_fields, check_generator, check_numbers, check_size, shown
 from madtheory.networks._processes import EDM, Process
 from madtheory.types import Array
 
@@ -106,7 +106,7 @@ class DDIM:
         check_fields(self)
         check_size("steps", self.steps)
         if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta={self.eta!r} is not between 0 (no noise) and 1 (ancestral).")
+            raise ValueError(f"eta={shown(self.eta)} is not between 0 (no noise) and 1 (ancestral).")
 
     def integrate(
         self,
@@ -180,5 +180,5 @@ def sample_denoiser(
 def _decreasing(sigmas: Sequence[float] | Array) -> list[float]:
     levels: list[float] = check_numbers("sigmas", sigmas).ravel().tolist()
     if len(levels) < 2 or min(levels) < 0 or any(now <= then for now, then in pairwise(levels)):
-        raise ValueError(f"sigmas={sigmas!r} do not decrease to 0 or above; see EDM().levels(18).")
+        raise ValueError(f"sigmas={shown(sigmas)} do not decrease to 0 or above; see EDM().levels(18).")
     return levels

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory._validation import check_path
+from madtheory._validation import check_path, shown
 
 __all__ = ["NetworkFileError", "load", "save"]
 
@@ -181,7 +181,8 @@ def _encoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: d
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        f"{prefix.rstrip('/') or 'model'}={value!r} cannot be stored; pass a network of madtheory.networks."
+        f"{prefix.rstrip('/') or 'model'}={shown(value)} cannot be stored; pass a network of "
+        f"madtheory.networks."
     )
 
 

@@ -82,7 +82,9 @@ class Classifier:
         if not isinstance(self.training, Training):
             raise TypeError(f"training={shown(self.training)} is not a Training; pass Training(...).")
         if len(widths) != 2:
-            raise ValueError(f"channels={self.channels!r} are not two integers; pass for example (32, 64).")
+            raise ValueError(
+                f"channels={shown(self.channels)} are not two integers; pass for example (32, 64)."
+            )
         object.__setattr__(self, "channels", widths)
 
     @own_torch()

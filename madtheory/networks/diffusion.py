@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_choice, check_number
+from madtheory._validation import check_choice, check_number, shown
 from madtheory.networks._backbone import NetworkDenoiser
 from madtheory.networks._context import check_parts
 from madtheory.networks._network import Network, Seeds, Term, noise
@@ -109,15 +109,16 @@ class Diffusion(Network):
             return 0.0
         if self.classes is None:
             raise ValueError(
-                f"bias={bias!r}: this diffusion has no classes to be guided by; pass classes=10, say, and "
+                f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, "
+                f"say, and "
                 f"data with their class as last coordinate, or bias=None."
             )
         if self.dropout == 0:
             raise ValueError(
-                f"bias={bias!r} needs a model that was trained without classes too; dropout=0.1."
+                f"bias={shown(bias)} needs a model that was trained without classes too; dropout=0.1."
             )
         if bias <= 0:
-            raise ValueError(f"bias={bias!r} is 1 / (1 + w) for a guidance w: it must be above 0.")
+            raise ValueError(f"bias={shown(bias)} is 1 / (1 + w) for a guidance w: it must be above 0.")
         return 1 / bias - 1
 
 
