@@ -34,6 +34,9 @@ class Foreign:
     law: Any
     draw: Callable[[Any, int, np.random.Generator], Any] = field(repr=False)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(law={_called(self.law)})"
+
     def sample(self, n: int, *, rng: np.random.Generator) -> Array:
         """Draw `n` points, shape (n, d)."""
         many = check_size("n", n)
@@ -42,7 +45,7 @@ class Foreign:
         return check_points(drawn.reshape(many, -1), f"the sample of {type(self.law).__name__}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ForeignWithMoments(Foreign):
     """The same, of known mean, shape (d,), and covariance, shape (d, d)."""
 
@@ -85,6 +88,12 @@ def source_of(value: Any, name: str = "real") -> Any:
             return value
         if not hasattr(value, "__array__"):
             return _of_estimator(value, name)
+    if not hasattr(value, "__array__") and (callable(value) or callable(getattr(value, "fit", None))):
+        raise TypeError(
+            f"{name}={shown(value)} has no method sample(n, *, rng), by which real data could be drawn; "
+            f"pass an object that has one, a law of scipy.stats, a fitted estimator that can sample such as "
+            f"GaussianMixture, or an array of points, shape (n, d)."
+        )
     return data.Empirical(check_points(value, name))
 
 
@@ -114,6 +123,17 @@ def model_of(value: Any) -> Any:
             f"method does; write fit(self, data, *, rng) and sample(self, n, *, rng)."
         )
     return Estimator(copy.deepcopy(value))
+
+
+def _called(law: Any) -> str:
+    """A law in words, without the address in memory that foreign objects print."""
+    text = shown(law)
+    if " at 0x" not in text:
+        return text
+    given = [repr(value) for value in getattr(law, "args", ())]
+    given += [f"{key}={value!r}" for key, value in getattr(law, "kwds", {}).items()]
+    name = getattr(getattr(law, "dist", None), "name", None)
+    return f"{name}({', '.join(given)})" if name else f"{type(law).__name__.removesuffix('_frozen')}(...)"
 
 
 def check_bias_of_model(model: Any, bias: float) -> None:

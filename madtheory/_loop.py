@@ -19,6 +19,7 @@ from madtheory._validation import (
     check_choice,
     check_flag,
     check_memory,
+    check_sample,
     check_size,
     checked,
     shown,
@@ -295,8 +296,10 @@ def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: fl
         return source.sample_statistic(n, rng=rng, **bias)
     points = source.sample(n, rng=rng, **bias)
     # What else a model may make of its points is between its own sample and fit.
-    masked = isinstance(points, np.ma.MaskedArray)
-    return check_array(points, f"{type(source).__name__}.sample(n)") if masked else points
+    name = f"{type(source).__name__}.sample(n)"
+    if isinstance(points, np.ma.MaskedArray):
+        points = check_array(points, name)
+    return check_sample(points, n, name)
 
 
 def _draw_real(

@@ -21,6 +21,7 @@ from madtheory._validation import (
     check_bias,
     check_flag,
     check_points,
+    check_sample,
     check_size,
     freeze,
     known_metrics,
@@ -311,10 +312,16 @@ class _Sampled:
         seed = np.random.SeedSequence([self.entropy, streams.entropy], spawn_key=address)
         bias = {} if self.bias is None else {"bias": self.bias}
         drawn = snapshot.model.sample(self.n, rng=np.random.default_rng(seed), **bias)
-        rows = []
+        rows, name = [], f"{type(snapshot.model).__name__}.sample({self.n})"
         # Functions of the user's may draw: whatever they draw repeats too.
         with seeded_globals(int(seed.generate_state(1)[0])):
-            fake, labels = self.represent(check_points(drawn, "the sample of the model"))
+            drawn = check_points(check_sample(drawn, self.n, name), name)
+            fake, labels = self.represent(drawn)
+            if self.real is not None and fake.shape[-1] != self.real.shape[-1]:
+                raise ValueError(
+                    f"{name} has points of dimension {fake.shape[-1]}, and the reference has dimension "
+                    f"{self.real.shape[-1]}; pass a reference of the same dimension, or correct the model."
+                )
             lead = fake.shape[:-2]
             for index in np.ndindex(*lead):
                 given: dict[str, Any] = {"fake": fake[index], "labels": labels[index]}

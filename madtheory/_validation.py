@@ -47,6 +47,7 @@ __all__ = [
     "check_quantiles",
     "check_record",
     "check_retain_real",
+    "check_sample",
     "check_seed",
     "check_seeds",
     "check_shapes",
@@ -308,6 +309,16 @@ def check_points(data: Any, name: str = "data") -> np.ndarray:
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).sum())
         raise ValueError(f"{name} holds {bad} values that are not finite; drop or impute them first.")
+    return points
+
+
+def check_sample(points: Any, n: int, name: str) -> Any:
+    """Return what was sampled; an array needs shape (*replicate, n, d). Finer checks are those of the fit."""
+    if isinstance(points, np.ndarray) and (points.ndim < 2 or points.shape[-2] != n):
+        flat = " For one-dimensional points return points[:, None]." if points.shape == (n,) else ""
+        raise ValueError(
+            f"{name} has shape {points.shape}; expected ({n}, d), as many points as were asked for.{flat}"
+        )
     return points
 
 

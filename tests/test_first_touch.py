@@ -1,5 +1,10 @@
 """The first five minutes: what users have at hand goes in as it is, and is measured without settings."""
 
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,6 +16,8 @@ pd = pytest.importorskip("pandas")
 stats = pytest.importorskip("scipy.stats")
 mixture = pytest.importorskip("sklearn.mixture")
 neighbors = pytest.importorskip("sklearn.neighbors")
+pipeline = pytest.importorskip("sklearn.pipeline")
+preprocessing = pytest.importorskip("sklearn.preprocessing")
 
 X = np.random.default_rng(0).normal(size=(400, 2)) @ np.diag([1.0, 2.0]) + [3.0, 0.0]
 FRESH = regimes.fresh(n_real=100, n_synthetic=200)
@@ -486,3 +493,71 @@ def test_other_models_have_no_closed_form_and_are_listed_alone(model):
     loop = mad.Loop(real=X, model=model, regime=FRESH)
     with pytest.raises(mad.NoClosedForm, match=r"compare\(simulated\)"):
         mad.predict(loop, 3)
+
+
+@pytest.mark.parametrize("kernel", ["epanechnikov", "cosine", "linear", "exponential"])
+def test_kernels_that_scikit_learn_cannot_sample_are_refused_before_the_first_fit(kernel):
+    estimator = neighbors.KernelDensity(kernel=kernel)
+    for made in (mad.Estimator, lambda model: mad.Loop(real=X, model=model, regime=regimes.replace(n=20))):
+        with pytest.raises(ValueError, match=f"kernel='{kernel}'.*choose kernel='gaussian' or 'tophat'"):
+            made(estimator)
+
+
+def test_a_model_needs_no_wrapper():
+    for model in (mad.Gaussian(), mad.Estimator(mixture.GaussianMixture(2))):
+        with pytest.raises(TypeError, match=f"{type(model).__name__} is a model of madtheory already"):
+            mad.Estimator(model)
+
+
+@pytest.mark.parametrize(
+    "real",
+    [pipeline.make_pipeline(preprocessing.StandardScaler()), preprocessing.StandardScaler(), lambda n: X[:n]],
+)
+def test_real_data_that_cannot_be_drawn_say_what_is_missing(real):
+    with pytest.raises(TypeError, match=r"real=.* has no method sample\(n, \*, rng\)"):
+        mad.Loop(real=real, model=mad.Gaussian(), regime=regimes.replace(n=20))
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A model of one's own that samples an array of some shape."""
+
+    shape: Any
+
+    def fit(self, data, *, rng):
+        return self
+
+    def sample(self, n, *, rng):
+        return rng.normal(size=self.shape(n))
+
+
+@pytest.mark.parametrize(
+    "shape", [lambda n: (n,), lambda n: (2, n), lambda n: (n - 1, 2), lambda n: (n + 1, 2), lambda n: ()]
+)
+@pytest.mark.parametrize("measured", [True, False])
+def test_samples_of_another_shape_name_the_model_and_the_shape(shape, measured):
+    loop = mad.Loop(real=X, model=Shaped(shape), regime=regimes.replace(n=20))
+    name, n = ("1000", 1000) if measured else ("n", 20)
+    message = rf"Shaped.sample\({name}\) has shape {re.escape(str(shape(n)))}.*expected \({n}, d\)"
+
+    def run_it():
+        return run(loop) if measured else list(islice(mad.iterate(loop, rng=0), 2))
+
+    with pytest.raises(ValueError, match=message):
+        run_it()
+
+
+def test_samples_of_another_dimension_name_both():
+    loop = mad.Loop(real=X, model=Shaped(lambda n: (n, 5)), regime=regimes.replace(n=20))
+    with pytest.raises(ValueError, match=r"Shaped.sample\(1000\) has points of dimension 5.*dimension 2"):
+        mad.simulate(loop, 2, replicates=2, rng=0, progress=False)
+
+
+def test_laws_of_scipy_print_no_address():
+    for law, shown in (
+        (stats.norm(2, scale=3), "norm(2, scale=3)"),
+        (stats.multivariate_t([0, 0]), "multivariate_t(...)"),
+    ):
+        loop = mad.Loop(real=law, model=mad.Gaussian(), regime=regimes.replace(n=20))
+        assert shown in repr(loop)
+        assert "0x" not in repr(loop)

@@ -42,7 +42,9 @@ class Estimator:
     Raises
     ------
     TypeError
-        If the estimator cannot be fitted and sampled from.
+        If the estimator cannot be fitted and sampled from, or is a model that needs no wrapper.
+    ValueError
+        If it is a KernelDensity with a kernel that scikit-learn does not sample from.
     """
 
     estimator: Any
@@ -61,6 +63,17 @@ class Estimator:
                 f"estimator={name} has no method {' and '.join(missing)}, so a loop cannot "
                 f"{'train it' if 'fit' in missing else 'draw synthetic data from it'}. Estimators of "
                 f"scikit-learn that can: GaussianMixture, BayesianGaussianMixture, KernelDensity."
+            )
+        package = type(self.estimator).__module__.partition(".")[0]
+        if package == "madtheory":
+            raise TypeError(
+                f"estimator={name} is a model of madtheory already; pass it as it is, without Estimator."
+            )
+        kernel = getattr(self.estimator, "kernel", None)
+        if package == "sklearn" and name == "KernelDensity" and kernel not in ("gaussian", "tophat"):
+            raise ValueError(
+                f"estimator=KernelDensity(kernel={kernel!r}) cannot be sampled from, by scikit-learn; choose "
+                f"kernel='gaussian' or 'tophat'."
             )
         # Asked once: these questions cost more than a sample.
         settings = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
