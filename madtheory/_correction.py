@@ -15,6 +15,7 @@ from madtheory._validation import (
     check_fields,
     check_snapshot,
     checked,
+    shown,
 )
 from madtheory.types import Array, Source
 
@@ -51,10 +52,15 @@ class Correction:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.toward is not None and not hasattr(self.toward, "sample"):
+            raise TypeError(f"toward={shown(self.toward)} is not a source; pass one, or points to correct.")
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of corrected points: `model` itself at strength 0, the truth at infinity."""
-        check_snapshot(snapshot, "real" if self.toward is None else "replicates")
+        for asked in ("replicates",) if self.toward is not None else ("real", "replicates"):
+            check_snapshot(snapshot, asked)
+        if not hasattr(model, "sample"):
+            raise TypeError(f"model={shown(model)} is not a source; pass a fitted model.")
         toward = snapshot.real if self.toward is None else self.toward
         if self.envelope != "exact":
             return _Histogram(model, toward, snapshot.replicates, self.share, self.envelope == "histogram")

@@ -332,6 +332,8 @@ def assert_rate_matches(
     >>> steps = np.random.default_rng(0).normal(-0.1, 0.3, size=(100, 50))
     >>> testing.assert_rate_matches(steps.cumsum(1), -0.1)
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name={shown(name)} is not a text; it begins the message.")
     check_numbers("expected", expected, infinite=True)
     logs, shape, _ = replicates_first("log_values", log_values)
     labelled: Any = log_values if is_labelled(log_values) else None

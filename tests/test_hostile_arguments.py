@@ -583,8 +583,8 @@ def sweep(cases: dict[str, Case], hostile: dict[str, Any]) -> dict[tuple[str, st
     }
 
 
-REFUSED = {"theory.gaussian.invert_real_fit", "VarianceLaw"}
-"""Laws in the manner of SciPy: NaN outside their range, and for NaN, is documented."""
+REFUSED = {"theory.gaussian.invert_real_fit", "VarianceLaw", "metrics.variance_by_class"}
+"""Laws in the manner of SciPy, and classes without points: their NaN is documented."""
 
 
 def faults(verdicts: dict[tuple[str, str, str], Verdict]) -> list[str]:
@@ -634,8 +634,7 @@ def test_the_judge_sees_accidents_and_silent_nan():
 def test_theory_under_all_hostile_arguments():
     verdicts = sweep(theory_cases(), HOSTILE)
     assert len(verdicts) > 30_000
-    found = faults(verdicts)
-    assert len(found) < 0.001 * len(verdicts), "\n".join(found)
+    assert faults(verdicts) == []
 
 
 FAST = ("Moments", "Counts", "data.", "metrics.", "treatments.", "testing.assert", "testing.power",
@@ -650,7 +649,7 @@ def test_a_sample_of_hostile_arguments_to_the_other_entries(tmp_path, monkeypatc
     verdicts = sweep(cases, {label: HOSTILE[label] for label in [*chosen, "tuple", "range"]})
     assert len(verdicts) > 2000
     found = faults(verdicts)
-    assert len(found) < 0.005 * len(verdicts), "\n".join(found)
+    assert len(found) < 0.001 * len(verdicts), "\n".join(found)
 
 
 @pytest.mark.slow
@@ -659,4 +658,4 @@ def test_other_entries_under_all_hostile_arguments(tmp_path, monkeypatch):
     verdicts = sweep(light_cases(tmp_path), HOSTILE)
     assert len(verdicts) > 18_000
     found = faults(verdicts)
-    assert len(found) < 0.005 * len(verdicts), "\n".join(found)
+    assert len(found) < 0.001 * len(verdicts), "\n".join(found)

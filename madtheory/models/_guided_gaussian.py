@@ -13,6 +13,7 @@ from madtheory.types import Array
 __all__ = ["extrapolated_gaussian", "guided_gaussian"]
 
 _PANEL = 0.35  # steps of ln t
+_MOST_PANELS = 1_000_000
 _TAYLOR = 10
 
 
@@ -150,6 +151,11 @@ def _edges(one: Array, two: Array, weight: float) -> Array:
     low, high = (np.log(f([one, two])) for f in (np.min, np.max))
     low = max(low, np.log(1e-30))
     panels = int(np.ceil((high - low + 6) / _PANEL * max(1.0, abs(weight) / 2, abs(1 + weight) / 2)))
+    if panels > _MOST_PANELS:
+        raise ValueError(
+            f"guidance={weight:g} needs {panels:.2g} steps of the flow, more than {_MOST_PANELS:,}; pass a "
+            f"number nearer to 0."
+        )
     noise = np.exp(np.linspace(high + 3, low - 3, panels + 1))
     tail = np.linspace(0.0, (1 + noise[0]) ** -0.5, 3)[:-1]
     return np.concatenate([tail, (1 + noise) ** -0.5, [1.0]])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from madtheory._validation import check_ddof, check_flag, check_numbers, check_size, checked
+from madtheory._validation import LONGEST, check_ddof, check_flag, check_numbers, check_size, checked
 from madtheory.theory._labels import Labelled, labelled
 from madtheory.theory.gaussian._mixing import Mix, checked_mix, require_mean
 from madtheory.theory.gaussian._wasserstein import DISTANCE_KIND, real_distance, stationary_distance
@@ -87,7 +87,9 @@ def invert_real_fit(
     if (distance < 0).any():
         raise ValueError("wasserstein2_squared holds negative values; pass squared distances.")
     return labelled(
-        _invert(distance, check_size("dim", dim), check_ddof(ddof, known_mean), known_mean),
+        _invert(
+            distance, check_size("dim", dim, maximum=LONGEST["dim"]), check_ddof(ddof, known_mean), known_mean
+        ),
         "numerical",
         SOURCE,
     )
