@@ -207,9 +207,12 @@ def _taken(out: Path) -> str:
 
 
 def _write_csv(dataset: Any, out: Path) -> None:
-    """One row for each generation (and replicate or quantile); never over a file that exists."""
-    with out.open("x", encoding="utf-8", newline="") as file:
-        dataset.to_dataframe().to_csv(file)
+    """One row for each generation (and replicate or quantile); complete or not at all."""
+    from madtheory._files import write_atomically
+
+    if out.exists():
+        raise ValueError(_taken(out))
+    write_atomically(out, dataset.to_dataframe().to_csv().encode())
 
 
 def _loop(

@@ -576,3 +576,19 @@ def test_spread_out(generations, shown):
 def test_a_misspelt_command_or_regime_is_suggested(words, meant, capsys):
     assert cli.main(words.split()) == 2
     assert f"Did you mean {meant}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["simulate replace --replicates 50", "predict replace"])
+def test_a_csv_file_that_cannot_be_completed_is_not_left_behind(command, tmp_path):
+    script = (
+        "import resource, signal, sys\n"
+        "from madtheory import cli\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    arguments = [*command.split(), "--n", "10", "--generations", "30", "--out", str(tmp_path / "table.csv")]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "could not be written" in done.stderr
+    assert list(tmp_path.iterdir()) == []

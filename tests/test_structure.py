@@ -109,7 +109,7 @@ PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 ABOVE = {
     "storage": {"_files", "_identity", "_loop", "_simulate", "_state", "_validation"},
     "testing": {"_compare", "_conformance", "_validation"},
-    "cli": {"_arguments", "_demo", "_printable", "_table", "images"},
+    "cli": {"_arguments", "_demo", "_files", "_printable", "_table", "images"},
     "_demo": {"_table"},
     "_table": {"_compare"},
     "images.runs": {"_identity", "_printable", "_validation"},
