@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -166,6 +167,11 @@ def resume(
     carries its last state if that is of this package and takes at most 16 MiB; without it, a longer run
     begins with generation 1 again.
     """
+    known = set(inspect.signature(_simulate.simulate).parameters) - {"loop", "generations"}
+    if unknown := sorted(set(keywords) - known):
+        raise TypeError(
+            f"resume has no keyword {unknown[0]!r}; it takes every_seconds, {', '.join(sorted(known))}."
+        )
     path = check_path("path", path)
     checkpoint = Path(f"{os.fspath(path)}.checkpoint")
     progress, seed = keywords.pop("progress", None), keywords.get("rng")

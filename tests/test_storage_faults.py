@@ -451,3 +451,9 @@ def test_save_replaces_its_own_files_and_empty_ones(tmp_path):
     path.write_bytes(damaged)
     storage.save(2 * dataset, path)
     assert storage.load(path)["x"].values.tolist() == [2.0, 4.0]
+
+
+def test_an_unknown_keyword_is_told_in_the_words_of_resume(tmp_path):
+    with pytest.raises(TypeError, match="resume has no keyword 'replicate'; it takes every_seconds, method,"):
+        storage.resume(tmp_path / "run.nc", LOOP, 3, replicate=7, rng=1)
+    assert list(tmp_path.iterdir()) == []
