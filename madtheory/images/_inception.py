@@ -65,7 +65,7 @@ def _check_file(path: str) -> None:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ImageStoreError(
-            f"weights={path!r} is no file of weights alone, or is damaged ({type(error).__name__}); "
+            f"weights={path!r} is not a file of weights alone, or is damaged ({type(error).__name__}); "
             f"download it again."
         ) from error
     if not isinstance(held, dict):

@@ -133,7 +133,7 @@ def write_shard(
     except OSError as error:
         raise ImageStoreError(
             f"shard {k} could not be written in folder={str(folder)!r} ({error}); the shards that were "
-            f"finished are kept: mend that (free some space, create the folder above) and run again."
+            f"finished are kept: fix that (free some space, create the folder above) and run again."
         ) from error
 
 

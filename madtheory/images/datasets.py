@@ -239,7 +239,7 @@ def hugging_face(
     for role, column in (("image", image), ("label", label)):
         if column is not None and column not in table.column_names:
             raise ValueError(
-                f"{role}={column!r} is no column of {name}; choose one of {', '.join(table.column_names)}."
+                f"{role}={column!r} is not a column of {name}; choose one of {', '.join(table.column_names)}."
             )
     if not len(table):
         raise ValueError(f"split={split!r} of {name} holds no images; choose another.")

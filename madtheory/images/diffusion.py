@@ -289,7 +289,9 @@ class ImageDiffusion:
         """Refuse to combine what is not the same network for the same images."""
         mine, theirs = self._check_fitted(), getattr(other, "weights", None)
         if type(other) is not type(self) or theirs is None:
-            raise TypeError(f"auxiliary={shown(other)} is no fitted ImageDiffusion; fit it from this model.")
+            raise TypeError(
+                f"auxiliary={shown(other)} is not a fitted ImageDiffusion; fit it from this model."
+            )
         if described_network(self) != described_network(other) or not np.array_equal(
             mine["_shape"], theirs["_shape"]
         ):

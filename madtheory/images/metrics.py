@@ -73,7 +73,7 @@ def measured(
     """
     least = check_size("k", k) + 1
     if check_size("most", most) < least:
-        raise ValueError(f"most={most} is no more than k={k}; pass for example most=10_000.")
+        raise ValueError(f"most={most} is not more than k={k}; pass for example most=10_000.")
     why = f" for k={k} neighbours"
     check_images("images", images, least, why)
     if not isinstance(reference, FeatureSummary):

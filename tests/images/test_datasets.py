@@ -415,8 +415,8 @@ def test_hugging_face(monkeypatch):
     with pytest.raises(ValueError, match=r"image 6 of mnist has shape \(5, 8, 1\)"):
         np.asarray(datasets.hugging_face("mnist", split="odd", image="img").images)
     for keywords, message in (
-        ({}, "image='image' is no column of mnist; choose one of img, digit"),
-        ({"image": "img", "label": "class"}, "label='class' is no column"),
+        ({}, "image='image' is not a column of mnist; choose one of img, digit"),
+        ({"image": "img", "label": "class"}, "label='class' is not a column"),
         ({"image": "digit"}, "holds int, no images"),
         ({"image": "img", "split": "none"}, "holds no images"),
         ({"image": "img", "size": 0}, "size=0"),

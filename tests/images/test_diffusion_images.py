@@ -418,7 +418,7 @@ def test_labels_that_do_not_fit(fitted):
 def test_what_cannot_be_combined(fitted):
     with pytest.raises(ValueError, match="not fitted; call fit"):
         tiny().sample(2, rng=rng(1))
-    with pytest.raises(TypeError, match="no fitted ImageDiffusion"):
+    with pytest.raises(TypeError, match="not a fitted ImageDiffusion"):
         fitted.guided(tiny(), 1.0)
     other = tiny(unet={"block_out_channels": (8, 8)}).fit(pictures(), rng=rng(1))
     with pytest.raises(ValueError, match="another network, process or image size"):

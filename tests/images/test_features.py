@@ -251,7 +251,7 @@ def test_a_file_of_weights_is_checked_before_it_is_used(tmp_path, monkeypatch):
     (tmp_path / "cut.pth").write_bytes((tmp_path / "cut.pth").read_bytes()[:500])
     torch.save(Runs(), "code.pth")
     for name in ("text.pth", "cut.pth", "code.pth"):
-        with pytest.raises(ImageStoreError, match=f"weights='{name}' is no file of weights alone"):
+        with pytest.raises(ImageStoreError, match=f"weights='{name}' is not a file of weights alone"):
             _check_file(name)
     assert not (tmp_path / "was_run").exists()
     torch.save([1.0], "list.pth")

@@ -342,7 +342,7 @@ def test_errors_say_what_to_do():
         ({"images": real.select(range(5))}, ValueError, "images holds 5 images; pass 6 or more for k=5"),
         ({"reference": real.select(range(5))}, ValueError, "reference holds 5 images"),
         ({"k": 0}, ValueError, "k=0 is not a positive integer"),
-        ({"most": 5}, ValueError, "most=5 is no more than k=5"),
+        ({"most": 5}, ValueError, "most=5 is not more than k=5"),
         ({"reference": pictures(20, size=4)}, ValueError, r"\(6, 6, 1\) and those of reference \(4, 4, 1\)"),
         ({"reference": summary, "features": linear(5)}, ValueError, "make both of one network"),
         (

@@ -64,7 +64,7 @@ def report(kept: RunFolder, config: Mapping[str, Any]) -> bytes:
 <div class="grids">{"".join(_figure(caption, path) for caption, path in pictures if path.exists())}</div>
 <h2>Numbers</h2>
 {_table(lines, run["features"])}
-<h2>How to go on</h2>
+<h2>How to continue</h2>
 {_how_to_go_on(about)}
 <h2>Configuration</h2>
 <details><summary>config.json</summary><pre>{escape(json.dumps(config, indent=1))}</pre></details>

@@ -58,7 +58,7 @@ def listed(presets: Sequence[Preset]) -> str:
 
 
 _RECKONED = (
-    "GPU-hours are for one H100 and were reckoned, not measured: by the floating-point operations of "
+    "GPU-hours are for one H100 and were estimated, not measured: by the floating-point operations of "
     "training and sampling, at a tenth of the card's bf16 peak. madtheory images plan NAME measures "
     "on this device."
 )
