@@ -204,6 +204,8 @@ def _check_weighted(loop: Loop, initial: Any) -> None:
     weights, kind = loop.regime.weights, type(loop.model).__name__
     if weights is None or hasattr(initial, "scaled") or getattr(loop.model, "takes_weights", False):
         return
+    if loop.regime.n_synthetic == 0:  # weights are relative: real data alone are not weighted
+        return
     raise TypeError(
         f"weights={weights} of the regime would hand madtheory.data.Weighted points to {kind}.fit from "
         f"generation 2 on, and {kind} does not say that it takes them. Leave weights out; or let its fit use "

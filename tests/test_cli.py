@@ -513,7 +513,7 @@ def test_whole_numbers_and_the_module(works, run):
     for line, wanted in (
         ("predict replace --n 10 --generation 3", "--generations"),
         ("predict replace --n 99999999999999999999 --generations 3", "is too large"),
-        ("predict replace --n 1.5e0 --generations 3", "--n"),
+        ("predict replace --n 1.5e0 --generations 3", "n=1.5e0 is not an integer"),
     ):
         code, out, err = run(line)
         assert (code, out, err.count("\n")) == (2, "", 1)

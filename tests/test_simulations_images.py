@@ -54,12 +54,13 @@ def test_loops(name, tiny, tmp_path, monkeypatch):
     def unwanted(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(ImageDiffusion, "fit", unwanted)
+    # torch, not our own code: that is part of what a cell is known by.
+    monkeypatch.setattr(torch.Tensor, "backward", unwanted)
     kept = sorted(tmp_path.iterdir())
     again = figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
     xr.testing.assert_identical(first, again)
     assert sorted(tmp_path.iterdir()) == kept
-    monkeypatch.setattr(image_loops, "_code", lambda: "changed")
+    monkeypatch.setattr(ImageDiffusion, "fit", unwanted)
     with pytest.raises(AssertionError, match="trained again"):
         figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
     plt.close(figure.draw(again))
@@ -111,7 +112,8 @@ def _verdicts(findings):
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_loop_verdicts(seeds):
     good = _verdicts(loops_findings(_loops(3.0, 1.5, 1.1, 1.2, seeds=seeds)))
-    assert good == ["reproduced"] * 5
+    # One run cannot show that a distance stays: "not tested".
+    assert good == ["reproduced"] * 3 + ["reproduced" if seeds > 1 else "not tested", "reproduced"]
     flat = _verdicts(loops_findings(_loops(1.1, 1.1, 1.1, 1.1, precision=0.89, seeds=seeds)))
     assert flat == ["not reproduced"] * 5
     half = _verdicts(loops_findings(_loops(3.0, 1.1, 1.5, 4.0, seeds=seeds)))

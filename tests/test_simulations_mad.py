@@ -270,7 +270,10 @@ def figure(name):
 def test_every_claim_is_met(name, numbers):
     rows = figure(name).findings(numbers[name])
     assert rows
-    assert not [row for row in rows if row.verdict not in ("reproduced", "agrees")]
+    # Six replicates are too few to show that limits are equal: the full figure has 48.
+    open_rows = [row for row in rows if row.verdict == "not tested"]
+    assert all("does not depend on n_initial" in row.claim for row in open_rows)
+    assert not [row for row in rows if row.verdict not in ("reproduced", "agrees", "shown", "not tested")]
     assert json.dumps([row.ours for row in rows])
 
 
@@ -288,7 +291,7 @@ def test_wrong_numbers_are_not_called_reproduced(name, numbers):
     variable, factor = WRONG[name]
     data = numbers[name].assign({variable: factor * numbers[name][variable]})
     verdicts = {row.verdict for row in figure(name).findings(data)}
-    assert verdicts & {"not reproduced", "partly reproduced"}
+    assert verdicts & {"not reproduced", "partly reproduced", "disagrees"}
 
 
 def lines(ax, marker=None, style=None):

@@ -107,7 +107,8 @@ def test_a_collapse_that_grows_with_the_ratio_reproduces_the_paper():
 
 def test_verdicts_fail_where_they_should():
     flat = verdicts(made_up(0.05 + 0 * TIME + 0 * SHARE))
-    assert flat == {"stable": "not reproduced", "collapse": "not reproduced", "order": "not reproduced"}
+    # Where nothing collapses, that few synthetic points do no harm says nothing.
+    assert flat == {"stable": "not tested", "collapse": "not reproduced", "order": "not reproduced"}
     unstable = verdicts(made_up(0.05 + TIME * 0.5 * np.array([0, 1, 1, 1, 1, 1.0])[:, None]))
     assert unstable["stable"] == "not reproduced"
     backwards = verdicts(made_up(0.05 + TIME * 0.5 * np.array([0, 0.5, 0.3, 0.5, 0.6, 1.0])[:, None]))

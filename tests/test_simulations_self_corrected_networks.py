@@ -96,5 +96,5 @@ def test_verdicts():
     assert verdicts([5, 6, 4.9, 8, 5]) == papers
     swapped = verdicts([5, 4.9, 6, 5, 8])
     assert swapped[:5] == ["not reproduced"] * 5
-    assert verdicts([5, 6, 4.9, 6, 4.9], noise=0.5)[4] == "partly reproduced"
+    assert verdicts([5, 6, 4.9, 6, 4.9], noise=0.5)[4] == "not tested"
     assert verdicts([5, 6, 4.9, 18, 5])[5] == "partly reproduced"
