@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,7 @@ def agreement(z: float, limit: float = 5.0, count: float = math.inf) -> Verdict:
     return "agrees" if abs(z) < student_limit(limit, count) else "disagrees"
 
 
+@functools.lru_cache
 def student_limit(sigmas: float, count: float) -> float:
     """Standard errors that chance exceeds as rarely as a normal variable exceeds `sigmas`.
 

@@ -489,7 +489,7 @@ def test_refusals_of_on_samples():
     rejects(lambda: call(share_of_ones), "labelled=False")
     rejects(lambda: call(frechet, reference=np.ones((9, 1)), labelled=True), "one coordinate")
     wide = call(frechet, reference=np.eye(3))[0]
-    rejects(lambda: wide(mad.start(LOOP, rng=0)), "fake has shape (10, 2)", "d=3")
+    rejects(lambda: wide(mad.start(LOOP, rng=0)), "points of dimension 2", "reference has dimension 3")
     many = call(metrics.variance_by_class, reference=None, labelled=True)[0]
     rejects(lambda: many(mad.start(LABELLED, rng=0)), "variance_by_class", "one number")
 

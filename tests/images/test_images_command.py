@@ -59,7 +59,7 @@ def test_presets_are_listed_and_described():
         row = next(line for line in out.splitlines() if line.startswith(f"{name} "))
         assert preset.title in row
         assert f" {preset.gpu_hours:g} " in row
-    assert "reckoned, not measured" in out
+    assert "estimated, not measured" in " ".join(out.split())
     for name, preset in PRESETS.items():
         text = " ".join(command(f"presets {name}").split())
         assert preset.source in text

@@ -111,7 +111,7 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
     ]
     if scale == "full":
         notes.append(
-            f"The preset expects {preset.gpu_hours:g} GPU-hours on an H100, for its own settings, reckoned "
+            f"The preset expects {preset.gpu_hours:g} GPU-hours on an H100, for its own settings, estimated "
             f"and not measured."
         )
     return "\n".join([
