@@ -444,10 +444,10 @@ def assert_agrees(
     >>> from madtheory import testing
     >>> loop = mad.Loop(real=mad.Gaussian.standard(2), model=mad.Gaussian(), regime=mad.regimes.replace(n=50))
     >>> simulated = mad.simulate(loop, 3, replicates=400, metrics=[mad.metrics.total_variance], rng=0)
-    >>> told = testing.assert_agrees(simulated, mad.predict(loop, 3))
-    >>> told["total_variance"]
+    >>> tested = testing.assert_agrees(simulated, mad.predict(loop, 3))
+    >>> tested["total_variance"]
     'mean of 400 replicates at 3 generations, standard deviation from theory (total_variance_std)'
-    >>> told["mean_error"]
+    >>> tested["mean_error"]
     'not tested: mean_error was not simulated'
     """
     for argument, value in (("simulated", simulated), ("predicted", predicted)):

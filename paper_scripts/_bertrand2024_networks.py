@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_scripts._figure import Finding, combined, no_more, with_error
+from paper_scripts._figure import Finding, combine, no_more, with_error
 from paper_scripts._seeds import above, mean_and_error
 
 __all__ = ["draw_retraining", "retraining_findings"]
@@ -87,7 +87,7 @@ def retraining_findings(data: xr.Dataset) -> list[Finding]:
     since = {ratio: mean_and_error(end.sel(ratio=ratio) - first) for ratio in small}
     count, margin = data.sizes["seed"], MARGIN * synthetic[0]
     collapsed = above(end.sel(ratio=np.inf) - baseline)
-    stable = combined([no_more(*gap, margin, count) for gap in small.values()])
+    stable = combine([no_more(*gap, margin, count) for gap in small.values()])
     alone = distance.sel(ratio=np.inf)
     growth = alone.isel(generation=slice(-2, None)).mean("generation") / alone.isel(generation=0)
     gone = mean_and_error(growth)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "VERDICTS", "Figure", "Finding", "agreement", "combined", "equivalence", "no_more", "student_limit",
+    "VERDICTS", "Figure", "Finding", "agreement", "combine", "equivalence", "no_more", "student_limit",
     "with_error", "within",
 ]  # fmt: skip
 
@@ -179,7 +179,7 @@ def _half_width(error: float, count: float) -> float:
     return student_limit(1.959964, count) * error if error > 0 else 0.0
 
 
-def combined(verdicts: Sequence[Verdict]) -> Verdict:
+def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """Judge a claim of several parts: all of them come out, some, or none."""
     if all(verdict == "reproduced" for verdict in verdicts):
         return "reproduced"

@@ -70,7 +70,7 @@ def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> 
     kept = {} if cells is None else {"folder": cells}
     dataset = figure.simulation(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
     spent = time.perf_counter() - began if cells is None else seconds(cells, now)
-    return _shown(figure, dataset, out=out, quick=quick, rng=rng, spent=round(spent, 1))
+    return _write_entry(figure, dataset, out=out, quick=quick, rng=rng, spent=round(spent, 1))
 
 
 def redraw(figure: Figure, *, out: Path) -> Entry:
@@ -83,10 +83,12 @@ def redraw(figure: Figure, *, out: Path) -> Entry:
     """
     dataset = storage.load(out / f"{figure.name}.nc")
     before = Entry.from_json(dataset.attrs.pop(_ATTRIBUTE))
-    return _shown(figure, dataset, out=out, quick=before.quick, rng=before.rng, spent=before.seconds)
+    return _write_entry(figure, dataset, out=out, quick=before.quick, rng=before.rng, spent=before.seconds)
 
 
-def _shown(figure: Figure, dataset: xr.Dataset, *, out: Path, quick: bool, rng: int, spent: float) -> Entry:
+def _write_entry(
+    figure: Figure, dataset: xr.Dataset, *, out: Path, quick: bool, rng: int, spent: float
+) -> Entry:
     """Draw and judge, and write the picture, the numbers and the entry."""
     import matplotlib.pyplot as plt
 

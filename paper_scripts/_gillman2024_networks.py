@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from madtheory import plotting
-from paper_scripts._figure import Finding, Verdict, combined, no_more, with_error
+from paper_scripts._figure import Finding, Verdict, combine, no_more, with_error
 from paper_scripts._seeds import above, mean_and_error
 
 __all__ = ["correction_findings", "draw_corrected_networks"]
@@ -106,7 +106,7 @@ def _distances(data: xr.Dataset, training: str) -> list[Finding]:
                 "alone, the corrected one is not",
                 ours=f"beyond real only: plain {_both(plain - baseline)}, "
                 f"corrected {_both(fixed - baseline)}",
-                verdict=combined([_less(baseline - plain), _not_more(fixed - baseline, margin)]),
+                verdict=combine([_less(baseline - plain), _not_more(fixed - baseline, margin)]),
                 note=f"{training}; not farther: the 95 % interval ends below {margin:.2g}, a tenth of real "
                 "only",
             )
@@ -126,7 +126,7 @@ def _distances(data: xr.Dataset, training: str) -> list[Finding]:
             claim="Fig. 3: going on training brings every loop below generation 1",
             ours=f"generation 1 {_both(first)}; late: "
             + ", ".join(f"{name} {_both(frechet.sel(loop=name))}" for name in loops),
-            verdict=combined([_less(frechet.sel(loop=name) - first) for name in loops]),
+            verdict=combine([_less(frechet.sel(loop=name) - first) for name in loops]),
             note=f"{training}; in the paper even the plain loop of λ = 1, narrowly",
         )
     )

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.interpolate import CubicSpline
 
 from paper_scripts._figure import Finding, with_error
-from paper_scripts._mad2024_findings import against_theory, agrees, beside_theory, holds, value_of
+from paper_scripts._mad2024_findings import against_theory, agrees, compare_with_theory, holds, value_of
 
 __all__ = ["admissible_over_bias", "admissible_over_real"]
 
@@ -94,7 +94,7 @@ def _edges(data: xr.Dataset, corners: Sequence[tuple[int, float]], figure: str) 
     held = [(n, b) for n, b in corners if b in data["bias"].values]
     parts = [data.sel(n_real=n, bias=b) for n, b in held]
     straight = ", ".join(f"{_straight(part):,.0f}" for part in parts)
-    return beside_theory(
+    return compare_with_theory(
         f"{figure}: largest admissible number at (n_real, bias)",
         [
             (f"({n}, {b:g})", part, _EDGE, f"predicted_{_EDGE}")
@@ -115,7 +115,7 @@ def _straight(part: xr.Dataset) -> float:
 def _peaks(data: xr.Dataset, corners: Sequence[tuple[int, float]], figure: str) -> Finding:
     held = [(n, b) for n, b in corners if b in data["bias"].values]
     peaks = [_peak(data.sel(n_real=n, bias=b)) for n, b in held]
-    return beside_theory(
+    return compare_with_theory(
         f"{figure}: peak of n_e / n_real at (n_real, bias)",
         [
             (f"({n}, {b:g})", part, "effective_ratio", "predicted_effective_ratio")

@@ -16,7 +16,7 @@ from paper_scripts._figure import Finding, Verdict, equivalence, with_error
 __all__ = [
     "against_theory",
     "agrees",
-    "beside_theory",
+    "compare_with_theory",
     "fresh_limits",
     "holds",
     "model_memory",
@@ -45,7 +45,7 @@ def fresh_limits(data: xr.Dataset) -> list[Finding]:
             )
         )
         found.append(
-            beside_theory(
+            compare_with_theory(
                 f"Fig. 10 left: limit of E W2^2 at bias {bias:g}",
                 [("", part, f"limit_{_W2}", f"limit_predicted_{_W2}")],
                 tolerance=0.01,
@@ -116,7 +116,7 @@ def real_fraction(data: xr.Dataset) -> list[Finding]:
             note="all tend to -1, the law 1/n of real data",
         ),
         *(
-            beside_theory(
+            compare_with_theory(
                 f"Fig. 31 left: E W2^2 at p = {100 * p:g} %",
                 # Theory is of leading order in 1 / n_real: from 30 real points on.
                 _rows(data.sel(real_fraction=p), "left", "n", [n for n in SIZES if n * p >= 30]),
@@ -132,7 +132,7 @@ def real_fraction(data: xr.Dataset) -> list[Finding]:
             note="floor by theory, d (1 - sqrt(p / (1 - (1 - p) bias)))^2; bias 0.97 nears it beyond 1e4",
         ),
         *(
-            beside_theory(
+            compare_with_theory(
                 f"Fig. 31 right: E W2^2 at bias {b:g}",
                 _rows(data.sel(bias=b), "right", "n_right", SIZES),
                 tolerance=0.02,
@@ -161,7 +161,7 @@ def agrees(statement: bool) -> Verdict:
     return "agrees" if statement else "disagrees"
 
 
-def beside_theory(
+def compare_with_theory(
     claim: str, items: Sequence[tuple[str, xr.Dataset, str, str]], *, tolerance: float, note: str = ""
 ) -> Finding:
     """Numbers that MAD does not print against our theory, each as (where, numbers, variable, predicted).

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from paper_scripts._figure import Finding, Verdict, combined, no_more, with_error
+from paper_scripts._figure import Finding, Verdict, combine, no_more, with_error
 from paper_scripts._seeds import mean_and_error
 
 __all__ = ["augmented_findings", "synthetic_findings"]
@@ -72,7 +72,7 @@ def synthetic_findings(data: xr.Dataset) -> list[Finding]:
     pairs = list(pairwise(data["bias"].values))
     steps = [recall.sel(bias=a).drop_vars("bias") - recall.sel(bias=b).drop_vars("bias") for a, b in pairs]
     spared = [v - change(data, "precision", 1.0, middle) for v in precision]
-    held = combined([no_more(*estimate(-v), KEPT, v.sizes["seed"]) for v in precision])
+    held = combine([no_more(*estimate(-v), KEPT, v.sizes["seed"]) for v in precision])
     less = [score(v) > CLEAR for v in spared]
     return [
         _quality(data),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from paper_scripts._figure import Finding, Verdict, agreement, combined, no_more, with_error
+from paper_scripts._figure import Finding, Verdict, agreement, combine, no_more, with_error
 
 __all__ = ["digits_findings", "lyapunov_findings", "variance_collapse_findings"]
 
@@ -209,7 +209,7 @@ def _change(
     if {_kept, _not_risen} & set(expected.values()):
         note = f"no change for the worse: the 95 % interval ends below {SAME:.0%} of generation 1"
     generations = f"generation {int(data['generation'][0])} → {int(data['generation'][-1])}"
-    return Finding(claim=claim, ours=f"{generations}: {'; '.join(texts)}", verdict=combined(holds), note=note)
+    return Finding(claim=claim, ours=f"{generations}: {'; '.join(texts)}", verdict=combine(holds), note=note)
 
 
 def _faster(data: xr.Dataset) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from paper_scripts._figure import Finding, Verdict, combined, no_more
+from paper_scripts._figure import Finding, Verdict, combine, no_more
 from paper_scripts._seeds import NOISE, above, at_choice, listed, mean_and_error, told
 
 __all__ = ["budgets_findings", "classes_findings", "loops_findings", "pollution_findings"]
@@ -37,7 +37,7 @@ def budgets_findings(data: xr.Dataset) -> list[Finding]:
         Finding(
             claim="FID is unimodal in w",
             ours=f"the mean over the seeds, {drops.count('reproduced')} of {len(drops)} curves",
-            verdict=combined(drops),
+            verdict=combine(drops),
             note="not tested: a step goes the other way, within the noise of the seeds",
         )
     )
@@ -133,7 +133,7 @@ def pollution_findings(data: xr.Dataset) -> list[Finding]:
         Finding(
             claim="SIMS does not degrade with the synthetic images",
             ours="FID " + listed(guided),
-            verdict=combined([no_more(*mean_and_error(x), margin, x.sizes["seed"]) for x in own.values()]),
+            verdict=combine([no_more(*mean_and_error(x), margin, x.sizes["seed"]) for x in own.values()]),
             note=f"not: the 95 % interval ends below {margin:.2g}, a tenth of what standard training loses "
             "at the largest ratio; below standard training on the same images by "
             + ", ".join(told(x) for x in saved)

@@ -74,8 +74,7 @@ def test_bounds_are_lower_bounds_and_the_core_needs_no_torch():
 
 def test_everything_that_is_imported_is_declared():
     """Fails on a package that is there only because another one needs it."""
-    if importlib.util.find_spec("deptry") is None:
-        pytest.skip("needs deptry: pip install -e '.[dev]'")
+    pytest.importorskip("deptry")
     done = subprocess.run(
         [sys.executable, "-m", "deptry", "."], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -84,8 +83,7 @@ def test_everything_that_is_imported_is_declared():
 
 def test_an_undeclared_import_is_seen(tmp_path):
     """Negative control: tyro needs docstring-parser, which must be declared all the same."""
-    if importlib.util.find_spec("deptry") is None:
-        pytest.skip("needs deptry: pip install -e '.[dev]'")
+    pytest.importorskip("deptry")
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "a"\nversion = "1"\ndependencies = ["tyro"]\n'
     )

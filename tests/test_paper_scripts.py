@@ -20,7 +20,7 @@ from paper_scripts._figure import (
     Figure,
     Finding,
     agreement,
-    combined,
+    combine,
     equivalence,
     no_more,
     student_limit,
@@ -223,9 +223,9 @@ def test_equivalence_has_three_answers():
     assert equivalence(0.0, 0.1, 1.0, 5) == "reproduced"
     assert no_more(0.1, 0.0, 1.0, 1) == "reproduced"
     assert no_more(0.1, 0.01, 1.0, 1) == "not tested"
-    assert combined(["reproduced", "not tested"]) == "partly reproduced"
-    assert combined(["not tested", "not reproduced"]) == "not reproduced"
-    assert combined(["not tested"] * 2) == "not tested"
+    assert combine(["reproduced", "not tested"]) == "partly reproduced"
+    assert combine(["not tested", "not reproduced"]) == "not reproduced"
+    assert combine(["not tested"] * 2) == "not tested"
 
 
 def test_few_values_raise_the_limit():
