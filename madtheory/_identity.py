@@ -397,16 +397,16 @@ class _Walk:
 
     def _code(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
         """Bytecode, and what it refers to in the module `space`; `aliases` are local names of modules."""
-        instructions = _instructions(code)
-        offsets = [i.offset for i in instructions]
-        names = [i.opname for i in instructions]
+        instructions, alone, frame = _plan(code, bool(aliases))
         parts: list[bytes] = []
         read: types.ModuleType | None = None  # the module on top of the stack
         source: types.ModuleType | None = None  # the module that names are imported from
         taken: types.ModuleType | None = None  # the module that is about to be bound to a name
-        for at, instruction in enumerate(instructions):
+        for at, (instruction, fixed) in enumerate(zip(instructions, alone, strict=True)):
+            if read is None and fixed is not None:
+                parts.append(fixed)
+                continue
             name, argument = instruction.opname, instruction.argval
-            then = names[at + 1] if at + 1 < len(names) else ""
             operand: bytes | str = str(argument)
             if read is not None and name in ("LOAD_ATTR", "LOAD_METHOD"):
                 read, operand = self._attribute(read, argument)
@@ -415,15 +415,8 @@ class _Walk:
             if read is not None:
                 parts.append(self._module(read))
                 read = None
-            if name in ("LOAD_CONST", "RETURN_CONST", "KW_NAMES"):
-                if then == "STORE_NAME" and instructions[at + 1].argval in _PLACE:
-                    continue
-                if name == "KW_NAMES":  # dis of Python 3.11 does not look it up
-                    argument = code.co_consts[instruction.arg or 0]
-                nested = isinstance(argument, types.CodeType)
-                operand = self._nested(argument, space, aliases) if nested else self.value(argument)
-            elif name == "STORE_NAME" and argument in _PLACE:
-                continue
+            if name in _CONSTANT and isinstance(argument, types.CodeType):
+                operand = self._nested(argument, space, aliases)
             elif name == "IMPORT_NAME":
                 level, listed = instructions[at - 2].argval, instructions[at - 1].argval
                 source = _imported(self.foreign, argument, level, space, bool(listed))
@@ -445,17 +438,11 @@ class _Walk:
                     operand = self._named(argument, held)
             elif name.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")) and argument in aliases:
                 read = aliases[argument]
-            elif instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
-                operand = str(bisect_left(offsets, argument))
-            elif argument is not None and not isinstance(argument, (str, int, tuple)):
-                operand = str(instruction.arg)
+            elif fixed is not None:
+                parts.append(fixed)
+                continue
             parts.append(_hash(name, operand))
-        for entry in dis.Bytecode(code).exception_entries:  # type: ignore[attr-defined]
-            places = [bisect_left(offsets, place) for place in (entry.start, entry.end, entry.target)]
-            parts.append(_hash("except", str((*places, entry.depth, entry.lasti))))
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _SHAPE)
-        many = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-        return _hash("bytecode", str(counts), str(code.co_varnames[:many]), *parts)
+        return _hash("bytecode", *frame[:2], *parts, *frame[2:])
 
     def _nested(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
         """A function or class that is made inside another."""
@@ -484,6 +471,9 @@ class _Walk:
 
 
 _NO_MEANING = frozenset({"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME"})
+_CONSTANT = frozenset({"LOAD_CONST", "RETURN_CONST", "KW_NAMES"})
+_BY_NAME = frozenset({"IMPORT_FROM", "IMPORT_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_GLOBAL", "LOAD_NAME"})
+_LOCAL = ("STORE_", "LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
 _PLACE = frozenset({"__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__"})
 _SHAPE = 0x2AC  # flags of code: star arguments, generators, coroutines
 _CHANGING = frozenset(
@@ -547,9 +537,48 @@ def _assigned(space: dict[str, Any]) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=2**14)
-def _instructions(code: types.CodeType) -> tuple[dis.Instruction, ...]:
-    """The bytecode, without what has no effect."""
-    return tuple(i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING)
+def _plan(
+    code: types.CodeType, modules: bool
+) -> tuple[tuple[dis.Instruction, ...], tuple[bytes | None, ...], tuple[bytes | str, ...]]:
+    """The bytecode without what has no effect, and all digests that the rest of the program cannot change.
+
+    `modules` says whether local names may stand for modules. The digest of an instruction is ``None`` where
+    it depends on what names stand for.
+    """
+    instructions = [i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING]
+    placed = {  # a name, a docstring, a line: the constant and where it is stored
+        at for at, i in enumerate(instructions) if i.opname == "STORE_NAME" and i.argval in _PLACE
+    }
+    placed |= {at - 1 for at in placed if instructions[at - 1].opname in _CONSTANT}
+    instructions = [i for at, i in enumerate(instructions) if at not in placed]
+    offsets = [i.offset for i in instructions]
+    modules = modules or any(i.opname == "IMPORT_NAME" for i in instructions)
+    alone: list[bytes | None] = []
+    for instruction in instructions:
+        name, argument = instruction.opname, instruction.argval
+        operand: bytes | str = str(argument)
+        if name in _BY_NAME or (modules and name.startswith(_LOCAL)):
+            alone.append(None)
+            continue
+        if name in _CONSTANT:
+            if name == "KW_NAMES":  # dis of Python 3.11 does not look it up
+                argument = code.co_consts[instruction.arg or 0]
+            if isinstance(argument, types.CodeType):
+                alone.append(None)
+                continue
+            operand = _Walk().value(argument)
+        elif instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+            operand = str(bisect_left(offsets, argument))
+        elif argument is not None and not isinstance(argument, (str, int, tuple)):
+            operand = str(instruction.arg)
+        alone.append(_hash(name, operand))
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _SHAPE)
+    many = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    frame: list[bytes | str] = [str(counts), str(code.co_varnames[:many])]
+    for entry in dis.Bytecode(code).exception_entries:  # type: ignore[attr-defined]
+        places = [bisect_left(offsets, place) for place in (entry.start, entry.end, entry.target)]
+        frame.append(_hash("except", str((*places, entry.depth, entry.lasti))))
+    return tuple(instructions), tuple(alone), tuple(frame)
 
 
 @functools.lru_cache(maxsize=2**14)
