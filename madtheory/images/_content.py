@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from madtheory._identity import NoIdentity, identify
+from madtheory._identity import NoIdentity, identify, identify_each
 from madtheory.images._images import Images
 from madtheory.images._store import StoredWeights
 
-__all__ = ["WHERE", "content", "described", "is_ours"]
+__all__ = ["WHERE", "content", "contents", "described", "is_ours"]
 
 WHERE = frozenset({"device", "path", "store", "checkpoint_every_images", "checkpoint_every_seconds"})
 """Where something is done or lies, and what is kept meanwhile: no part of what is computed."""
@@ -34,6 +35,20 @@ def content(name: str, value: Any) -> str:
         raise ValueError(
             f"{name}: {error}. A result that is kept in a folder is found by the content of what made it."
         ) from None
+
+
+def contents(values: Mapping[str, Any]) -> dict[str, str]:
+    """The `content` of each of several values, by name; code they share is read once.
+
+    Raises
+    ------
+    ValueError
+        If one of them has none.
+    """
+    try:
+        return {name: found.digest[:32] for name, found in identify_each(values, _instead).items()}
+    except NoIdentity:  # the message is that of the one by itself
+        return {name: content(name, value) for name, value in values.items()}
 
 
 def described(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """A run that is killed goes on where it was, and ends in the same bits."""
 
-import multiprocessing
 import signal
 import time
 
@@ -11,7 +10,7 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 
-from tiny_diffusion import PRELOADED, pictures, pixels_digest, rng, run_in_store, tiny
+from tiny_diffusion import forked, pictures, pixels_digest, rng, run_in_store, tiny
 
 from madtheory.images import _sampling
 from madtheory.images._shards import ImageStoreError
@@ -35,10 +34,7 @@ def files(store):
 
 
 def started(store, images):
-    # The server of the forks has imported everything: a child is at work at once.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    child = context.Process(target=run_in_store, args=(store, images))
+    child = forked().Process(target=run_in_store, args=(store, images))
     child.start()
     return child
 

@@ -4,8 +4,6 @@ import dataclasses
 import errno
 import io
 import json
-import multiprocessing
-import os
 import re
 import shutil
 import signal
@@ -21,33 +19,17 @@ pytest.importorskip("accelerate")
 pytest.importorskip("PIL")
 
 from PIL import Image
-from tiny_diffusion import PRELOADED, pictures, rng, tiny
+from tiny_diffusion import forked, pictures, rng, tiny
+from tiny_run import BUDGET, NETWORK, as_one_of_two, in_process, in_two_parts, run
 
 import madtheory as mad
 from madtheory import models
-from madtheory.images import Images, ImageStoreError, RealImages, features, metrics
-from madtheory.images.runs import Run
+from madtheory.images import Images, ImageStoreError, metrics
 from madtheory.images.runs._folder import RunFolder, sealed
 from madtheory.images.runs._grid import grid
 from madtheory.networks import Heun
 
-NETWORK = features.random_convolutions(channels=1, dim=8)
-FORKED = [*PRELOADED, "madtheory.images.runs", "matplotlib.backends.backend_svg", __name__]
-BUDGET = {"images": 48, "checkpoint_every_images": 16}
 MEASURED = ("frechet_distance", "precision", "recall")
-
-
-def run(generations=3, *, classes=3, model=None, regime=None, seed=0, **settings):
-    images = pictures(400, classes=classes)
-    loop = mad.Loop(
-        real=RealImages(images),
-        model=model or tiny(classes=classes, training=BUDGET, sampler=Heun(2), batch=12),
-        regime=regime or mad.regimes.fresh(n_real=20, n_synthetic=12),
-        **settings,
-    )
-    return Run(
-        loop=loop, generations=generations, features=NETWORK, reference=images, n_evaluation=12, seed=seed
-    )
 
 
 def contents(folder):
@@ -224,10 +206,6 @@ def test_half_a_line_does_not_count(copied, finished):
     assert contents(copied) == contents(finished[0])
 
 
-def in_process(folder, generations):
-    run(generations).go(folder, progress=False)
-
-
 def killed_and_resumed(folder, kills, generations, seed):
     """Kill a run again and again until it is finished, and then another, until so many were killed.
 
@@ -236,8 +214,7 @@ def killed_and_resumed(folder, kills, generations, seed):
     set of int
         How many generations were finished when one was killed.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(FORKED)
+    context = forked()
 
     def started(name):
         child = context.Process(target=in_process, args=(folder / name, generations))
@@ -280,26 +257,8 @@ def test_killed_at_twenty_moments_of_a_run(tmp_path):
     assert len(moments) > 3, "in most of the generations"
 
 
-def as_one_of_two(rank, port, folder):
-    """A run, as the process `rank` of two."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
-    import torch
-
-    lines = in_two_parts(folder)
-    assert torch.distributed.get_world_size() == 2
-    assert [line["generation"] for line in lines] == [1, 2]
-    torch.distributed.destroy_process_group()
-
-
-def in_two_parts(folder):
-    model = tiny(training={**BUDGET, "accumulate": 2}, sampler=Heun(2), batch=6)
-    return run(2, model=model).go(folder)
-
-
 def test_two_processes_leave_the_folder_of_one(tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(FORKED)
+    context = forked()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

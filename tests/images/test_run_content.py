@@ -16,7 +16,7 @@ from tiny_diffusion import pictures, rng, tiny  # noqa: E402
 
 import madtheory as mad  # noqa: E402
 from madtheory.images import Images, ImageStoreError, RealImages, features  # noqa: E402
-from madtheory.images._content import content  # noqa: E402
+from madtheory.images._content import content, contents  # noqa: E402
 from madtheory.images.metrics import feature_summary  # noqa: E402
 from madtheory.images.runs import Run, presets  # noqa: E402
 from madtheory.networks import Heun  # noqa: E402
@@ -126,6 +126,23 @@ def test_the_device_and_the_store_are_not_content():
     for same in (tiny(training=BUDGET, device=None), tiny("store", training=BUDGET), tiny(training=often)):
         assert content("model", same) == plain
     assert content("model", tiny(training={"images": 33})) != plain
+
+
+SETTING = "LIMIT = {0}\ndef change():\n    global LIMIT\n    LIMIT = 7\ndef f(x):\n    return x / LIMIT\n"
+
+
+def test_parts_have_the_content_together_that_they_have_alone():
+    """Also where one of them changes what is a setting of another."""
+    made, three, four = run(), within(SETTING.format(3)), within(SETTING.format(4))
+    parts = {"model": made.loop.model, "regime": made.loop.regime, "real": made.loop.real, "number": 5}
+    parts |= {f"treatment {i}": each for i, each in enumerate(made.loop.treatments)}
+    parts |= {"three": three, "four": four, "change": three.__globals__["change"]}
+    together = contents(parts)
+    assert together == {name: content(name, value) for name, value in parts.items()}
+    assert len(set(together.values())) == len(parts)
+    generator = rng()
+    with pytest.raises(ValueError, match=r"^noise: .*random generator whose state moves"):
+        contents({"three": three, "noise": lambda x: x + generator.normal()})
 
 
 @pytest.mark.parametrize("name", list(presets.PRESETS))

@@ -7,8 +7,6 @@ import os
 import pickle
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-import madtheory
+from tiny_diffusion import forked, write_until_killed
+
 from madtheory.images import _shard, _shards
 from madtheory.images._images import Images
 from madtheory.images._shards import ImageStoreError, missing_shards, open_shards, write_shard, write_shards
@@ -85,30 +84,13 @@ def test_an_interrupted_writing_goes_on(tmp_path):
     assert len(asked) == 6
 
 
-KILLED = """
-import os, signal, sys
-import numpy as np
-from madtheory.images import _shard, _shards
-pixels, folder, at = np.load(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-steps, real = [0], os.fsync
-def fsync(file):
-    steps[0] += 1
-    if steps[0] == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(file)
-os.fsync = fsync
-_shards.write_shards(folder, lambda i, j: pixels[i:j], len(pixels), labels=range(len(pixels)), shard=5)
-"""
-
-
 @pytest.mark.parametrize("at", [4, 11])
 def test_a_killed_writing_goes_on(tmp_path, at):
     """SIGKILL between the rows of a shard and their rename, and in the manifest: the same bytes at last."""
-    np.save(tmp_path / "pixels.npy", PIXELS)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "pixels.npy"), str(tmp_path / "set"), str(at)]
-    root = str(Path(madtheory.__file__).parents[1])
-    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    child = forked().Process(target=write_until_killed, args=(tmp_path / "set", PIXELS, range(N), SHARD, at))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert list((tmp_path / "set").glob("*.partial"))
     assert not (tmp_path / "set" / "manifest.json").exists()
     written(tmp_path / "set", labels=range(N), seeds=None)

@@ -1,7 +1,6 @@
 """Folders of runs and of images: silent damage, two at once, links that were planted, files of others."""
 
 import json
-import multiprocessing
 import shutil
 
 import numpy as np
@@ -12,7 +11,8 @@ pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 pytest.importorskip("PIL")
 
-from tiny_diffusion import PRELOADED, pictures, rng, tiny
+from tiny_diffusion import forked, pictures, rng, tiny
+from tiny_run import held
 
 import madtheory as mad
 from madtheory.images import ImageStoreError, RealImages, features, open_shards, write_shards
@@ -158,15 +158,8 @@ def test_two_at_once_are_told(copied, finished):
     assert run().go(copied) == finished[1]
 
 
-def held(folder, begun, end):
-    with RunFolder(folder).locked():
-        begun.set()
-        end.wait(60)
-
-
 def test_another_process_is_kept_away(copied, finished):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED, "madtheory.images.runs", __name__])
+    context = forked()
     begun, end = context.Event(), context.Event()
     child = context.Process(target=held, args=(copied, begun, end))
     child.start()

@@ -1,6 +1,5 @@
 """Two processes (CPU, gloo) make what one makes: weights of two generations and their synthetic sets."""
 
-import multiprocessing
 import socket
 
 import pytest
@@ -9,13 +8,12 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 
-from tiny_diffusion import PRELOADED, as_one_of_two, two_generations
+from tiny_diffusion import as_one_of_two, forked, two_generations
 
 
 def test_two_processes_make_the_sets_of_one(tmp_path):
     """Steps of two parts are the same sums on both sides: equal to the last bit."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context = forked()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

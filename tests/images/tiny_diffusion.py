@@ -1,7 +1,9 @@
 """A diffusion of seconds for the tests, and what they run in processes of their own."""
 
 import hashlib
+import multiprocessing
 import os
+import signal
 
 import numpy as np
 
@@ -11,7 +13,18 @@ from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.unet import UNet
 from madtheory.networks import Heun
 
-PRELOADED = ["accelerate", "diffusers.models.unets.unet_2d", "madtheory.images.diffusion", __name__]
+PRELOADED = [
+    "accelerate", "diffusers.models.unets.unet_2d", "matplotlib.backends.backend_svg", "matplotlib.figure",
+    "matplotlib.style", "mpl_toolkits.mplot3d", "PIL.JpegImagePlugin", "safetensors.numpy", "tiny_run",
+    __name__,
+]  # fmt: skip
+
+
+def forked():
+    """How to start processes that have imported everything: by one server, the same in all tests."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 def rng(seed=0):
@@ -77,3 +90,19 @@ class Fixed:
 
     def sample(self, n, *, rng):
         return pictures().select(np.arange(n))
+
+
+def write_until_killed(folder, pixels, labels, shard, at):
+    """Write images in shards; SIGKILL before a file is flushed to the disk for the `at`-th time."""
+    from madtheory.images._shards import write_shards
+
+    steps, original = [], os.fsync
+
+    def fsync(file):
+        steps.append(file)
+        if len(steps) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(file)
+
+    os.fsync = fsync
+    write_shards(folder, lambda i, j: pixels[i:j], len(pixels), labels=labels, shard=shard)

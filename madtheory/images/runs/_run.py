@@ -15,7 +15,7 @@ import numpy as np
 
 import madtheory as mad
 from madtheory._validation import check_path, check_seed, check_size
-from madtheory.images._content import content
+from madtheory.images._content import contents
 from madtheory.images._device import accelerated
 from madtheory.images._files import pillow
 from madtheory.images._images import Images
@@ -209,8 +209,7 @@ class Run:
         parts |= {f"loop.treatments.{i}": each for i, each in enumerate(self.loop.treatments)}
         parts["the code of the loop"] = mad.iterate
         parts["the code of the measurements"] = (measured, Run._evaluation)
-        found = {name: content(name, value) for name, value in parts.items()}
-        return found | {"features": self.features.content}
+        return contents(parts) | {"features": self.features.content}
 
     def _config(self) -> dict[str, Any]:
         return {

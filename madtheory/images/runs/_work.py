@@ -119,14 +119,19 @@ def parameters(settings: Settings) -> int:
 
 def operations(settings: Settings) -> int:
     """Floating-point operations of a forward pass of the network for one image; nothing is computed."""
+    return _operations(settings.model.unet, settings.data.shape, settings.model.classes)
+
+
+@cache
+def _operations(unet: UNet, shape: tuple[int, int, int], classes: int | None) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
-    height, width, channels = settings.data.shape
-    marks = None if settings.model.classes is None else torch.zeros(1, dtype=torch.long, device="meta")
+    height, width, channels = shape
+    marks = None if classes is None else torch.zeros(1, dtype=torch.long, device="meta")
     image, time = torch.empty(1, channels, height, width, device="meta"), torch.empty(1, device="meta")
     counter = FlopCounterMode(display=False)
+    module = _network(unet, shape, classes)
     with counter, torch.no_grad():
-        module = _network(settings.model.unet, settings.data.shape, settings.model.classes)
         module(image, time, class_labels=marks)
     return int(counter.get_total_flops())
 
