@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-
-from . import data, metrics, models, regimes, sources, storage, theory, treatments, types
-from ._compare import compare
-from ._loop import Loop, Snapshot, iterate, start, step
-from ._predict import NoClosedForm, predict
-from ._simulate import simulate
-from .models import Categorical, Estimator, Gaussian, KernelDensity, Mixture
+from madtheory import data, metrics, models, regimes, sources, storage, theory, treatments, types
+from madtheory.core import Loop, Snapshot, iterate, start, step
+from madtheory.interpreters.compare import compare
+from madtheory.interpreters.predict import NoClosedForm, predict
+from madtheory.interpreters.simulate import simulate
+from madtheory.models import Categorical, Estimator, Gaussian, KernelDensity, Mixture
+from madtheory.version import __version__ as __version__
 
 __all__ = [
     "Categorical",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from madtheory._repr import html_table, short_repr
-from madtheory._validation import (
+from madtheory.text import html_table, short_repr
+from madtheory.types import Size
+from madtheory.validation import (
     check_choice,
     check_flag,
     check_retain_real,
@@ -21,7 +22,6 @@ from madtheory._validation import (
     shown,
     size_at,
 )
-from madtheory.types import Size
 
 __all__ = ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"]
 

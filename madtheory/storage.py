@@ -14,17 +14,24 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from madtheory import _simulate
-from madtheory._files import StorageError, check_folder, locked, remove_leftovers, replacing, write_atomically
-from madtheory._identity import NoIdentity, identify
-from madtheory._loop import Loop
-from madtheory._state import NotStorable, pack, parts_of, unpack
-from madtheory._validation import (
-    check_number,
-    check_path,
-    metric_name,
-    shown,
+from madtheory.core import Loop
+from madtheory.files import (
+    NoIdentity,
+    NotStorable,
+    StorageError,
+    check_folder,
+    identify,
+    locked,
+    pack,
+    parts_of,
+    remove_leftovers,
+    replacing,
+    unpack,
+    write_atomically,
 )
+from madtheory.interpreters import simulate as _simulate
+from madtheory.validation import check_number, check_path, metric_name, shown
+from madtheory.version import __version__
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -230,8 +237,6 @@ def _finish(
 
 def _described(run: _simulate.Run) -> dict[str, str]:
     """What a run is, part by part: small values as they are, others by the digest of their content."""
-    import madtheory
-
     packages: dict[str, str] = {}
 
     def told(name: str, value: Any) -> str:
@@ -258,7 +263,7 @@ def _described(run: _simulate.Run) -> dict[str, str]:
     parts |= {"replicates": str(run.replicates), "method": run.method, "quantiles": repr(run.quantiles)}
     parts["seed"] = str(run.streams.entropy)
     parts["code of the loop"] = told("code", (_simulate.start_all, _simulate.advance))
-    parts |= {"version of madtheory": madtheory.__version__, "version of python": _PYTHON}
+    parts |= {"version of madtheory": __version__, "version of python": _PYTHON}
     return parts | {f"version of {name}": version for name, version in sorted(packages.items())}
 
 

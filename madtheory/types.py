@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from madtheory._loop import Loop, Snapshot
 
 __all__ = [
     "Array",
@@ -31,8 +28,8 @@ Size: TypeAlias = int | Sequence[int] | Callable[[int], int]
 RandomState: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
 """Anything that seeds a run; ``None`` draws fresh entropy, which the result records."""
 
-Metric: TypeAlias = "Callable[[Snapshot], Array]"
-"""A function of a `Snapshot` that returns one number per replicate. Its name names the variable."""
+Metric: TypeAlias = Callable[[Any], Array]
+"""A function of a `madtheory.Snapshot` that returns one number per replicate. Its name names the variable."""
 
 
 @runtime_checkable
@@ -74,7 +71,7 @@ class ExactlySampled(Protocol):
 class Treatment(Protocol):
     """What is done to synthetic data before anyone trains on them: a source made from a model."""
 
-    def treated(self, model: Any, snapshot: Snapshot) -> Source:
+    def treated(self, model: Any, snapshot: Any) -> Source:
         """Return the source that treated points come from.
 
         It has ``sample(n, *, rng, bias=None)`` for `n` points after treatment, with the replicate axis of
@@ -83,6 +80,6 @@ class Treatment(Protocol):
         """
         ...
 
-    def obstacle(self, loop: Loop) -> str | None:
+    def obstacle(self, loop: Any) -> str | None:
         """Why the statistic of treated points has no known law for this loop; ``None`` if it has one."""
         ...

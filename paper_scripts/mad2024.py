@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from paper_scripts import _mad2024_admissible as admissible
-from paper_scripts import _mad2024_drawing as drawing
-from paper_scripts import _mad2024_findings as findings
+from paper_scripts import (
+    _mad2024_admissible as admissible,
+    _mad2024_drawing as drawing,
+    _mad2024_findings as findings,
+)
 from paper_scripts._figure import Figure
 from simulations import admissible_synthetic, fresh_limits, model_memory, real_fraction
 

@@ -99,6 +99,6 @@ class ToyDiffusion(Diffusion):
     parameterisation: str = "epsilon"
 
     def _module(self, dim: int) -> nn.Module:
-        from madtheory.networks._parameterisations import PARAMETERISATIONS
+        from madtheory.networks import PARAMETERISATIONS
 
         return _Network(dim, self.hidden, PARAMETERISATIONS[self.parameterisation])

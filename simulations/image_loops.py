@@ -179,7 +179,8 @@ def _share(n: int) -> int:
 
 
 def _digits(sizes: Sizes) -> tuple[Any, Callable[[Any], dict[str, float]]]:
-    from madtheory.images import datasets, features, metrics
+    from madtheory.images.data import datasets
+    from madtheory.images.evaluation import features, metrics
     from madtheory.networks import digits_classifier
 
     lenet = features.lenet(digits_classifier(device="cpu"))
@@ -189,7 +190,9 @@ def _digits(sizes: Sizes) -> tuple[Any, Callable[[Any], dict[str, float]]]:
 
 
 def _photographs(sizes: Sizes) -> tuple[Any, Callable[[Any], dict[str, float]]]:
-    from madtheory.images import RealImages, datasets, features, metrics
+    from madtheory.images import RealImages
+    from madtheory.images.data import datasets
+    from madtheory.images.evaluation import features, metrics
 
     patches = datasets.photographs(sizes.pixels).images
     # Neighbours overlap: what is judged against is drawn first, from the same photographs.

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 import madtheory as mad
 from madtheory import metrics, regimes
-from madtheory.models.mixture import Mixture
+from madtheory.models import Mixture
 from madtheory.theory import categorical, kernel_density
 
 __all__ = ["run"]

@@ -16,7 +16,7 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes
-from madtheory.models.guided import SIMS, Neon
+from madtheory.models import SIMS, Neon
 from madtheory.theory import guidance as theory
 
 __all__ = ["TRUTH", "distance", "loops_of", "rates", "run"]

@@ -19,8 +19,7 @@ import numpy as np
 import xarray as xr
 
 from madtheory import sources, treatments
-from madtheory.models.guided import SIMS
-from madtheory.models.selection import checkpoints
+from madtheory.models import SIMS, checkpoints
 from simulations._cells import run_cells
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion, fid_of, labels_of
 

@@ -19,8 +19,7 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import regimes, sources
-from madtheory.models.guided import SIMS
-from madtheory.models.selection import Tuned
+from madtheory.models import SIMS, Tuned
 from simulations._cells import run_cells
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion
 

@@ -9,8 +9,8 @@ import pytest
 import madtheory as mad
 import madtheory.testing
 from madtheory import metrics, models, regimes, treatments
-from madtheory._validation import NotEnoughMemory, check_callable, shown
 from madtheory.testing import Growing
+from madtheory.validation import NotEnoughMemory, check_callable, shown
 
 LONG = 10**5000
 POINTS = np.random.default_rng(0).normal(size=(20, 2))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import madtheory as mad
-from madtheory import metrics, metrics_discrete, regimes, sources, testing
+from madtheory import metrics, regimes, sources, testing
+from madtheory.metrics import discrete as metrics_discrete
 from madtheory.models import SIMS
 
 pd = pytest.importorskip("pandas")

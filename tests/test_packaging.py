@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 import madtheory as mad
-from madtheory import _arguments, cli
+from madtheory import cli
+from madtheory.cli import arguments as _arguments, command as _command
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(mad.__file__).parent
@@ -47,7 +48,8 @@ MODULES = {"images": "diffusers", "torch": "torch"}
 
 
 def test_one_version_everywhere():
-    assert PYPROJECT["project"]["version"] == mad.__version__
+    assert PYPROJECT["project"]["dynamic"] == ["version"]
+    assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "madtheory/version.py"
     assert f"\nversion: {mad.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"## [{mad.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
@@ -152,21 +154,21 @@ def test_the_commands_of_the_readme_exist():
     made = [line.split()[-1] for line in shell_lines() if line.startswith("make ")]
     assert {"figures", "test"} <= set(made) <= targets
     commands = {
-        "demo": cli._demo,
-        "simulate": _arguments.command(cli._simulate, mad.simulate, ""),
-        "predict": _arguments.command(cli._predict, mad.predict, ""),
+        "demo": _command._demo,
+        "simulate": _arguments.command(_command._simulate, mad.simulate, ""),
+        "predict": _arguments.command(_command._predict, mad.predict, ""),
     }
     lines = [shlex.split(line, comments=True)[1:] for line in shell_lines() if line.startswith("madtheory ")]
     for line in lines:
         if line[0] != "images" and line[-1] not in ("--help", "--version"):
             assert callable(_arguments.parsed(commands, line, "")), line
     pytest.importorskip("torch")
-    from madtheory.images.runs import _command
+    from madtheory.images.runs import COMMANDS
 
     of_images = [line[1:] for line in lines if line[0] == "images"]
     assert of_images
     for line in of_images:
-        assert callable(_arguments.parsed(_command.COMMANDS, line, "")), line
+        assert callable(_arguments.parsed(COMMANDS, line, "")), line
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -13,6 +13,7 @@ import xarray as xr
 from test_storage import CHILD, LOOP, RUN, checkpoint_of, digest
 
 import madtheory as mad
+import madtheory.interpreters.simulate as simulate_module
 from madtheory import metrics, regimes, storage
 
 ROOT = Path(mad.__file__).parents[1]
@@ -62,6 +63,7 @@ USER = """
 import sys
 import numpy as np
 import madtheory as mad
+import madtheory.interpreters.simulate as simulate_module
 from madtheory import regimes, storage, treatments
 
 FLOOR = 0.0
@@ -150,6 +152,7 @@ def test_the_folder_is_checked_before_anything_is_computed(tmp_path, monkeypatch
 LIMITED = """
 import resource, sys
 import madtheory as mad
+import madtheory.interpreters.simulate as simulate_module
 from madtheory import regimes, storage
 loop = mad.Loop(real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regimes.replace(n=20))
 options = dict(replicates=300, rng=0, record=range(1, 41))
@@ -419,7 +422,7 @@ def named(name):
     ],
 )  # fmt: skip
 def test_names_of_metrics_are_checked_before_the_run(tmp_path, monkeypatch, chosen):
-    monkeypatch.setattr(mad._simulate, "start_all", lambda *a, **k: pytest.fail("computed"))
+    monkeypatch.setattr(simulate_module, "start_all", lambda *a, **k: pytest.fail("computed"))
     said = []
     for run in (mad.simulate, partial(storage.resume, tmp_path / "run.nc")):
         with pytest.raises(ValueError, match="metrics") as error:

@@ -268,7 +268,7 @@ def test_doctests(path):
 
 
 def test_strategies_cover_every_row_of_the_table():
-    from madtheory._predict import CLOSED_FORMS
+    from madtheory.interpreters.predict import CLOSED_FORMS
 
     assert {regime for _, regime in CLOSED_FORMS} == set(testing.REGIMES)
     assert (PACKAGE / "py.typed").exists()

@@ -6,12 +6,10 @@ It needs torch, diffusers and accelerate: ``pip install madtheory[images]``. Imp
 >>> model = images.ImageDiffusion(store="store")
 """
 
-from madtheory.images import centres, datasets, features, metrics, rewards
-from madtheory.images._images import Images
-from madtheory.images._real import RealImages
-from madtheory.images._shards import ImageStoreError, open_shards, write_shards
-from madtheory.images._training import ImageTraining
+from madtheory.images.data import Images, ImageStoreError, RealImages, datasets, open_shards, write_shards
 from madtheory.images.diffusion import ImageDiffusion
+from madtheory.images.evaluation import centres, features, metrics, rewards
+from madtheory.images.training import ImageTraining
 from madtheory.images.unet import UNet
 
 __all__ = [

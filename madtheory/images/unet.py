@@ -11,10 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_fields, check_number, check_size, check_widths
-from madtheory.networks._parameterisations import Parameterisation
-
-__all__ = ["ImageDenoiser", "UNet"]
+from madtheory.networks import Parameterisation
+from madtheory.validation import check_fields, check_number, check_size, check_widths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,12 @@
 """Generators that need no more than NumPy, SciPy and scikit-learn."""
 
-from .categorical import Categorical
-from .estimator import Estimator
-from .gaussian import Gaussian
-from .guided import SIMS, Neon
-from .kernel_density import KernelDensity
-from .mixture import Mixture
-from .selection import Selection, Tuned, checkpoints, select_guidance
+from madtheory.models.categorical import Categorical
+from madtheory.models.estimator import Estimator
+from madtheory.models.extrapolated import SIMS, Neon
+from madtheory.models.gaussian import Gaussian
+from madtheory.models.kernel_density import KernelDensity
+from madtheory.models.mixture import Mixture
+from madtheory.models.selection import Selection, Tuned, checkpoints, select_guidance
 
 __all__ = [
     "SIMS",

@@ -11,13 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from madtheory._global_random import seeded_globals
-from madtheory._threads import one_openmp_thread, one_thread
-from madtheory._validation import check_points, check_size
 from madtheory.data import Moments, Weighted
+from madtheory.numerics import one_openmp_thread, one_thread, seeded_globals
 from madtheory.types import Array
-
-__all__ = ["Estimator"]
+from madtheory.validation import check_points, check_size
 
 
 @dataclass(frozen=True, eq=False)

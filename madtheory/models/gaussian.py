@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._repr import short_repr
-from madtheory._roots import lower_product, rescale, stacked, triangular
-from madtheory._threads import one_thread
-from madtheory._validation import (
+from madtheory.data import Moments, Weighted, lower_product, rescale, stacked, triangular
+from madtheory.models.log_density import Whitening, check_test_points, full_rank_log_density
+from madtheory.numerics import one_thread
+from madtheory.text import short_repr
+from madtheory.types import Array
+from madtheory.validation import (
     check_bias,
     check_ddof,
     check_many,
@@ -21,11 +23,6 @@ from madtheory._validation import (
     checked,
     freeze,
 )
-from madtheory.data import Moments, Weighted
-from madtheory.models._density import Whitening, check_test_points, full_rank_log_density
-from madtheory.types import Array
-
-__all__ = ["Gaussian", "standard_moments"]
 
 
 def standard_moments(dof: Any, dim: int, lead: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -8,16 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from madtheory._bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
-from madtheory._distances import distances
-from madtheory._repr import short_repr
-from madtheory._roots import triangular
-from madtheory._validation import check_kernel_bias, check_points, check_size, checked
-from madtheory.data import Moments, Weighted
-from madtheory.models._density import Whitening, check_test_points
+from madtheory.data import Moments, Weighted, triangular
+from madtheory.models.log_density import Whitening, check_test_points
+from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth, distances, relative_factor
+from madtheory.text import short_repr
 from madtheory.types import Array
-
-__all__ = ["KernelDensity"]
+from madtheory.validation import check_kernel_bias, check_points, check_size, checked
 
 
 @dataclass(frozen=True, eq=False)

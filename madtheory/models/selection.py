@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory._validation import (
+from madtheory.models.extrapolated import Improved
+from madtheory.types import Array
+from madtheory.validation import (
     GREATEST,
     check_bias,
     check_callable,
@@ -18,8 +20,6 @@ from madtheory._validation import (
     checked,
     shown,
 )
-from madtheory.models._improved import Improved
-from madtheory.types import Array
 
 __all__ = ["Selection", "Tuned", "checkpoints", "select_guidance"]
 

@@ -20,15 +20,28 @@ except ModuleNotFoundError as _error:
         f"madtheory.networks needs PyTorch ({_error}); install it with: pip install 'madtheory[torch]'"
     ) from _error
 
-from madtheory.networks._network import Guided, Network, noise, sample_seeds
-from madtheory.networks._processes import DDPM, EDM, FlowMatching
-from madtheory.networks._samplers import DDIM, Heun, sample_denoiser
-from madtheory.networks._storage import NetworkFileError, load, save
-from madtheory.networks._training import Training
-from madtheory.networks.classifier import Classifier, cached_fit, digits_classifier
-from madtheory.networks.denoisers import EmpiricalDenoiser, GaussianDenoiser
-from madtheory.networks.diffusion import Diffusion
+from madtheory.networks.cached import cache_folder as cache_folder, cached_fit, digits_classifier
+from madtheory.networks.classifier import Classifier
+from madtheory.networks.context import check_parts as check_parts, own_torch as own_torch, seeded as seeded
+from madtheory.networks.diffusion import (
+    DDIM,
+    DDPM,
+    EDM,
+    PARAMETERISATIONS as PARAMETERISATIONS,
+    Diffusion,
+    EmpiricalDenoiser,
+    FlowMatching,
+    GaussianDenoiser,
+    Heun,
+    Parameterisation as Parameterisation,
+    Process as Process,
+    Sampler as Sampler,
+    sample_denoiser,
+)
 from madtheory.networks.flow import Flow
+from madtheory.networks.network import Guided, Network, noise, sample_seeds
+from madtheory.networks.storage import NetworkFileError, load, save
+from madtheory.networks.training import Training, check_betas as check_betas
 from madtheory.networks.vae import VAE
 from madtheory.networks.wgan_gp import WGANGP
 

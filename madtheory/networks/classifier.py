@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import sys
-import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,23 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory._identity import identify
-from madtheory._validation import (
+from madtheory.networks.context import check_device, own_torch, seeded
+from madtheory.networks.network import Weights, data_units
+from madtheory.networks.training import Training, batches, optimised
+from madtheory.types import Array
+from madtheory.validation import (
     check_array,
     check_generator,
     check_points,
-    check_seed,
     check_size,
     check_widths,
     shown,
 )
-from madtheory.networks._context import check_device, own_torch, seeded
-from madtheory.networks._network import Weights, data_units
-from madtheory.networks._storage import load, save
-from madtheory.networks._training import Training, batches, optimised
-from madtheory.types import Array
-
-__all__ = ["Classifier", "cached_fit", "digits_classifier"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -172,7 +161,7 @@ class Classifier:
         return torch.device(automatic if self.device is None else self.device)
 
 
-_FITTING = (Classifier.fit, Classifier._restored, Classifier._device)
+FITTING = (Classifier.fit, Classifier._restored, Classifier._device)
 """The code that makes the weights."""
 
 
@@ -188,58 +177,3 @@ def _images(points: Array, weights: Weights) -> Tensor:
     side = math.isqrt(points.shape[1])
     scaled = (points - weights["_shift"]) / weights["_scale"]
     return torch.from_numpy(scaled.astype(np.float32)).reshape(-1, 1, side, side)
-
-
-def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 0) -> Classifier:
-    """Fit a classifier, or read it from the cache if it was fitted before.
-
-    The file is named by a digest of data, configuration, seed, the code that fits, wherever it is, and the
-    versions of the packages that it uses. A damaged file is replaced. The folder is that of the environment
-    variable ``MADTHEORY_CACHE``, else ``madtheory`` in the user's folder for caches; if it cannot be written,
-    a warning says so.
-    """
-    x, y, seed = check_points(points, "points"), check_array(labels, "labels"), check_seed(seed, "seed")
-    configuration = asdict(replace(classifier, weights=None, device=None))
-    labelled = np.ascontiguousarray(y, dtype=np.int64)
-    known = identify((_FITTING, configuration, seed, x, labelled))
-    digest = hashlib.sha256(json.dumps([known.digest, known.packages]).encode())
-    path = _cache_folder() / f"classifier-{digest.hexdigest()[:32]}.safetensors"
-    try:
-        return replace(load(path), device=classifier.device)
-    except OSError:
-        fitted = classifier.fit(x, y, rng=np.random.default_rng(seed))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # a damaged one
-        save(fitted, path)
-    except OSError as error:
-        warnings.warn(
-            f"the classifier could not be kept for the next time ({error}); set MADTHEORY_CACHE to a folder "
-            f"that can be written.",
-            stacklevel=2,
-        )
-    return fitted
-
-
-def digits_classifier(*, device: str | None = None) -> Classifier:
-    """The classifier of the real digits: trained on the part ``"train"`` of `madtheory.sources.digits`.
-
-    It is trained once, in seconds, and then read from the cache (see `cached_fit`).
-    """
-    from madtheory.sources import digits
-
-    points = digits("train", labels=True).points
-    return cached_fit(Classifier(device=device), points[:, :-1], points[:, -1])
-
-
-def _cache_folder() -> Path:
-    chosen = os.environ.get("MADTHEORY_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(base).expanduser() / "madtheory"

@@ -12,14 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_number, check_points, check_size
-from madtheory.networks._context import own_torch
-from madtheory.networks._layers import drawn_like, mlp, one_hot
-from madtheory.networks._network import Network, Seeds, Term, noise
-from madtheory.networks._training import Training
+from madtheory.networks.context import own_torch
+from madtheory.networks.network import Network, Seeds, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.training import Training
 from madtheory.types import Array
-
-__all__ = ["Flow"]
+from madtheory.validation import check_number, check_points, check_size
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,12 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_size
-from madtheory.networks._layers import drawn_like, mlp, one_hot
-from madtheory.networks._network import Network, Seeds, Term, noise
-from madtheory.networks._training import Training
-
-__all__ = ["VAE"]
+from madtheory.networks.network import Network, Seeds, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.training import Training
+from madtheory.validation import check_size
 
 _LEAST_STD, _FIRST_STD = 1e-3, 0.3
 

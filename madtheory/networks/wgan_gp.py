@@ -10,12 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory._validation import check_number, check_size, check_widths
-from madtheory.networks._layers import drawn_like, mlp, one_hot
-from madtheory.networks._network import Network, Seeds, Term, Weights, noise
-from madtheory.networks._training import Training, batches, optimised
-
-__all__ = ["WGANGP"]
+from madtheory.networks.network import Network, Seeds, Term, Weights, drawn_like, mlp, noise, one_hot
+from madtheory.networks.training import Training, batches, optimised
+from madtheory.validation import check_number, check_size, check_widths
 
 _SLOPE = 0.2
 

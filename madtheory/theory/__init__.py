@@ -1,6 +1,16 @@
 """Closed forms: pure functions of numbers, each labelled with its kind and source."""
 
-from . import categorical, correction, curation, gaussian, guidance, kernel_density, stability, verification
+from madtheory.theory import (
+    categorical,
+    correction,
+    curation,
+    gaussian,
+    guidance,
+    kernel_density,
+    stability,
+    verification,
+)
+from madtheory.theory.labels import labelled as labelled
 
 __all__ = [
     "categorical",

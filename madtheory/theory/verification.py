@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory._validation import check_numbers, check_shapes, checked
-from madtheory.theory._labels import Labelled, labelled
-from madtheory.theory._stability_gaussian import at_least
+from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.stability import at_least
+from madtheory.validation import check_numbers, check_shapes, checked
 
 __all__ = [
     "interval_collapse_time",

@@ -23,8 +23,8 @@ pytest.importorskip("torch")
 Image = pytest.importorskip("PIL.Image")
 
 import madtheory as mad  # noqa: E402
-from madtheory.images import _files, datasets  # noqa: E402
-from madtheory.images._shards import ImageStoreError  # noqa: E402
+from madtheory.images.data import datasets, files as _files  # noqa: E402
+from madtheory.images.data.shards import ImageStoreError  # noqa: E402
 
 
 def rng(seed=0):

@@ -13,7 +13,7 @@ pytest.importorskip("accelerate")
 import torch
 from tiny_diffusion import pictures, rng, tiny
 
-from madtheory.images._device import ahead, deterministic, sent
+from madtheory.images.device import ahead, deterministic, sent
 from madtheory.networks import sample_seeds
 
 
@@ -48,7 +48,7 @@ def test_an_error_of_the_reader_arrives():
 
 
 def test_training_ends_where_reading_fails(monkeypatch):
-    from madtheory.images._images import Images
+    from madtheory.images.data.images import Images
 
     def batch(images, indices):
         raise OSError("the disk is gone")

@@ -12,15 +12,18 @@ pytest.importorskip("accelerate")
 
 from tiny_diffusion import pictures, rng, tiny  # noqa: E402
 
-from madtheory.images._images import Images  # noqa: E402
-from madtheory.images._state import State  # noqa: E402
-from madtheory.images._store import fingerprint  # noqa: E402
-from madtheory.images._training import ImageTraining, order  # noqa: E402
+from madtheory.images.data.images import Images  # noqa: E402
 from madtheory.images.diffusion import ImageDiffusion  # noqa: E402
+from madtheory.images.store import fingerprint  # noqa: E402
+from madtheory.images.training import (  # noqa: E402
+    ImageTraining,
+    State,
+    order,
+)
 from madtheory.images.unet import ImageDenoiser, UNet  # noqa: E402
 from madtheory.models import SIMS, Neon  # noqa: E402
 from madtheory.networks import DDIM, DDPM, EDM, FlowMatching, Heun, noise, sample_seeds  # noqa: E402
-from madtheory.networks._parameterisations import PARAMETERISATIONS  # noqa: E402
+from madtheory.networks.diffusion.model import PARAMETERISATIONS  # noqa: E402
 
 
 def plain(n=24):

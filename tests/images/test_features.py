@@ -12,8 +12,10 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from madtheory.images import Images, ImageStoreError, datasets, features, metrics
-from madtheory.images._inception import _check_file
+from madtheory.images import Images, ImageStoreError
+from madtheory.images.data import datasets
+from madtheory.images.evaluation import features, metrics
+from madtheory.images.evaluation.features import _check_file
 from madtheory.networks import Classifier, Training
 
 BUDGET = Training(images=20_000, batch=64, learning_rate=3e-3)

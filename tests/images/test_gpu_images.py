@@ -15,9 +15,9 @@ from tiny_diffusion import pictures, pixels_digest, rng, tiny
 
 import madtheory as mad
 from madtheory import regimes
-from madtheory.images import datasets
-from madtheory.images._store import fingerprint
-from madtheory.images._training import Fit
+from madtheory.images.data import datasets
+from madtheory.images.store import fingerprint
+from madtheory.images.training import Fit
 from madtheory.models import SIMS
 from madtheory.networks import DDIM, sample_seeds
 

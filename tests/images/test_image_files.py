@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("torch")
 Image = pytest.importorskip("PIL.Image")
 
-from madtheory.images import datasets  # noqa: E402
-from madtheory.images._shards import ImageStoreError  # noqa: E402
+from madtheory.images.data import datasets  # noqa: E402
+from madtheory.images.data.shards import ImageStoreError  # noqa: E402
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 6, 4, 3), dtype=np.uint8)
 ORIENTATION = 0x0112

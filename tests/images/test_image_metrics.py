@@ -13,8 +13,10 @@ import torch
 
 import madtheory as mad
 from madtheory.data import Moments
-from madtheory.images import Images, ImageStoreError, datasets, features, metrics, write_shards
-from madtheory.images.features import Features
+from madtheory.images import Images, ImageStoreError, write_shards
+from madtheory.images.data import datasets
+from madtheory.images.evaluation import features, metrics
+from madtheory.images.evaluation.features import Features
 
 
 def rng(seed=0):

@@ -13,9 +13,8 @@ pytest.importorskip("torch")
 
 import madtheory as mad
 from madtheory import data
-from madtheory.images._images import Images
-from madtheory.images._real import RealImages
-from madtheory.images._shards import write_shards
+from madtheory.images.data.images import Images, RealImages
+from madtheory.images.data.shards import write_shards
 
 
 def rng(seed=0):
@@ -141,7 +140,7 @@ def test_streaming_shards_takes_the_memory_of_a_batch(tmp_path):
     for k in range(4):
         array = pixels(500, k, (32, 32, 3))
         write_shards(tmp_path / str(k), lambda start, stop, array=array: array[start:stop], 500, shard=200)
-    from madtheory.images._shards import open_shards
+    from madtheory.images.data.shards import open_shards
 
     pool = data.join([open_shards(tmp_path / str(k)) for k in range(4)])
     tracemalloc.start()

@@ -12,14 +12,14 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 
-from madtheory._arguments import Usage, parsed
 from madtheory.cli import main
-from madtheory.images._shards import ImageStoreError
-from madtheory.images.runs import _plan, _preset
-from madtheory.images.runs._command import ABOUT, COMMANDS
-from madtheory.images.runs._folder import RunFolder, sealed
-from madtheory.images.runs._report import report
-from madtheory.images.runs.presets import PRESETS
+from madtheory.cli.arguments import Usage, parsed
+from madtheory.images.data.shards import ImageStoreError
+from madtheory.images.runs import plan as _plan
+from madtheory.images.runs.command import ABOUT, COMMANDS
+from madtheory.images.runs.folder import RunFolder, sealed
+from madtheory.images.runs.presets import PRESETS, preset as _preset
+from madtheory.images.runs.report import report
 
 NAME = "mad-mnist-fully-synthetic"
 
@@ -145,7 +145,7 @@ def test_bad_input_is_one_error(tmp_path, folder):
 
 
 def test_without_torch(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "madtheory.images.runs._command", None)
+    monkeypatch.setitem(sys.modules, "madtheory.images.runs", None)
     assert main(["images", "presets"]) == 2
     assert "install them by the extra images" in capsys.readouterr().err
 

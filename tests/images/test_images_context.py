@@ -12,7 +12,9 @@ accelerate = pytest.importorskip("accelerate")
 
 from accelerate.state import AcceleratorState, GradientState, PartialState  # noqa: E402
 
-from madtheory.images import ImageDiffusion, ImageTraining, UNet, datasets, features, rewards  # noqa: E402
+from madtheory.images import ImageDiffusion, ImageTraining, UNet  # noqa: E402
+from madtheory.images.data import datasets  # noqa: E402
+from madtheory.images.evaluation import features, rewards  # noqa: E402
 from madtheory.networks import Heun  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "networks"))

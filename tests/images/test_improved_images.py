@@ -12,7 +12,7 @@ from tiny_diffusion import Fixed, pictures, pixels_digest, rng, tiny
 import madtheory as mad
 from madtheory import regimes, treatments
 from madtheory.images import Images
-from madtheory.images._store import fingerprint
+from madtheory.images.store import fingerprint
 from madtheory.models import SIMS, Neon, select_guidance
 from madtheory.networks import EDM, Heun
 

@@ -15,8 +15,9 @@ pytest.importorskip("torch")
 
 import madtheory as mad
 from madtheory import regimes
-from madtheory.images import Images, metrics, write_shards
-from madtheory.images.features import Features
+from madtheory.images import Images, write_shards
+from madtheory.images.evaluation import metrics
+from madtheory.images.evaluation.features import Features
 
 MIB = 2**20
 

@@ -11,9 +11,8 @@ pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 
 import madtheory as mad
-from madtheory.images.runs import _plan, _texts
-from madtheory.images.runs._plan import Speed, plan, planned
-from madtheory.images.runs._work import Work, operations, parameters, total_work, work_of
+from madtheory.images.runs import command as _texts, plan as _plan
+from madtheory.images.runs.plan import Speed, Work, operations, parameters, plan, planned, total_work, work_of
 from madtheory.images.runs.presets import PRESETS, SCALES
 from madtheory.images.unet import ImageDenoiser
 

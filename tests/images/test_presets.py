@@ -14,11 +14,11 @@ pytest.importorskip("accelerate")
 Image = pytest.importorskip("PIL.Image")
 
 import madtheory as mad  # noqa: E402
-from madtheory.images import datasets  # noqa: E402
-from madtheory.images._shards import ImageStoreError  # noqa: E402
-from madtheory.images.runs import _vgg  # noqa: E402
-from madtheory.images.runs._vgg import vgg_classifier  # noqa: E402
-from madtheory.images.runs._work import evaluations, operations, reckoned_hours  # noqa: E402
+from madtheory.images.data import datasets  # noqa: E402
+from madtheory.images.data.shards import ImageStoreError  # noqa: E402
+from madtheory.images.evaluation import rewards as _vgg  # noqa: E402
+from madtheory.images.evaluation.rewards import vgg_classifier  # noqa: E402
+from madtheory.images.runs.plan import evaluations, operations, reckoned_hours  # noqa: E402
 from madtheory.images.runs.presets import PRESETS, SCALES, RealData, named  # noqa: E402
 
 EVERY = pytest.mark.parametrize("name", PRESETS)
@@ -146,7 +146,7 @@ def test_gillman_trains_on_centres_of_the_right_class():
     images = second.training_set
     synthetic = images.select(np.arange(80, len(images)))
     assert len(synthetic) == settings.regime.n_synthetic_at(2) == 40
-    from madtheory.images import centres
+    from madtheory.images.evaluation import centres
 
     known = centres.cluster_centres(datasets.digits(labels=True).images, 16, seed=0)
     for pixels, label in zip(np.asarray(synthetic), synthetic.labels, strict=True):

@@ -12,10 +12,10 @@ pytest.importorskip("accelerate")
 
 from tiny_diffusion import forked, pictures, pixels_digest, rng, run_in_store, tiny
 
-from madtheory.images import _sampling
-from madtheory.images._shards import ImageStoreError
-from madtheory.images._state import State
-from madtheory.images._store import Store, fingerprint
+from madtheory.images import sampling as _sampling
+from madtheory.images.data.shards import ImageStoreError
+from madtheory.images.store import Store, fingerprint
+from madtheory.images.training import State
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_interrupted_in_mixed_precision(tmp_path, monkeypatch, device, precision
 
 def test_finished_work_is_read(tmp_path, unbroken, monkeypatch):
     """Neither trained nor sampled again."""
-    monkeypatch.setattr("madtheory.images._training.Fit.run", None)
+    monkeypatch.setattr("madtheory.images.training.Fit.run", None)
     monkeypatch.setattr(_sampling, "_chunk", None)
     _, images = run_in_store(unbroken[0])
     assert pixels_digest(images) == unbroken[2]

@@ -10,7 +10,9 @@ pytest.importorskip("torch")
 import torch
 
 from madtheory import treatments
-from madtheory.images import Images, datasets, rewards
+from madtheory.images import Images
+from madtheory.images.data import datasets
+from madtheory.images.evaluation import rewards
 from madtheory.networks import Classifier, Training
 
 GAMMA = 5.0

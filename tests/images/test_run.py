@@ -24,9 +24,10 @@ from tiny_run import BUDGET, NETWORK, as_one_of_two, in_process, in_two_parts, r
 
 import madtheory as mad
 from madtheory import models
-from madtheory.images import Images, ImageStoreError, metrics
-from madtheory.images.runs._folder import RunFolder, sealed
-from madtheory.images.runs._grid import grid
+from madtheory.images import Images, ImageStoreError
+from madtheory.images.evaluation import metrics
+from madtheory.images.runs.folder import RunFolder, sealed
+from madtheory.images.runs.report import grid
 from madtheory.networks import Heun
 
 MEASURED = ("frechet_distance", "precision", "recall")

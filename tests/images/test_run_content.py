@@ -15,10 +15,11 @@ pytest.importorskip("PIL")
 from tiny_diffusion import pictures, rng, tiny  # noqa: E402
 
 import madtheory as mad  # noqa: E402
-from madtheory.images import Images, ImageStoreError, RealImages, features  # noqa: E402
-from madtheory.images._content import content, contents  # noqa: E402
-from madtheory.images.metrics import feature_summary  # noqa: E402
+from madtheory.images import Images, ImageStoreError, RealImages  # noqa: E402
+from madtheory.images.evaluation import features  # noqa: E402
+from madtheory.images.evaluation.metrics import feature_summary  # noqa: E402
 from madtheory.images.runs import Run, presets  # noqa: E402
+from madtheory.images.store import content, contents  # noqa: E402
 from madtheory.networks import Heun  # noqa: E402
 
 BUDGET = {"images": 32}

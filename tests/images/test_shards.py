@@ -16,9 +16,15 @@ pytest.importorskip("torch")
 
 from tiny_diffusion import forked, write_until_killed
 
-from madtheory.images import _shard, _shards
-from madtheory.images._images import Images
-from madtheory.images._shards import ImageStoreError, missing_shards, open_shards, write_shard, write_shards
+from madtheory.images.data import shards as _shard, shards as _shards
+from madtheory.images.data.images import Images
+from madtheory.images.data.shards import (
+    ImageStoreError,
+    missing_shards,
+    open_shards,
+    write_shard,
+    write_shards,
+)
 
 N, SHARD = 23, 5
 PIXELS = np.random.default_rng(0).integers(256, size=(N, 4, 3, 3), dtype=np.uint8)

@@ -14,9 +14,15 @@ safetensors = pytest.importorskip("safetensors.numpy")
 
 from tiny_diffusion import pictures, pixels_digest, rng, tiny  # noqa: E402
 
-from madtheory.images._content import described  # noqa: E402
-from madtheory.images._shards import ImageStoreError  # noqa: E402
-from madtheory.images._store import Checkpoint, Store, StoredWeights, fingerprint, key_of  # noqa: E402
+from madtheory.images.data.shards import ImageStoreError  # noqa: E402
+from madtheory.images.store import (  # noqa: E402
+    Checkpoint,
+    Store,
+    StoredWeights,
+    described,
+    fingerprint,
+    key_of,
+)
 from madtheory.networks import DDPM, Heun  # noqa: E402
 
 EVERY_STEP = {"checkpoint_every_images": 1}

@@ -15,9 +15,10 @@ from tiny_diffusion import forked, pictures, rng, tiny
 from tiny_run import held
 
 import madtheory as mad
-from madtheory.images import ImageStoreError, RealImages, features, open_shards, write_shards
+from madtheory.images import ImageStoreError, RealImages, open_shards, write_shards
+from madtheory.images.evaluation import features
 from madtheory.images.runs import Run
-from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs.folder import RunFolder
 from madtheory.networks import Heun
 
 

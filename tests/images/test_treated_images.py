@@ -11,8 +11,10 @@ from tiny_diffusion import Fixed, pictures, pixels_digest, rng, tiny
 
 import madtheory as mad
 from madtheory import regimes, treatments
-from madtheory.images import Images, centres, datasets, write_shards
-from madtheory.images._store import fingerprint
+from madtheory.images import Images, write_shards
+from madtheory.images.data import datasets
+from madtheory.images.evaluation import centres
+from madtheory.images.store import fingerprint
 from madtheory.networks import Heun
 
 SHAPE = (4, 4, 1)

@@ -7,9 +7,9 @@ import signal
 
 import numpy as np
 
-from madtheory.images._images import Images
-from madtheory.images._training import ImageTraining
+from madtheory.images.data.images import Images
 from madtheory.images.diffusion import ImageDiffusion
+from madtheory.images.training import ImageTraining
 from madtheory.images.unet import UNet
 from madtheory.networks import Heun
 
@@ -71,7 +71,7 @@ def as_one_of_two(rank, port, store, sent):
 def two_generations(store=None):
     """Digests of weights and of the synthetic sets of a loop, where each step has two parts."""
     from madtheory import Loop, iterate, regimes
-    from madtheory.images._store import fingerprint
+    from madtheory.images.store import fingerprint
 
     model = tiny(store, training={"images": 64, "accumulate": 2})
     loop = Loop(real=Fixed(), model=model, regime=regimes.augment(n_real=20, n_synthetic=10))
@@ -94,7 +94,7 @@ class Fixed:
 
 def write_until_killed(folder, pixels, labels, shard, at):
     """Write images in shards; SIGKILL before a file is flushed to the disk for the `at`-th time."""
-    from madtheory.images._shards import write_shards
+    from madtheory.images.data.shards import write_shards
 
     steps, original = [], os.fsync
 

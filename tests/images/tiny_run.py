@@ -5,9 +5,10 @@ import os
 from tiny_diffusion import pictures, tiny
 
 import madtheory as mad
-from madtheory.images import RealImages, features
+from madtheory.images import RealImages
+from madtheory.images.evaluation import features
 from madtheory.images.runs import Run
-from madtheory.images.runs._folder import RunFolder
+from madtheory.images.runs.folder import RunFolder
 from madtheory.networks import Heun
 
 NETWORK = features.random_convolutions(channels=1, dim=8)

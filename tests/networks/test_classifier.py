@@ -8,13 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from madtheory.networks import (  # noqa: E402
-    Classifier,
-    Training,
-    cached_fit,
-    classifier,
-    digits_classifier,
-)
+from madtheory.networks import Classifier, Training, cached_fit, classifier, digits_classifier  # noqa: E402
 from madtheory.sources import digits  # noqa: E402
 
 SMALL = Classifier(classes=2, channels=(2, 2), width=5, training=Training(images=500, batch=20))

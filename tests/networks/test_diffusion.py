@@ -6,17 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from madtheory import metrics, sources  # noqa: E402
-from madtheory.networks import (  # noqa: E402
-    DDIM,
-    DDPM,
-    EDM,
-    Diffusion,
-    FlowMatching,
-    GaussianDenoiser,
-    Heun,
-    Training,
-)
-from madtheory.networks._parameterisations import PARAMETERISATIONS  # noqa: E402
+from madtheory.networks import DDIM, DDPM, EDM, Diffusion, FlowMatching, GaussianDenoiser, Heun, Training  # noqa: E402
+from madtheory.networks.diffusion.model import PARAMETERISATIONS  # noqa: E402
 from madtheory.testing import check_generative_model  # noqa: E402
 
 BRIEF = Training(images=3000, batch=100)

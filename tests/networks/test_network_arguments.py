@@ -10,8 +10,8 @@ pytest.importorskip("diffusers")
 
 from madtheory import networks  # noqa: E402
 from madtheory.images import ImageDiffusion, Images, ImageTraining, RealImages, UNet  # noqa: E402
-from madtheory.images._shards import ImageStoreError  # noqa: E402
-from madtheory.images._store import read_arrays, write_arrays  # noqa: E402
+from madtheory.images.data.shards import ImageStoreError  # noqa: E402
+from madtheory.images.store import read_arrays, write_arrays  # noqa: E402
 
 BAD = {
     "hidden": (lambda: networks.Flow(hidden=128), "hidden=128 is not a list of widths"),

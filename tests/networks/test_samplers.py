@@ -248,7 +248,7 @@ def test_heun_equals_diffusers(schedulers):
 
 def test_edm_equals_diffusers(schedulers):
     """Levels, preconditioning and Euler steps of Karras et al., from the output of a network."""
-    from madtheory.networks._parameterisations import PARAMETERISATIONS
+    from madtheory.networks.diffusion.model import PARAMETERISATIONS
 
     skip, out, scale, _ = PARAMETERISATIONS["edm"]
     scheduler = schedulers["EDMEulerScheduler"](sigma_min=0.002, sigma_max=80.0, sigma_data=1.0, rho=7.0)

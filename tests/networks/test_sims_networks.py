@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 
 import madtheory as mad  # noqa: E402
 from madtheory import regimes, storage, treatments  # noqa: E402
-from madtheory.models.guided import SIMS, Neon  # noqa: E402
+from madtheory.models.extrapolated import SIMS, Neon  # noqa: E402
 from madtheory.models.selection import Tuned, checkpoints, select_guidance  # noqa: E402
-from madtheory.networks import _network  # noqa: E402
-from madtheory.networks._training import Training  # noqa: E402
+from madtheory.networks import network as _network  # noqa: E402
 from madtheory.networks.diffusion import Diffusion  # noqa: E402
 from madtheory.networks.flow import Flow  # noqa: E402
+from madtheory.networks.training import Training  # noqa: E402
 from madtheory.networks.vae import VAE  # noqa: E402
 from madtheory.networks.wgan_gp import WGANGP  # noqa: E402
 

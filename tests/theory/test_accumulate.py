@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.special import gamma, gammaln, zeta
 
-from madtheory.theory.gaussian._accumulate import (
+from madtheory.theory.gaussian.accumulation import (
     accumulate_exponent,
     accumulate_limit,
     sliding_window_slope,
@@ -12,8 +11,8 @@ from madtheory.theory.gaussian._accumulate import (
     subsample_limit,
     universal_constants,
 )
-from madtheory.theory.gaussian._first_moments import first_moments
-from madtheory.theory.gaussian._trajectories import accumulate_subsample, augment, fresh
+from madtheory.theory.gaussian.moments import first_moments
+from madtheory.theory.gaussian.trajectories import accumulate_subsample, augment, fresh
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=5)
 DDOF = st.sampled_from([0, 1])

@@ -11,8 +11,8 @@ from test_wasserstein import observed
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory.theory.gaussian import augment, fresh
-from madtheory.theory.gaussian._bracket import _line_bounds
-from madtheory.theory.gaussian._mixing import Mix
+from madtheory.theory.gaussian.bracket import _line_bounds
+from madtheory.theory.gaussian.second_moment_maps import Mix
 
 GENERATIONS = 10
 

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from raw_loops import simulate, z_score
 
-from madtheory.theory.gaussian._closures import (
+from madtheory.theory.gaussian.second_moment_maps import (
     fixed_second_moments,
     fresh_second_moments,
     second_moment_map,

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from madtheory.theory.gaussian._collapse import (
+from madtheory.theory.gaussian.collapse import (
     bias_threshold,
+    final_mean_law,
     half_life,
     hitting_time,
     lyapunov_spectrum,
+    survival_limit,
     tail_bound,
 )
-from madtheory.theory.gaussian._law import variance_law
-from madtheory.theory.gaussian._limits import final_mean_law, survival_limit
-from madtheory.theory.gaussian._replace import replace
+from madtheory.theory.gaussian.replacement import replace
+from madtheory.theory.gaussian.variance_laws import variance_law
 
 
 def test_lyapunov_spectrum_of_raw_loops():

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from madtheory.testing import assert_mean_matches
 from madtheory.theory import correction, gaussian, stability
-from madtheory.theory.gaussian import _first_moments as first_moments
+from madtheory.theory.gaussian import moments as first_moments
 
 STRENGTHS = st.one_of(st.just(0.0), st.floats(1e-3, 20.0), st.just(np.inf))
 MODELS = st.fixed_dictionaries(

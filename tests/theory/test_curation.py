@@ -5,8 +5,7 @@ from itertools import product
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import integrate, special
 
 from madtheory.theory import curation

@@ -2,19 +2,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from madtheory.theory.gaussian._boundary import (
+from madtheory.theory.gaussian.admissible import (
     admissible_n_synthetic,
+    effective_sample_size,
+    invert_real_fit,
     optimal_n_synthetic,
     phase_boundary,
 )
-from madtheory.theory.gaussian._effective import effective_sample_size, invert_real_fit
-from madtheory.theory.gaussian._wasserstein import (
-    loop_wasserstein2_squared,
-    real_fit_wasserstein2_squared,
-)
+from madtheory.theory.gaussian.wasserstein import loop_wasserstein2_squared, real_fit_wasserstein2_squared
 
 SYNTHETIC = (2, 5, 10, 20, 50, 100, 200, 500)
 FRESH = {  # bias, n_real: effective over real points, one dimension; computed independently, to all digits

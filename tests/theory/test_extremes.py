@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from madtheory.theory import categorical, correction, curation, gaussian, guidance, kernel_density, stability
-from madtheory.theory._guided_law import mean_pull
+from madtheory.theory.guidance.laws import mean_pull
 
 EYE = [[1.0, 0.2], [0.2, 1.0]]
 LAW = {"probabilities": [0.2, 0.8], "n": 20, "generations": 3}

@@ -2,12 +2,11 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from raw_loops import simulate, z_score
 
 from madtheory import regimes
-from madtheory.theory.gaussian._first_moments import first_moments
+from madtheory.theory.gaussian.moments import first_moments
 
 SIZES = {"n_initial": 6, "n_synthetic": 5, "bias": 0.8, "generations": 4}
 SELECTIONS = {

@@ -6,7 +6,7 @@ from scipy import integrate, linalg
 
 import madtheory as mad
 from madtheory import metrics, regimes
-from madtheory.models.guided import SIMS, Neon
+from madtheory.models.extrapolated import SIMS, Neon
 from madtheory.testing import assert_mean_matches, assert_rate_matches
 from madtheory.theory import guidance as theory
 

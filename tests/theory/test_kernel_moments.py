@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import gaussian_kde
 
 import madtheory as mad
@@ -12,8 +11,7 @@ from madtheory.metrics import mean_error, total_variance
 from madtheory.models.kernel_density import KernelDensity
 from madtheory.models.mixture import Mixture
 from madtheory.testing import assert_mean_matches
-from madtheory.theory import gaussian
-from madtheory.theory import kernel_density as theory
+from madtheory.theory import gaussian, kernel_density as theory
 
 SPECTRUM = np.array([2.0, 0.5])
 BIASES = st.sampled_from((0.0, 0.5, 1.0, 1.3))

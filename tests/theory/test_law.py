@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import special, stats
 from scipy.integrate import trapezoid
 
-from madtheory.theory.gaussian._law import variance_law
-from madtheory.theory.gaussian._steps import LogGammaSum, digamma_minus_log, log_root_moment
+from madtheory.theory.gaussian.replacement import LogGammaSum, digamma_minus_log, log_root_moment
+from madtheory.theory.gaussian.variance_laws import variance_law
 
 PROBABILITIES = np.array([1e-300, 1e-100, 1e-20, 1e-5, 0.01, 0.3, 0.5, 0.7, 0.99, 1 - 1e-9])
 LAWS = {

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import integrate, special
 
-from madtheory.theory._labels import KINDS
-from madtheory.theory.gaussian._law import variance_law
-from madtheory.theory.gaussian._replace import PRODUCTS, ZONAL, replace, second_moments, third_moments
+from madtheory.theory.gaussian.replacement import PRODUCTS, ZONAL, replace, second_moments, third_moments
+from madtheory.theory.gaussian.variance_laws import variance_law
+from madtheory.theory.labels import KINDS
 
 LOOPS = {
     "biased": {"n": [12, 9, 10], "bias": 0.9, "ddof": 0, "spectrum": [3.0, 1.0, 0.5, 0.25]},

@@ -2,14 +2,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from raw_loops import simulate, z_score
 
-from madtheory.theory.gaussian._closures import fixed_second_moments, fresh_second_moments
-from madtheory.theory.gaussian._line import moment_map
-from madtheory.theory.gaussian._mixing import Mix, affine_map
-from madtheory.theory.gaussian._stationary import diffusion_limit, stationary, tail_index
+from madtheory.theory.gaussian.line import moment_map
+from madtheory.theory.gaussian.second_moment_maps import (
+    Mix,
+    affine_map,
+    fixed_second_moments,
+    fresh_second_moments,
+)
+from madtheory.theory.gaussian.stationarity import diffusion_limit, stationary, tail_index
 
 LAW = {"fresh": fresh_second_moments, "fixed": fixed_second_moments}
 

@@ -2,17 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from raw_loops import simulate, z_score
 
-from madtheory.theory.gaussian import _free
-from madtheory.theory.gaussian._mixing import Mix
-from madtheory.theory.gaussian._spectral import singular_values
-from madtheory.theory.gaussian._wasserstein import (
-    loop_wasserstein2_squared,
-    real_fit_wasserstein2_squared,
-)
+from madtheory.theory.gaussian import spectra as _free
+from madtheory.theory.gaussian.second_moment_maps import Mix
+from madtheory.theory.gaussian.spectra import singular_values
+from madtheory.theory.gaussian.wasserstein import loop_wasserstein2_squared, real_fit_wasserstein2_squared
 
 
 def observed(mean, covariance):

@@ -4,9 +4,25 @@ Trajectories, by the names of the regimes: `replace`, `augment`, `accumulate`, `
 `fresh`; `heterozygosity` covers the whole design space.
 """
 
-from ._ancestry import extinction, extinction_branching, fixation, moments, support_size, surviving_points
-from ._chain import chi_squared, entropy, expected_sum, symbol_chain
-from ._limits import (
+from madtheory.theory.categorical.ancestry import (
+    extinction,
+    extinction_branching,
+    fixation,
+    moments,
+    support_size,
+    surviving_points,
+)
+from madtheory.theory.categorical.chain import chi_squared, entropy, expected_sum, symbol_chain
+from madtheory.theory.categorical.drift import (
+    accumulate,
+    accumulate_subsample,
+    augment,
+    fresh,
+    heterozygosity,
+    markov_heterozygosity,
+    replace,
+)
+from madtheory.theory.categorical.limits import (
     ewens_support,
     first_loss_time,
     fixation_time,
@@ -16,15 +32,6 @@ from ._limits import (
     smoothing_variance,
     stationary_factor,
     time_to_types,
-)
-from ._trajectories import (
-    accumulate,
-    accumulate_subsample,
-    augment,
-    fresh,
-    heterozygosity,
-    markov_heterozygosity,
-    replace,
 )
 
 __all__ = [

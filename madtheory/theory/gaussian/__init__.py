@@ -4,26 +4,53 @@ Trajectories, by the names of the regimes: `replace`, `augment`, `accumulate`, `
 `fresh`; `first_moments` covers the whole design space.
 """
 
-from ._accumulate import (
+from madtheory.theory.gaussian.accumulation import (
+    accumulate,
     accumulate_exponent,
     accumulate_limit,
+    accumulate_second_moments,
     sliding_window_slope,
     subsample_growth_exponent,
     subsample_limit,
     universal_constants,
 )
-from ._accumulated_moments import accumulate, accumulate_second_moments
-from ._boundary import admissible_n_synthetic, optimal_n_synthetic, phase_boundary
-from ._closures import fixed_second_moments, fresh_second_moments, second_moment_map
-from ._collapse import bias_threshold, half_life, hitting_time, lyapunov_spectrum, tail_bound
-from ._effective import effective_sample_size, invert_real_fit
-from ._first_moments import first_moments
-from ._law import VarianceLaw, variance_law
-from ._limits import final_mean_law, survival_limit
-from ._replace import replace, second_moments, third_moments
-from ._stationary import diffusion_limit, stationary, tail_index
-from ._trajectories import accumulate_subsample, augment, fresh
-from ._wasserstein import loop_wasserstein2_squared, real_fit_wasserstein2_squared
+from madtheory.theory.gaussian.admissible import (
+    admissible_n_synthetic,
+    effective_sample_size,
+    invert_real_fit,
+    optimal_n_synthetic,
+    phase_boundary,
+)
+from madtheory.theory.gaussian.collapse import (
+    bias_threshold,
+    final_mean_law,
+    half_life,
+    hitting_time,
+    lyapunov_spectrum,
+    survival_limit,
+    tail_bound,
+)
+from madtheory.theory.gaussian.moments import first_moments
+from madtheory.theory.gaussian.replacement import (
+    Sizes as Sizes,
+    chain_sizes as chain_sizes,
+    check_spectrum as check_spectrum,
+    direction_gains as direction_gains,
+    replace,
+    scaled_log_moment as scaled_log_moment,
+    second_moments,
+    sizes_of as sizes_of,
+    third_moments,
+)
+from madtheory.theory.gaussian.second_moment_maps import (
+    fixed_second_moments,
+    fresh_second_moments,
+    second_moment_map,
+)
+from madtheory.theory.gaussian.stationarity import diffusion_limit, stationary, tail_index
+from madtheory.theory.gaussian.trajectories import accumulate_subsample, augment, fresh
+from madtheory.theory.gaussian.variance_laws import VarianceLaw, variance_law
+from madtheory.theory.gaussian.wasserstein import loop_wasserstein2_squared, real_fit_wasserstein2_squared
 
 __all__ = [
     "VarianceLaw",

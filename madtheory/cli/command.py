@@ -1,0 +1,249 @@
+"""The `madtheory` command: ``demo``, ``simulate``, ``predict`` and ``images``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import madtheory as mad
+from madtheory.text import printable
+
+if TYPE_CHECKING:
+    from madtheory.core import Loop
+
+
+_THEORY = 2_000
+"""The last generation of which `simulate` computes the theory."""
+
+_ABOUT = """Theory and simulation of self-consuming generative loops.
+
+A model is trained on real data, sampled, trained on its own samples, and so on.
+
+A regime says which data each generation is trained on; madtheory simulate --help lists them.
+
+Here the model is a Gaussian, for which there is theory; in Python it can be any generator.
+
+Start with:
+  madtheory demo
+  madtheory predict replace --n 100 --dim 2 --generations 200
+  madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000
+  madtheory simulate fresh --help
+  madtheory images --help
+
+madtheory --version prints the version."""
+
+_SIMULATE = """Run a loop many times; print theory alongside simulation.
+
+Printed for some of the generations: the closed form, the mean over the replicates, its standard error, and z.
+
+z = (simulation - theory) / standard error, where theory is an equality.
+
+Examples:
+  madtheory simulate fresh --n-real 100 --n-synthetic 900 --bias 0.8 --dim 10 --generations 60
+  madtheory simulate replace --n 300 --real digits --generations 40 --rng 0 --out run.nc
+
+With --out and --rng, the same command continues a run that was killed."""
+
+_PREDICT = """Print the closed form of a loop, without simulating.
+
+Each variable comes with its kind (exact mean, bound, ...) and its source.
+
+Example:
+  madtheory predict augment --n-real 100 --n-synthetic 900 --dim 10 --generations 1000"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or 2 for bad input, which stderr explains in one line."""
+    from madtheory.cli.arguments import command, parsed
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["--version"]:
+        print(f"madtheory {mad.__version__}")
+        return 0
+    try:
+        if arguments[:1] == ["images"]:
+            try:
+                from madtheory.images.runs import ABOUT, COMMANDS
+            except ModuleNotFoundError as error:
+                raise ImportError(
+                    f"madtheory images needs torch, diffusers and accelerate ({error}); install them by the "
+                    f"extra images: pip install 'madtheory[images]'"
+                ) from None
+
+            if said := parsed(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
+                print(said, flush=True)
+            return 0
+        commands = {
+            "demo": _demo,
+            "simulate": command(_simulate, mad.simulate, _SIMULATE),
+            "predict": command(_predict, mad.predict, _PREDICT),
+            "images": _images,
+        }
+        print(parsed(commands, arguments, _ABOUT)(), flush=True)
+    except SystemExit as stop:  # after --help
+        return int(stop.code or 0)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("madtheory: interrupted", file=sys.stderr)
+        return 130
+    except MemoryError as error:
+        print(f"madtheory: error: {str(error).rstrip('.')}; or lower dim.", file=sys.stderr)
+        return 2
+    except (ValueError, OSError, OverflowError, ImportError, mad.NoClosedForm) as error:
+        print(f"madtheory: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
+    """Handwritten digits in the three loops: theory alongside simulation, and a picture.
+
+    It takes less than half a minute.
+
+    Parameters
+    ----------
+    out
+        Folder that the picture is written into.
+    quick
+        Fewer generations and replicates: a few seconds.
+    """
+    from madtheory.cli.demo import run_demo
+
+    return lambda: run_demo(out, quick)
+
+
+def _images() -> Any:
+    """The papers' loops of image diffusions, in a folder that resumes: madtheory images --help.
+
+    It needs torch, diffusers and accelerate (the extra images).
+    """
+
+
+def _simulate(
+    *, regime: Any, loop: dict[str, Any], out: Path | None, generations: int, **keywords: Any
+) -> str:
+    from madtheory.cli.tables import comparison
+
+    described, note = _loop(regime, **loop), []
+    _check_out(out)
+    for name, sizes in regime.keywords.items():
+        if name.startswith("n") and isinstance(sizes, tuple) and len(sizes) < generations:
+            raise ValueError(
+                f"{name} lists {len(sizes)} generations and generation {generations} is asked for; "
+                f"list one size for each."
+            )
+    if keywords["metrics"] is not None:
+        keywords["metrics"] = [getattr(mad.metrics, name) for name in keywords["metrics"]]
+    if out is None or out.suffix == ".csv":
+        if out is not None and out.exists():
+            raise ValueError(_taken(out))
+        simulated = mad.simulate(described, generations, **keywords)
+        if out is not None:
+            _write_csv(simulated, out)
+    else:
+        if keywords["rng"] is None:
+            keywords["rng"] = int.from_bytes(os.urandom(8), "little")
+        simulated = mad.storage.resume(out, described, generations, **keywords)
+    # After the run, which is saved by now, and bounded: the table shows few generations.
+    last = min(int(simulated["generation"].max()), _THEORY)
+    try:
+        predicted = mad.predict(described, last)
+    except mad.NoClosedForm as obstacle:
+        predicted, note = None, [str(obstacle)]
+    if predicted is not None and last < generations and last == _THEORY:
+        note.append(f"Theory is computed up to generation {last}; madtheory predict gives the later ones.")
+    about = simulated.attrs
+    title = (
+        f"{about['regime']}, {about['replicates']} replicates, method {about['method']}, seed {about['seed']}"
+    )
+    saved = [] if out is None else ["", f"Saved: {out}"]
+    return "\n".join([title, *note, "", comparison(simulated, predicted), *saved])
+
+
+def _predict(
+    *, regime: Any, loop: dict[str, Any], out: Path | None, generations: int, **keywords: Any
+) -> str:
+    from madtheory.cli.tables import predictions
+
+    described = _loop(regime, **loop)
+    _check_out(out)
+    held = None
+    if out is not None and out.exists():
+        held = mad.storage.load(out) if out.suffix == ".nc" else None
+        if held is None or "seed" in held.attrs:
+            raise ValueError(_taken(out))
+    predicted = mad.predict(described, generations, **keywords)
+    if held is not None and out is not None and not held.identical(predicted):
+        raise ValueError(_taken(out))
+    if out is not None and held is None:
+        if out.suffix == ".csv":
+            _write_csv(predicted, out)
+        else:
+            mad.storage.save(predicted, out)
+    saved = [] if out is None else ["", f"Saved: {out}"]
+    return "\n".join([predictions(predicted), *saved])
+
+
+def _check_out(out: Path | None) -> None:
+    """Before anything is computed: an ending that is known, a folder that is there."""
+    if out is None:
+        return
+    if out.suffix not in (".nc", ".csv"):
+        raise ValueError(f"out={str(out)!r} ends in {out.suffix!r}; known endings are .nc (netCDF) and .csv.")
+    if not out.parent.is_dir():
+        raise ValueError(f"out={str(out)!r}: there is no folder {str(out.parent)!r}; create it first.")
+    if out.is_dir():
+        raise ValueError(f"out={str(out)!r} is a folder; pass the name of a file in it.")
+
+
+def _taken(out: Path) -> str:
+    return f"out={str(out)!r} exists and holds something else; choose another name, or remove the file."
+
+
+def _write_csv(dataset: Any, out: Path) -> None:
+    """One row for each generation (and replicate or quantile); complete or not at all."""
+    from madtheory.files import write_atomically
+
+    if out.exists():
+        raise ValueError(_taken(out))
+    write_atomically(out, dataset.to_dataframe().to_csv().encode())
+
+
+def _loop(
+    regime: Any, *, bias: float | None, real: str | None, dim: int | None, known_mean: bool, ddof: Any
+) -> Loop:
+    """Assemble the loop; its parts check what they are given."""
+    truth: Any
+    if real is None:
+        truth = mad.Gaussian.standard(1 if dim is None else dim)
+    elif dim is not None:
+        raise ValueError(f"dim={dim} cannot go with real={real!r}, which has a dimension; drop one of them.")
+    else:
+        truth = mad.data.Empirical(_points(real))
+    model = mad.Gaussian(ddof=ddof, known_mean=truth.mean if known_mean else None)
+    return mad.Loop(real=truth, model=model, regime=regime, bias=bias)
+
+
+def _points(real: str) -> Any:
+    """Real data by name or from a file, shape (m, d)."""
+    import numpy as np
+
+    if real == "digits":
+        from sklearn.datasets import load_digits
+
+        return load_digits().data
+    try:
+        return np.load(real) if real.endswith(".npy") else np.loadtxt(real, delimiter=",", ndmin=2)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"real={real!r} cannot be read ({error}); pass digits, or a .npy or .csv file of numbers."
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

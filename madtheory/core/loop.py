@@ -1,0 +1,348 @@
+"""The autophagous loop: the only file that knows what a generation is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from madtheory import data
+from madtheory.core import retained as _retained
+from madtheory.core.adapters import check_bias_of_model, model_of, source_of
+from madtheory.core.streams import Streams
+from madtheory.numerics import one_thread
+from madtheory.regimes import Regime
+from madtheory.text import html_table, short_repr
+from madtheory.types import RandomState, Treatment
+from madtheory.validation import (
+    check_array,
+    check_bias,
+    check_choice,
+    check_flag,
+    check_memory,
+    check_sample,
+    check_size,
+    checked,
+    shown,
+)
+
+METHODS = ("statistics", "samples")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """What happens in an autophagous loop; how it is computed is a separate question.
+
+    Attributes
+    ----------
+    real : Source or array, shape (m, d)
+        The reference distribution: anything with ``sample(n, *, rng)``. Points (an array, a frame, a tensor,
+        nested lists) stand for the uniform law on their rows, of which a read-only copy is kept.
+        Distributions of ``scipy.stats`` and ``torch.distributions``, and fitted estimators, are wrapped.
+    model : GenerativeModel
+        Template that every generation is fitted from. An estimator of another package that has ``fit`` and
+        ``sample``, without ``rng``, is wrapped in `madtheory.Estimator`.
+    regime : Regime
+        Which data each generation is trained on.
+    bias : float, optional
+        Sampling bias, MAD's lambda: 1 is unbiased. ``None`` is the model's own default sampling.
+    warm_start : bool
+        Fit each generation from the previous model instead of from the template.
+    treatments : sequence of Treatment
+        What is done to synthetic data before anyone trains on them, in this order (`madtheory.treatments`).
+    """
+
+    real: Any
+    model: Any
+    regime: Regime
+    bias: float | None = None
+    warm_start: bool = False
+    treatments: tuple[Treatment, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "real", source_of(self.real, "real"))
+        object.__setattr__(self, "model", model_of(self.model))
+        if not isinstance(self.regime, Regime):
+            raise TypeError(
+                f"regime={shown(self.regime)} is not a Regime; use for example regimes.replace(n=100)."
+            )
+        if self.bias is not None:
+            object.__setattr__(self, "bias", check_bias(self.bias))
+            check_bias_of_model(self.model, self.bias)
+        object.__setattr__(self, "warm_start", check_flag("warm_start", self.warm_start))
+        given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
+        object.__setattr__(self, "treatments", tuple(given))
+        for treatment in self.treatments:
+            if not (hasattr(treatment, "treated") and hasattr(treatment, "obstacle")):
+                raise TypeError(
+                    f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One generation of a loop: a value, from which the loop can be continued.
+
+    Attributes
+    ----------
+    generation : int
+        1 is the model trained on real data only.
+    model : GenerativeModel
+        The fitted model.
+    training_set : points, Weighted or Moments
+        What `model` was fitted to.
+    initial : points or Moments, optional
+        The real data of generation 1, kept where the regime uses them again.
+    synthetic : tuple
+        The retained synthetic batches, oldest first, ``None`` for one of no points; points that stay for
+        several generations are in one buffer. Empty where the training set itself retains them.
+    reals : tuple
+        The retained fresh real batches, oldest first, in the same way.
+    models : tuple
+        The last `memory` models, oldest first.
+    real : Source
+        The reference distribution; what is left of it, where no point is drawn twice.
+    method : str
+        ``"statistics"`` or ``"samples"``.
+    replicates : tuple of int
+        The leading axes: ``()`` or ``(replicates,)``.
+    streams : Streams
+        Where the randomness comes from.
+    """
+
+    generation: int
+    model: Any
+    training_set: Any
+    initial: Any
+    synthetic: tuple[Any, ...]
+    reals: tuple[Any, ...]
+    models: tuple[Any, ...]
+    real: Any
+    method: str
+    replicates: tuple[int, ...]
+    streams: Streams
+
+    __repr__ = short_repr
+
+
+def statistics_obstacle(loop: Loop) -> str | None:
+    """Why ``method="statistics"`` is impossible for a loop; ``None`` if it is possible."""
+    for role in ("model", "real"):
+        if not hasattr(getattr(loop, role), "sample_statistic"):
+            return f"{role} {type(getattr(loop, role)).__name__} has no sample_statistic"
+    of_model, of_real = (getattr(type(o), "statistic", data.Moments) for o in (loop.model, loop.real))
+    if of_model is not of_real:
+        return f"model is fitted to {of_model.__name__} and the statistic of real is {of_real.__name__}"
+    if loop.regime.retain == "logarithmic":
+        return "retain='logarithmic' drops individual points of earlier batches"
+    for treatment in loop.treatments:
+        if (obstacle := treatment.obstacle(loop)) is not None:
+            return obstacle
+    reused = loop.regime.reuses_points or loop.regime.replacement
+    if loop.regime.budget is not None and reused and of_model is not data.Counts:
+        return (
+            f"regime {loop.regime.name!r} picks individual points from a pool that is used again, "
+            f"and which points were picked is not a function of the statistic"
+        )
+    return None
+
+
+def choose_method(loop: Loop, method: str | None) -> str:
+    """Return the method asked for, if it is possible; for ``None`` the first that is."""
+    obstacle = statistics_obstacle(loop)
+    if method is None:
+        return "statistics" if obstacle is None else "samples"
+    if check_choice("method", method, METHODS) == "statistics" and obstacle is not None:
+        raise ValueError(
+            f"method='statistics' is not available for this loop: {obstacle}. Use method='samples'."
+        )
+    return method
+
+
+@one_thread
+@checked
+def start(
+    loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
+) -> Snapshot:
+    """Generation 1: fit the model to real data only.
+
+    Parameters
+    ----------
+    replicates : int, optional
+        Run that many independent copies at once, on a leading axis; needs ``expand``.
+    method : {None, "statistics", "samples"}
+        ``None`` takes the first that is possible.
+    """
+    method = choose_method(loop, method)
+    lead: tuple[int, ...] = ()
+    if replicates is not None:
+        if not (hasattr(loop.real, "expand") and hasattr(loop.model, "expand")):
+            raise ValueError(
+                f"replicates={replicates} at once need expand on both model and real; use simulate."
+            )
+        lead = (check_size("replicates", replicates),)
+        check_memory(8.0 * lead[0], f"replicates={replicates} at once", "run fewer")
+    streams = rng if isinstance(rng, Streams) else Streams.of(rng)
+    initial, left = _draw_real(loop.real, loop.regime.n_initial, method, lead, streams(1, "initial"))
+    _check_weighted(loop, initial)
+    model = loop.model.fit(initial, rng=streams(1, "fit"))
+    joined_in_place = loop.regime.name == "accumulate" and hasattr(initial, "joined")
+    kept = initial if loop.regime.real_data == "fixed" and not joined_in_place else None
+    retains_real = loop.regime.real_data == "fresh" and loop.regime.retain_real != "last"
+    reals = _retained.retain((), initial, loop.regime.retain_real) if retains_real else ()
+    return Snapshot(1, model, initial, kept, (), reals, (model,), left, method, lead, streams)
+
+
+def _check_weighted(loop: Loop, initial: Any) -> None:
+    """Refuse weights where a fit knows points only, before the first fit."""
+    weights, kind = loop.regime.weights, type(loop.model).__name__
+    if weights is None or hasattr(initial, "scaled") or getattr(loop.model, "takes_weights", False):
+        return
+    if loop.regime.n_synthetic == 0:  # weights are relative: real data alone are not weighted
+        return
+    raise TypeError(
+        f"weights={weights} of the regime would hand madtheory.data.Weighted points to {kind}.fit from "
+        f"generation 2 on, and {kind} does not say that it takes them. Leave weights out; or let its fit use "
+        f"data.points, shape (n, d), and data.weights, shape (n,), where data is a Weighted, and set "
+        f"takes_weights = True on the class."
+    )
+
+
+@one_thread
+@checked
+def step(loop: Loop, previous: Snapshot) -> Snapshot:
+    """One generation: sample the previous models, assemble the training set, fit the next model."""
+    return follow_on(loop, previous)
+
+
+def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
+    """Take one `step` without its checks, for who has made them and limits the threads."""
+    regime, t = loop.regime, previous.generation + 1
+    constant = isinstance(regime.n_synthetic, int)
+    n_synthetic: Any = regime.n_synthetic if constant else regime.n_synthetic_at(t)
+    n_real: Any = regime.n_real
+    without = n_synthetic == 0
+    exact_subsample = isinstance(previous.training_set, data.Moments) and regime.budget is not None
+    if exact_subsample:
+        # A uniform subset of points that are used once is itself independent draws: draw only those.
+        n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
+
+    batch = None if without else _draw_batch(loop, previous, n_synthetic)
+    fixed = regime.real_data == "fixed"
+    head = previous.initial if fixed and regime.retain == "all" else None
+    if hasattr(previous.training_set, "joined") and regime.name == "accumulate":
+        # All data so far are the last training set and this batch: no second copy of them is kept.
+        return _fitted(loop, previous, data.join((previous.training_set, batch)))
+    synthetic = _retained.retain(previous.synthetic, batch, regime.retain, head)
+    kept = synthetic
+    if regime.retain == "logarithmic":
+        aged = enumerate(synthetic, start=1)
+        kept = tuple(data.first(part, i / len(synthetic)) for i, part in aged if part is not None)
+
+    left, reals = previous.real, previous.reals
+    if regime.real_data == "fresh":
+        rng = previous.streams(t, "real")
+        drawn, left = _draw_real(left, n_real, previous.method, previous.replicates, rng)
+        reals = _retained.retain(reals, drawn, regime.retain_real)
+    real: tuple[Any, ...] = reals
+    if fixed:
+        in_front = bool(kept) and isinstance(kept[0], _retained.Rows) and kept[0].head > 0
+        real = () if in_front else (previous.initial,)
+    if regime.budget is None or exact_subsample:
+        training_set = _retained.join(real, kept, regime.weights)
+    else:
+        rng = previous.streams(t, "subsample")
+        training_set = _retained.subset(real, kept, regime.budget, rng=rng, replacement=regime.replacement)
+    return _fitted(loop, previous, training_set, synthetic=synthetic, reals=reals, real=left)
+
+
+def _fitted(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any) -> Snapshot:
+    """The next snapshot: a model fitted to `training_set`."""
+    t, template = previous.generation + 1, previous.model if loop.warm_start else loop.model
+    model = template.fit(training_set, rng=previous.streams(t, "fit"))
+    models = (*previous.models, model)[-loop.regime.memory :]
+    changed |= {"generation": t, "model": model, "training_set": training_set, "models": models}
+    snapshot = object.__new__(Snapshot)
+    vars(snapshot).update(vars(previous), **changed)  # half the time of a frozen dataclass's constructor
+    return snapshot
+
+
+@checked
+def iterate(
+    loop: Loop,
+    *,
+    rng: RandomState = None,
+    replicates: int | None = None,
+    method: str | None = None,
+    previous: Snapshot | None = None,
+) -> Iterator[Snapshot]:
+    """Yield one generation after another, for ever; from `previous` on if that is given."""
+    snapshot = (
+        start(loop, rng=rng, replicates=replicates, method=method)
+        if previous is None
+        else step(loop, previous)
+    )
+    while True:
+        yield snapshot
+        snapshot = step(loop, snapshot)
+
+
+def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: float) -> Any:
+    if method == "statistics":
+        return source.sample_statistic(n, rng=rng, **bias)
+    points = source.sample(n, rng=rng, **bias)
+    # What else a model may make of its points is between its own sample and fit.
+    name = f"{type(source).__name__}.sample(n)"
+    if isinstance(points, np.ma.MaskedArray):
+        points = check_array(points, name)
+    return check_sample(points, n, name)
+
+
+def _draw_real(
+    real: Any, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator
+) -> tuple[Any, Any]:
+    """Real data, and the source they leave: a source with ``take`` gives each of its points once."""
+    if hasattr(real, "take") and not lead:
+        drawn, left = real.take(n, rng=rng)
+        return drawn, left
+    return _draw(real.expand(*lead) if lead else real, n, method, rng), real
+
+
+def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
+    """A synthetic batch; each point comes from one of the remembered models, chosen uniformly."""
+    t, models = previous.generation + 1, list(previous.models)
+    for treatment in loop.treatments:
+        models = [treatment.treated(model, previous) for model in models]
+    rng = previous.streams(t, "synthetic")
+    bias = {} if loop.bias is None else {"bias": loop.bias}
+    if len(models) == 1:
+        return _draw(models[0], n, previous.method, rng, **bias)
+    share = np.full(len(models), 1 / len(models))
+    counts = previous.streams(t, "source").multinomial(n, share, size=previous.replicates or None)
+    if previous.method == "statistics":
+        return data.join([_draw(m, counts[..., k], "statistics", rng, **bias) for k, m in enumerate(models)])
+    if not previous.replicates:
+        shares = zip(models, counts.tolist(), strict=True)
+        return data.join([_draw(m, k, "samples", rng, **bias) for m, k in shares if k])
+    most = counts.reshape(-1, len(models)).max(0)
+    parts = [_draw(m, int(k), "samples", rng, **bias) for m, k in zip(models, most, strict=True) if k]
+    chosen = np.concatenate([np.arange(k) < counts[..., i, None] for i, k in enumerate(most) if k], axis=-1)
+    points = data.join(parts)
+    return points[chosen].reshape(*points.shape[:-2], n, points.shape[-1])
+
+
+def _subset_sizes(regime: Regime, n_synthetic: int, previous: Snapshot) -> tuple[Any, Any]:
+    """How many of the budget's points are real and synthetic, in each replicate."""
+    assert regime.budget is not None
+    if regime.budget > regime.n_real + n_synthetic:
+        raise ValueError(
+            f"budget={regime.budget} exceeds the {regime.n_real + n_synthetic} points of the pool; lower it."
+        )
+    rng = previous.streams(previous.generation + 1, "subsample")
+    n_real = rng.hypergeometric(regime.n_real, n_synthetic, regime.budget, size=previous.replicates or None)
+    return n_real, regime.budget - n_real

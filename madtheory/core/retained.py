@@ -1,0 +1,174 @@
+"""The batches that stay in the pool: points lie one after another in a buffer that snapshots share."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from madtheory import data
+from madtheory.data import draw_index, pick
+
+_GROWTH = 2
+_FEW = 4  # parts that are cheaper to pick rows from than to join
+
+
+class _Buffer:
+    """Room for points, and how many of its rows are written."""
+
+    def __init__(self, array: Any, used: int) -> None:
+        self.array, self.used, self.claiming = array, used, Lock()
+
+
+class Rows:
+    """Points of consecutive batches, which never change; appending writes behind them, or into a copy.
+
+    Attributes
+    ----------
+    head : int
+        Rows at the beginning that are fixed real data, in front of all batches; 0 where batches are dropped.
+    sizes : tuple of int
+        Sizes of the batches; all in one where none is ever dropped.
+    """
+
+    def __init__(self, buffer: _Buffer, head: int, start: int, sizes: tuple[int, ...]) -> None:
+        self._buffer, self._start = buffer, start
+        self.head, self.sizes = head, sizes
+
+    @classmethod
+    def of(cls, points: Any, head: int, sizes: tuple[int, ...]) -> Rows:
+        """Rows that begin with `head` rows of real data; `points` are not copied, and not written to."""
+        return cls(_Buffer(points, points.shape[-2]), head, head, sizes)
+
+    @property
+    def _stop(self) -> int:
+        return self._start + sum(self.sizes)
+
+    @property
+    def points(self) -> Any:
+        """The points of the batches, shape (*replicate, n, d)."""
+        return self._buffer.array[..., self._start : self._stop, :]
+
+    @property
+    def whole(self) -> Any:
+        """The fixed real data, if there are any, and the points of the batches."""
+        first = 0 if self.head else self._start
+        return self._buffer.array[..., first : self._stop, :]
+
+    def append(self, batch: Any, keep: int | None) -> Rows:
+        """Return the rows with one more batch, ``None`` for one of no points; of the last `keep` batches."""
+        n = 0 if batch is None else np.shape(batch)[-2]
+        sizes = (sum(self.sizes) + n,) if keep is None else (*self.sizes, n)[-keep:]
+        start, stop = self._stop + n - sum(sizes), self._stop
+        if batch is None or self._claim(stop, batch):
+            if n:
+                self._buffer.array[..., stop : stop + n, :] = batch
+            return Rows(self._buffer, self.head, start, sizes)
+        old = self._buffer.array[..., 0 if self.head else start : stop, :]
+        parts = (old, np.asarray(batch))
+        rows = old.shape[-2] + n
+        if old.shape[:-2] != parts[1].shape[:-2] or old.shape[-1] != parts[1].shape[-1]:
+            np.concatenate(parts, axis=-2)  # raises NumPy's own error
+        array = np.empty((*old.shape[:-2], _GROWTH * rows, old.shape[-1]), np.result_type(*parts))
+        array[..., : old.shape[-2], :], array[..., old.shape[-2] : rows, :] = parts
+        return Rows(_Buffer(array, rows), self.head, self.head, sizes)
+
+    def _claim(self, stop: int, batch: Any) -> bool:
+        """Whether `batch` fits behind row `stop`, where nobody has written; the room is then taken."""
+        array, end = self._buffer.array, stop + np.shape(batch)[-2]
+        if not isinstance(batch, np.ndarray) or batch.dtype != array.dtype:
+            return False
+        if batch.shape[:-2] != array.shape[:-2] or batch.shape[-1] != array.shape[-1]:
+            return False
+        with self._buffer.claiming:
+            free = self._buffer.used == stop and end <= array.shape[-2]
+            if free:
+                self._buffer.used = end
+        return free
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows.of, (np.ascontiguousarray(self.whole), self.head, self.sizes)
+
+
+def retain(held: tuple[Any, ...], batch: Any, how: str | int, head: Any = None) -> tuple[Any, ...]:
+    """Retain one more batch, ``None`` for one of no points.
+
+    Parameters
+    ----------
+    held : tuple
+        The batches so far, oldest first; points that stay for several generations are one `Rows`.
+    how : {"last", "all", "logarithmic"} or int
+        Which batches stay, as in `Regime.retain`.
+    head : points, optional
+        Fixed real data that no batch is ever dropped behind, so that they can be kept in front of them.
+    """
+    if how == "last":
+        return (batch,)
+    if how == "logarithmic":
+        return (*held, batch)
+    keep = None if how == "all" else int(how)
+    rows = next((one for one in held if isinstance(one, Rows)), None)
+    if rows is None and _is_points(batch) and (head is None or _is_points(head)):
+        # Batches before this one were empty.
+        sizes = (0,) * max(len(held), 1)
+        first = batch[..., :0, :] if head is None else head
+        rows = Rows.of(first, 0 if head is None else first.shape[-2], sizes)
+    if rows is not None:
+        return (rows.append(batch, keep),)
+    if keep is not None:
+        return (*held, batch)[-keep:]
+    present = [part for part in (*held, batch) if part is not None]
+    return (data.join(present),) if present else ()
+
+
+def _is_points(batch: Any) -> bool:
+    return type(batch) is np.ndarray and batch.ndim >= 2
+
+
+def join(real: tuple[Any, ...], held: tuple[Any, ...], weights: tuple[float, float] | None) -> Any:
+    """Pool real data and the batches that stay: one training set, weighted where `weights` are given.
+
+    Weights are relative: real data alone are the baseline, bit for bit.
+    """
+    rows = held[0] if held and isinstance(held[0], Rows) else None
+    if weights is None and not real and len(held) == 1 and rows is None:
+        return held[0]
+    parts = _parts(real, held)
+    many = len(parts) - len(real)
+    if weights is None or not many:
+        return data.join(parts)
+    if rows is None or not rows.head:
+        each = [weights[0]] * len(real) + [weights[1]] * many
+        return data.join([data.weighted(part, weight) for part, weight in zip(parts, each, strict=True)])
+    (points,) = parts
+    numbers = (rows.head, sum(rows.sizes))
+    if not numbers[1]:
+        return points
+    lead = points.shape[:-2]
+    given = [np.full((*lead, n), weight) for n, weight in zip(numbers, weights, strict=True)]
+    return data.Weighted(points, np.concatenate(given, -1))
+
+
+def subset(
+    real: tuple[Any, ...], held: tuple[Any, ...], budget: int, *, rng: np.random.Generator, replacement: bool
+) -> Any:
+    """Draw `budget` of the pool's points, as `madtheory.data.subsample` draws them, without joining it."""
+    parts = _parts(real, held)
+    if not 1 < len(parts) <= _FEW or not all(map(_is_points, parts)):
+        return data.subsample(data.join(parts), budget, rng=rng, replacement=replacement)
+    numbers = [part.shape[-2] for part in parts]
+    index = draw_index(parts[0].shape[:-2], sum(numbers), budget, rng=rng, replacement=replacement)
+    first, before = parts[0], numbers[0]
+    drawn = pick(first, np.minimum(index, before - 1))
+    for part, n in zip(parts[1:], numbers[1:], strict=True):
+        here = pick(part, np.clip(index - before, 0, n - 1))
+        drawn = np.where((index >= before)[..., None], here, drawn)
+        before += n
+    return drawn
+
+
+def _parts(real: tuple[Any, ...], held: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The sets that make up a pool; those of no points are left out."""
+    sets = [rows.whole if isinstance(rows, Rows) else rows for rows in (*real, *held)]
+    return tuple(part for part in sets if part is not None and not (_is_points(part) and not part.shape[-2]))

@@ -1,0 +1,25 @@
+"""Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
+
+A type of one's own joins in by its methods: ``weight`` (its size), a static ``joined(parts)``, and where a
+regime asks for them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+"""
+
+from madtheory.data.counts import Counts, spread as spread
+from madtheory.data.moments import (
+    Empirical,
+    Moments,
+    Weighted,
+    draw_index as draw_index,
+    first,
+    join,
+    lower_product as lower_product,
+    pick as pick,
+    rescale as rescale,
+    size,
+    stacked as stacked,
+    subsample,
+    triangular as triangular,
+    weighted,
+)
+
+__all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]

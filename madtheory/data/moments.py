@@ -1,0 +1,401 @@
+"""Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
+
+A type of one's own joins in by its methods: ``weight`` (its size), a static ``joined(parts)``, and where a
+regime asks for them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from madtheory.numerics import one_thread
+from madtheory.text import short_repr
+from madtheory.types import Array
+from madtheory.validation import (
+    check_array,
+    check_many,
+    check_number,
+    check_parts,
+    check_point_weights,
+    check_points,
+    check_size,
+    checked,
+    freeze,
+    shown,
+)
+
+_SMALL, _LARGE = 2.0**-256, 2.0**256
+
+
+def triangular(*roots: Array) -> Array:
+    """Return the lower-triangular L with L Lᵀ = R Rᵀ, for wide roots side by side, (*replicate, d, k >= d).
+
+    Orthogonal triangularisation, or Cholesky of the Gram matrix where that is faster and well conditioned.
+    """
+    if roots[0].shape[-2] <= 5:
+        return _gram_schmidt(_side_by_side(roots))
+    try:
+        factor = np.linalg.cholesky(_gram(roots))
+        diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+        if (diagonal.min(-1) >= 1e-4 * diagonal.max(-1)).all():
+            return factor
+    except np.linalg.LinAlgError:
+        pass
+    return np.swapaxes(np.linalg.qr(np.swapaxes(_side_by_side(roots), -1, -2), mode="r"), -1, -2)
+
+
+def _gram(roots: Sequence[Array]) -> Array:
+    """Sum of R Rᵀ. Large temporaries would cost more in page faults than their arithmetic."""
+    wide = [roots[0]]
+    for root in roots[1:]:
+        if root.shape[-1] < root.shape[-2] and root.shape[:-1] == wide[-1].shape[:-1]:
+            wide[-1] = np.concatenate([wide[-1], root], -1)
+        else:
+            wide.append(root)
+    gram = wide[0] @ np.swapaxes(wide[0], -1, -2)
+    for root in wide[1:]:
+        gram += root @ np.swapaxes(root, -1, -2)
+    return np.asarray(gram)
+
+
+def _side_by_side(roots: Sequence[Array]) -> Array:
+    if len(roots) == 1:
+        return roots[0]
+    lead = np.broadcast_shapes(*(root.shape[:-2] for root in roots))
+    return np.concatenate([np.broadcast_to(root, lead + root.shape[-2:]) for root in roots], -1)
+
+
+def _gram_schmidt(root: Array) -> Array:
+    """Modified Gram-Schmidt on the rows; replicates run innermost, which pays for few rows."""
+    rows = np.moveaxis(root, (-2, -1), (0, 1)).copy()
+    factor = np.zeros((len(rows), *rows.shape[:1], *rows.shape[2:]))
+    for j, row in enumerate(rows):
+        factor[j, j] = norm = np.sqrt((row * row).sum(0))
+        row /= np.where(norm > 0, norm, 1.0)
+        for i in range(j + 1, len(rows)):
+            factor[i, j] = (rows[i] * row).sum(0)
+            rows[i] -= factor[i, j] * row
+    return np.ascontiguousarray(np.moveaxis(factor, (0, 1), (-2, -1)))
+
+
+def lower_product(factor: Array, drawn: Array) -> Array:
+    """Return the product of a factor, lower-triangular if square, and [T z] with T lower-trapezoidal.
+
+    Large square ones go by blocks, which leaves out half of the work: the products with zeros.
+    """
+    dim, rank, half = factor.shape[-2], factor.shape[-1], factor.shape[-1] // 2
+    if rank < 40 or rank < dim or drawn.shape[-1] < dim + 1:
+        return np.asarray(factor @ drawn)
+    out = np.empty(drawn.shape)
+    np.matmul(factor[..., :half, :half], drawn[..., :half, :half], out=out[..., :half, :half])
+    out[..., :half, half:-1] = 0.0
+    np.matmul(factor[..., half:, :], drawn[..., :, :half], out=out[..., half:, :half])
+    np.matmul(factor[..., half:, half:], drawn[..., half:, half:-1], out=out[..., half:, half:-1])
+    np.matmul(factor, drawn[..., :, -1:], out=out[..., :, -1:])
+    return out
+
+
+def without_direction(root: Array, direction: Array) -> Array:
+    """Return a root with one column less, for R v = 0 with v of shape (*replicate, k): rank in columns."""
+    norm = np.linalg.norm(direction, axis=-1, keepdims=True)
+    v = direction / np.where(norm > 0, norm, 1.0)
+    v[..., 0] += np.where(v[..., 0] < 0, -1.0, 1.0)
+    v /= np.linalg.norm(v, axis=-1, keepdims=True)
+    reflected = root - 2 * (root @ v[..., None]) * v[..., None, :]
+    return np.asarray(reflected[..., 1:])
+
+
+def rescale(root: Array, exponent: Array | None) -> tuple[Array, Array | None]:
+    """Move powers of two from columns near the ends of the double range into `exponent`; exact."""
+    diagonal = np.abs(np.diagonal(root, axis1=-2, axis2=-1))
+    if not diagonal.size:
+        return root, exponent
+    low = diagonal.min()
+    if low == 0.0:
+        low = np.min(diagonal, where=diagonal > 0, initial=1.0)
+    if low > _SMALL and diagonal.max() < _LARGE:
+        return root, exponent
+    shift = np.frexp(np.abs(root).max(-2))[1].astype(np.int64)
+    root = np.ldexp(root, -shift[..., None, :])
+    return root, shift if exponent is None else exponent + shift
+
+
+def stacked(roots: list[Array], exponents: list[Array | None]) -> tuple[Array, Array | None]:
+    """Join roots side by side, at one power of two per replicate, and triangularise if they are wide."""
+    columns, dim = sum(root.shape[-1] for root in roots), roots[0].shape[-2]
+    top = None
+    if any(e is not None for e in exponents):
+        root = _side_by_side(roots)
+        lead = root.shape[:-2]
+        exponent = np.concatenate(
+            [
+                np.broadcast_to(0 if e is None else e, (*lead, r.shape[-1]))
+                for r, e in zip(roots, exponents, strict=True)
+            ],
+            -1,
+        )
+        size = np.abs(root).max(-2)
+        top = np.where(size > 0, np.frexp(size)[1] + exponent, -(2**30)).max(-1, keepdims=True)
+        roots = [np.ldexp(root, np.maximum(exponent - top, -(2**20))[..., None, :])]
+    joined = triangular(*roots) if columns >= dim else _side_by_side(roots)
+    return joined, None if top is None else np.broadcast_to(top, (*joined.shape[:-2], joined.shape[-1]))
+
+
+_LONG = 1024  # points, or numbers, from which on a pool is subsampled one replicate at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    r"""Sufficient statistic of points for the Gaussian: total weight, mean, and a root of the scatter.
+
+    The scatter :math:`\sum_i w_i (x_i - \bar x)(x_i - \bar x)^T` is kept as
+    :math:`R\,\mathrm{diag}(4^{e})\,R^T`, which neither squares the condition number nor underflows.
+
+    Attributes
+    ----------
+    weight, squared_weight : float or array, shape (*replicate,)
+        Sums of the weights and of their squares; both are the number of points when unweighted.
+    mean : array, shape (*replicate, d)
+        Weighted mean.
+    root : array, shape (*replicate, d, k)
+        Root of the scatter; lower-triangular if k = d, and k < d if it is singular.
+    exponent : int array, shape (*replicate, k), optional
+        Powers of two that multiply the columns of `root`; ``None`` is all zero.
+    """
+
+    weight: Any
+    squared_weight: Any
+    mean: Array
+    root: Array
+    exponent: Array | None = None
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        _own(self, "weight", "squared_weight", "mean", "root", "exponent")
+
+    @classmethod
+    @one_thread
+    def of(cls, points: Array, weights: Array | None = None) -> Moments:
+        """Summarise points of shape (*replicate, n, d), with weights of shape (*replicate, n) or none."""
+        points = check_points(points)
+        w = np.ones(points.shape[-2]) if weights is None else check_point_weights(weights, points.shape[:-1])
+        total = w.sum(-1)
+        # Factors of one are left out: for large training sets each pass over the points counts.
+        summed = points.sum(-2) if weights is None else (w[..., None] * points).sum(-2)
+        mean = summed / np.where(total > 0, total, 1.0)[..., None]
+        centred = points - mean[..., None, :]
+        if weights is not None:
+            centred *= np.sqrt(w)[..., None]
+        root = np.swapaxes(centred, -1, -2)
+        if points.shape[-2] <= points.shape[-1]:
+            # n points have a scatter of rank n - 1.
+            return cls(total, (w * w).sum(-1), mean, without_direction(root, np.sqrt(w)))
+        root = triangular(root)
+        # A direction within the rounding of the points themselves has no spread.
+        diagonal = np.arange(points.shape[-1])
+        spread = np.abs(root[..., diagonal, diagonal])
+        rounding = 8 * np.finfo(float).eps * np.sqrt(points.shape[-2])
+        # No coordinate exceeds this; only where it leaves a doubt are all points looked at again.
+        most = np.abs(mean) + np.sqrt((root * root).sum(-1))
+        if weights is not None or not (spread > 1.01 * rounding * most).all():
+            root[..., diagonal, diagonal] *= spread > rounding * np.abs(points).max(-2)
+        return cls(total, (w * w).sum(-1), mean, root)
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the points."""
+        return int(self.mean.shape[-1])
+
+    @property
+    def scatter(self) -> Array:
+        """The scatter matrix, shape (*replicate, d, d)."""
+        root = self.root if self.exponent is None else np.ldexp(self.root, self.exponent[..., None, :])
+        return root @ np.swapaxes(root, -1, -2)
+
+    @checked
+    def scaled(self, weight: float) -> Moments:
+        """Multiply the weight of every point."""
+        check_number("weight", weight, 0)
+        return replace(
+            self,
+            weight=weight * self.weight,
+            squared_weight=weight**2 * self.squared_weight,
+            root=np.sqrt(weight) * self.root,
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Moments]) -> Moments:
+        """Pool several statistics (the parallel-variance formula; equal means join to exactly that mean)."""
+        check_parts(parts, Moments)
+        total, mean, columns = np.asarray(parts[0].weight, dtype=float), parts[0].mean, []
+        for part in parts[1:]:
+            before, weight = total, np.asarray(part.weight, dtype=float)
+            total = before + weight
+            share = weight / np.where(total > 0, total, 1.0)
+            delta = part.mean - mean
+            columns.append(np.sqrt(before * share)[..., None] * delta)
+            mean = mean + share[..., None] * delta
+        roots = [*(part.root for part in parts), *(column[..., None] for column in columns)]
+        root, exponent = stacked(roots, [*(part.exponent for part in parts), *[None] * len(columns)])
+        squared = sum(np.asarray(part.squared_weight, dtype=float) for part in parts)
+        return Moments(total, squared, mean, root, exponent)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """Points of shape (*replicate, n, d) with a weight each, shape (*replicate, n)."""
+
+    points: Array
+    weights: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Empirical:
+    """Real data from a finite set: draws rows of `points`, shape (m, d), with replacement.
+
+    As `real` it makes the rows themselves the truth: the reference law is uniform on them. `points` is kept
+    as a read-only copy.
+    """
+
+    points: Array
+    replicates: tuple[int, ...] = ()
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        points = check_points(self.points, "points")
+        for many in self.replicates if isinstance(self.replicates, tuple) else (self.replicates,):
+            check_size("replicates", many)
+        if points.ndim != 2:
+            raise ValueError(f"points has shape {points.shape}; expected (m, d): flatten images first.")
+        object.__setattr__(self, "points", freeze(points))
+
+    def expand(self, *replicates: int) -> Empirical:
+        """Add leading replicate axes: each replicate draws its own sample."""
+        return replace(self, replicates=(*replicates, *self.replicates))
+
+    @checked
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: the data are what they are."""
+        if bias is not None:
+            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
+        return self.points[rng.integers(len(self.points), size=(*self.replicates, check_size("n", n)))]
+
+    @checked
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
+        """Moments of `n` drawn rows; exact, at a cost proportional to `n` (one number per replicate)."""
+        most = max(int(np.max(check_many("n", n))), 1)
+        used = None if np.ndim(n) == 0 else (np.arange(most) < np.asarray(n)[..., None]).astype(float)
+        return Moments.of(self.sample(most, rng=rng), used)
+
+    @cached_property
+    def mean(self) -> Array:
+        """Mean of the rows, shape (d,); read-only."""
+        mean = self.points.mean(0)
+        mean.flags.writeable = False
+        return mean
+
+    @cached_property
+    @one_thread
+    def covariance(self) -> Array:
+        """Covariance of the uniform law on the rows (divisor m), shape (d, d); read-only."""
+        covariance = np.atleast_2d(np.cov(self.points, rowvar=False, ddof=0))
+        covariance.flags.writeable = False
+        return covariance
+
+
+def _own(value: Any, *names: str) -> None:
+    """Keep read-only copies of the arrays among these attributes."""
+    for name in names:
+        if isinstance(given := getattr(value, name), np.ndarray):
+            object.__setattr__(value, name, freeze(given))
+
+
+def _points(name: str, points: Any) -> Array:
+    """Points as an array of shape (*replicate, n, d)."""
+    array = check_array(points, name)
+    if array.ndim < 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected points of shape (*replicate, n, d).")
+    return array
+
+
+def size(data: Any) -> Any:
+    """Number of points (total weight, for weighted data)."""
+    if hasattr(data, "weight"):
+        return data.weight
+    return data.weights.sum(-1) if isinstance(data, Weighted) else _points("data", data).shape[-2]
+
+
+@checked
+def weighted(data: Any, weight: float) -> Any:
+    """Give every point of a training set the same weight."""
+    if hasattr(data, "scaled"):
+        return data.scaled(weight)
+    return Weighted(data, np.full(_points("data", data).shape[:-1], float(weight)))
+
+
+def join(parts: Sequence[Any]) -> Any:
+    """Pool training sets of one kind: points by concatenation, statistics by adding up."""
+    if not isinstance(parts, Sequence) or isinstance(parts, str | bytes) or not parts:
+        raise TypeError(f"parts={shown(parts)} is not a list of training sets; pass at least one.")
+    if len(parts) == 1:
+        return parts[0]
+    if hasattr(parts[0], "joined"):
+        return parts[0].joined(parts)
+    if isinstance(parts[0], Weighted):
+        return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
+    return np.concatenate([_points("parts", part) for part in parts], axis=-2)
+
+
+@checked
+def first(points: Any, share: float) -> Any:
+    """Return the first points of a set: the integer part of `share` of their number."""
+    if hasattr(points, "first"):
+        return points.first(share)
+    points = _points("points", points)
+    return points[..., : int(check_number("share", share, 0, 1) * points.shape[-2] + 1e-9), :]
+
+
+@checked
+def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Any:
+    """Draw `budget` of the points uniformly, independently in each replicate.
+
+    Moments cannot be subsampled: which points were kept is not a function of the statistic. Counts can.
+    """
+    if hasattr(points, "subsample"):
+        return points.subsample(budget, rng=rng, replacement=replacement)
+    points = _points("points", points)
+    *lead, n, _ = points.shape
+    return pick(points, draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement))
+
+
+def pick(points: Any, index: np.ndarray) -> Any:
+    """Points of shape (*replicate, n, d) at an index of shape (*replicate, k)."""
+    if index.shape[-1] * points.shape[-1] < _LONG:
+        return np.take_along_axis(points, index[..., None], axis=-2)
+    picked = np.empty((*index.shape, points.shape[-1]), points.dtype)
+    for place in np.ndindex(index.shape[:-1]):  # whole rows are copied faster than single numbers
+        np.take(points[place], index[place], axis=0, out=picked[place], mode="clip")
+    return picked
+
+
+def draw_index(
+    lead: tuple[int, ...], n: int, budget: int, *, rng: np.random.Generator, replacement: bool
+) -> np.ndarray:
+    """Draw which `budget` of `n` points are picked, uniformly in each replicate, shape (*lead, budget)."""
+    if replacement:
+        return rng.integers(n, size=(*lead, budget))
+    if budget > n:
+        raise ValueError(f"budget={budget} exceeds the {n} points of the pool; lower it to {n} or less.")
+    if n < _LONG:
+        return rng.random((*lead, n)).argpartition(budget - 1, axis=-1)[..., :budget]
+    index = np.empty((*lead, budget), dtype=np.intp)
+    for place in np.ndindex(*lead):  # at a cost that goes with the budget, not with the pool
+        index[place] = rng.choice(n, budget, replace=False, shuffle=False)
+    return index

@@ -1,0 +1,28 @@
+"""Files that appear complete or not at all, identities by content, and states of runs as bytes."""
+
+from madtheory.files.atomic import (
+    StorageError,
+    check_folder,
+    locked,
+    remove_leftovers,
+    replacing,
+    write_atomically,
+)
+from madtheory.files.identity import NoIdentity, identify, identify_each
+from madtheory.files.state import NotStorable, pack, parts_of, unpack
+
+__all__ = [
+    "NoIdentity",
+    "NotStorable",
+    "StorageError",
+    "check_folder",
+    "identify",
+    "identify_each",
+    "locked",
+    "pack",
+    "parts_of",
+    "remove_leftovers",
+    "replacing",
+    "unpack",
+    "write_atomically",
+]

@@ -1,0 +1,297 @@
+"""Real images for loops: scikit-learn's digits and photographs, folders, archives, torchvision, Hugging Face.
+
+Each function returns a `RealImages`, from which every image is drawn once. Classes come only where they are
+asked for, with ``labels=True``, for a model with classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from madtheory import sources
+from madtheory.images.data.files import (
+    Files,
+    Patches,
+    Rows,
+    check_shape,
+    file_in,
+    file_labels,
+    files_of,
+    pillow,
+    shape_of,
+)
+from madtheory.images.data.images import Images, RealImages, check_labels
+from madtheory.images.data.shards import ImageStoreError
+from madtheory.validation import check_choice, check_size
+
+__all__ = ["RealImages", "archive", "digits", "folder", "hugging_face", "photographs", "torchvision_set"]
+
+PartName = Literal["train", "test", "all"]
+
+_PARTS = ("train", "test", "all")
+_TORCHVISION = ("MNIST", "FashionMNIST", "CIFAR10")
+_HELD_OUT_COLUMNS = 128
+
+
+def digits(part: PartName = "train", *, labels: bool = False) -> RealImages:
+    """Real handwritten digits, 8 x 8 grey pixels: scikit-learn's ``load_digits``.
+
+    The split is that of `madtheory.sources.digits`. The 17 levels of grey become 0 to 255. Works offline.
+
+    Parameters
+    ----------
+    part : {"train", "test", "all"}
+        The 897 images to train on, the 900 that are held out, or both together.
+    labels : bool
+        With the digit, 0 to 9.
+    """
+    points = sources.digits(part, labels=True).points
+    pixels = (255 * points[:, :-1]).round().astype(np.uint8).reshape(-1, 8, 8, 1)
+    classes = points[:, -1].astype(np.int64) if labels else None
+    return RealImages(Images.of(pixels, classes), f"digits({part!r})")
+
+
+def photographs(
+    size: int = 32, part: PartName = "train", *, stride: int | None = None, labels: bool = False
+) -> RealImages:
+    """Patches of two real photographs, 427 x 640 pixels: scikit-learn's ``load_sample_images``.
+
+    The patches lie on a fixed grid. A block of each photograph is held out, its 128 columns at the right: no
+    pixel is in a patch of both parts. Works offline.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of a patch.
+    part : {"train", "test", "all"}
+        The patches to the left of that block, those within it, or those of the whole photographs, which also
+        lie across the border.
+    stride : int, optional
+        Pixels from one patch to the next; ``None`` is a quarter of `size`. Below `size` patches overlap, so
+        that drawing one tells of its neighbours, although no patch is drawn twice.
+    labels : bool
+        With the photograph, 0 (a temple) or 1 (a flower).
+
+    Notes
+    -----
+    A JPEG decoder of another version may give pixels that differ by a level of grey.
+    """
+    check_choice("part", part, _PARTS)
+    size = check_size("size", size)
+    stride = check_size("stride", max(size // 4, 1) if stride is None else stride)
+    pillow()
+    from sklearn.datasets import load_sample_images
+
+    photos = np.stack(load_sample_images().images)
+    _, height, width, _ = photos.shape
+    border = width - _HELD_OUT_COLUMNS
+    start, stop = {"train": (0, border), "test": (border, width), "all": (0, width)}[part]
+    if size > min(height, stop - start):
+        raise ValueError(
+            f"size={size} exceeds the {height} x {stop - start} pixels of part={part!r}; pass a smaller one."
+        )
+    rows, columns = np.arange(0, height - size + 1, stride), np.arange(start, stop - size + 1, stride)
+    corners = np.stack(np.meshgrid([0, 1], rows, columns, indexing="ij"), -1).reshape(-1, 3)
+    patches = Patches(photos, corners, size, corners[:, 0] if labels else None)
+    return RealImages(Images((patches,)), f"photographs({size}, {part!r})")
+
+
+def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
+    """The image files in a folder and those below, sorted by name; decoded when they are read.
+
+    PNG, JPEG, WebP, BMP and TIFF, with one picture each; they are turned as their EXIF orientation says.
+    Symbolic links are followed. What is hidden (``.DS_Store``, ``__MACOSX``) is left out.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    size : int, optional
+        Crop to the central square and resize (Lanczos); ``None`` takes the images as they are.
+    labels : bool
+        With classes: those of its ``dataset.json``, ``{"labels": [[name, class], ...]}`` as EDM (arXiv
+        2206.00364) writes it, or else one for each folder, by name, directly within `path`, or within the
+        folder that holds all images, as ``train/`` may.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or some that are not read: of other kinds (``.gif``, ``.heic``), which are
+        counted, animated, of several pages, with transparency, or of more than 8 bits per channel; if they
+        differ in shape or number of channels. The first is named, and it is said how many there are. If
+        their folders make one class only, or those are parts of a data set (``train``, ``test``).
+    ImageStoreError
+        If a file is no image, or larger than 268 MB; when it is read, if it is damaged.
+
+    Notes
+    -----
+    The heads of all files are read at once. The fingerprint, where one is asked for, reads whole files; that
+    of an `archive` does not.
+    """
+    path = os.path.abspath(path)
+    if not os.path.isdir(path):
+        raise FileNotFoundError(f"path={path!r} is not a folder; for a zip file use archive(path).")
+    return _of_files(path, size, labels)
+
+
+def archive(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
+    """The image files in a zip archive, as of FFHQ, sorted by name; read without being unpacked.
+
+    Arguments and errors are those of `folder`.
+    """
+    path = os.path.abspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"path={path!r} is not a zip file; for a folder use folder(path).")
+    return _of_files(path, size, labels)
+
+
+def torchvision_set(
+    name: Literal["MNIST", "FashionMNIST", "CIFAR10"],
+    root: str | os.PathLike[str],
+    part: PartName = "train",
+    *,
+    labels: bool = False,
+    download: bool = False,
+) -> RealImages:
+    """A data set of torchvision, held in memory.
+
+    Parameters
+    ----------
+    name : {"MNIST", "FashionMNIST", "CIFAR10"}
+        Which one.
+    root : path-like
+        The folder where torchvision keeps it.
+    part : {"train", "test", "all"}
+        Its images to train on, its test images, or both, in this order.
+    labels : bool
+        With the class, 0 to 9.
+    download : bool
+        Get it where it is not there.
+
+    Raises
+    ------
+    ImportError
+        If torchvision is not installed.
+    ImageStoreError
+        If the data are not in `root`, or cannot be had.
+    """
+    check_choice("name", name, _TORCHVISION)
+    check_choice("part", part, _PARTS)
+    try:
+        collection = importlib.import_module("torchvision.datasets")
+    except ImportError as error:
+        raise ImportError(f"{name} is read by torchvision; install it: pip install torchvision") from error
+    parts = []
+    for train in {"train": (True,), "test": (False,), "all": (True, False)}[part]:
+        try:
+            opened = getattr(collection, name)(os.fspath(root), train=train, download=download)
+        except (OSError, RuntimeError) as error:
+            raise ImageStoreError(
+                f"{name} is not in root={os.fspath(root)!r} ({error}); pass download=True where there is a "
+                f"network, or copy torchvision's files of it there."
+            ) from error
+        pixels = np.asarray(opened.data)
+        pixels = pixels[..., None] if pixels.ndim == 3 else pixels
+        parts.append(Images.of(pixels, np.asarray(opened.targets) if labels else None))
+    return RealImages(Images.joined(parts), f"{name} ({part})")
+
+
+def hugging_face(
+    name: str,
+    *,
+    split: str = "train",
+    image: str = "image",
+    label: str | None = None,
+    size: int | None = None,
+) -> RealImages:
+    """A data set of the Hugging Face hub, by name; decoded when it is read.
+
+    Parameters
+    ----------
+    name : str
+        Its name there, or a folder that the library reads.
+    split : str
+        Which part of it, as it is called there: ``"train"``, ``"test"``, ``"train[:1000]"``.
+    image, label : str, optional
+        The columns of images and of classes; without a `label` there are none.
+    size : int, optional
+        As in `folder`. Without it all images must have the shape of the first; another is named when it is
+        read.
+
+    Raises
+    ------
+    ImportError
+        If ``datasets`` is not installed.
+    ImageStoreError
+        If the data set cannot be had.
+    """
+    try:
+        library = importlib.import_module("datasets")
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is read by Hugging Face's datasets; install it: pip install datasets"
+        ) from error
+    try:
+        table = library.load_dataset(name, split=split)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ImageStoreError(
+            f"name={name!r}, split={split!r} cannot be opened ({error}); check the two, or load it once "
+            f"where there is a network: it is then kept by the library."
+        ) from error
+    for role, column in (("image", image), ("label", label)):
+        if column is not None and column not in table.column_names:
+            raise ValueError(
+                f"{role}={column!r} is not a column of {name}; choose one of {', '.join(table.column_names)}."
+            )
+    if not len(table):
+        raise ValueError(f"split={split!r} of {name} holds no images; choose another.")
+    if not hasattr(table[0][image], "mode"):
+        raise ValueError(
+            f"image={image!r} of {name} holds {type(table[0][image]).__name__}, no images; choose another "
+            f"column of {', '.join(table.column_names)}."
+        )
+    shape = shape_of(table[0][image], _checked(size), f"image 0 of {name}")
+    classes = check_labels(None if label is None else table[label][:], len(table))
+    return RealImages(
+        Images((Rows(table, name, image, (len(table), *shape), size, classes),)), f"{name} ({split})"
+    )
+
+
+def _of_files(path: str, size: int | None, labels: bool) -> RealImages:
+    size, names = _checked(size), files_of(path)
+    shape: Sequence[int] = ()
+    refused: list[tuple[str, Exception]] = []
+    for name in names:
+        named = f"{name!r} of {path!r}"
+        try:
+            with file_in(path, name) as file:
+                found = shape_of(file, size, named)
+            shape = shape or found
+            check_shape(found, shape, named)
+        except (ValueError, ImageStoreError) as error:
+            refused.append((name, error))
+    if refused:
+        first = refused[0][1]
+        kind = ImageStoreError if isinstance(first, ImageStoreError) else ValueError
+        raise kind(f"{first} {_counted(refused, len(names))}".strip()) from first
+    height, width, channels = shape
+    classes = file_labels(path, names) if labels else None
+    part = Files(path, names, (len(names), height, width, channels), size, classes)
+    return RealImages(Images((part,)), os.path.basename(path))
+
+
+def _counted(refused: Sequence[tuple[str, Exception]], n: int) -> str:
+    """How many images are refused beside the first one, and the names of some."""
+    if len(refused) == 1:
+        return ""
+    some = ", ".join(repr(name) for name, _ in refused[1:9]) + (", ..." if len(refused) > 9 else "")
+    return f"In all, {len(refused)} of the {n} images are refused; the others are {some}."
+
+
+def _checked(size: int | None) -> int | None:
+    return None if size is None else check_size("size", size)

@@ -1,0 +1,418 @@
+"""What the command prints: presets, plans and runs as text."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from tyro.conf import Positional, arg
+
+from madtheory.images.data import ImageStoreError
+from madtheory.images.runs.folder import RunFolder, bounded
+from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
+from madtheory.images.runs.presets import PRESETS, Preset, Scale, named
+from madtheory.images.runs.run import Run
+from madtheory.images.runs.settings import Settings
+from madtheory.text import printable
+
+_WIDTH = 100
+_PICTURES = {"digits": "handwritten digits", "photographs": "patches of photographs", "CIFAR10": "CIFAR-10"}
+_REAL = {"fixed": "{} real images, always the same", "fresh": "{} new real images"}
+
+CHANGES = ("bias", "n_synthetic", "weight")
+"""Arguments by which a run differs from its preset."""
+
+_COLUMNS = {"n_training": "training set"}
+
+
+def counted(number: float) -> str:
+    """A number of things in words: 950, 12,000, 1.2 million."""
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.3g} {word}" if number < 1000 * size else f"{number / size:,.0f} {word}"
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns, the first of them to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for row in (header, *rows):
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join((first, *others)).rstrip())
+    return "\n".join(lines)
+
+
+def listed(presets: Sequence[Preset]) -> str:
+    """All presets, with their sources and costs."""
+    rows = [(preset.name, f"{preset.gpu_hours:g}", f"  {preset.title}") for preset in presets]
+    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    lines = [f"{name:<{widths[0]}}  {hours:>{widths[1]}}{title}" for name, hours, title in rows]
+    return "\n".join([
+        "Presets: name, GPU-hours of the full run, what it is.", "", *lines, "", _wrapped(_RECKONED), "",
+        "madtheory images presets NAME says more of one.",
+    ])  # fmt: skip
+
+
+_RECKONED = (
+    "GPU-hours are for one H100 and were estimated, not measured: by the floating-point operations of "
+    "training and sampling, at a tenth of the card's bf16 peak. madtheory images plan NAME measures "
+    "on this device."
+)
+
+
+def described(preset: Preset) -> str:
+    """All about a preset."""
+    scales: tuple[Scale, ...] = ("full", "small", "smoke")
+    return "\n".join([
+        *_head(preset.title, preset.source), "",
+        *(_wrapped(f"{scale.capitalize()}: {_sentences(preset.settings(scale))}") for scale in scales), "",
+        _wrapped(f"Cost of the full run: {preset.gpu_hours:g} GPU-hours. {_RECKONED}"), "",
+        "What the paper says, and what we chose:",
+        *(_wrapped(note, bullet=True) for note in preset.notes),
+    ])  # fmt: skip
+
+
+def plan_text(preset: Preset, scale: str, made: Plan) -> str:
+    """The cost of a run."""
+    names = ["1"]
+    groups: list[list[Work]] = [[made.works[0]]]
+    for generation, work in enumerate(made.works[1:], start=2):
+        if len(groups) > 1 and groups[-1][0] == work:
+            groups[-1].append(work)
+            names[-1] = f"{generation - len(groups[-1]) + 1} to {generation}, each"
+        else:
+            groups.append([work])
+            names.append(str(generation))
+    works = [group[0] for group in groups]
+    if len(made.works) > 1:
+        names, works = [*names, "in all"], [*works, made.total]
+    rows = [
+        (name, counted(work.seen), counted(work.made), counted(work.evaluations), _time(made.hours(work)),
+         _bytes(work.stored))
+        for name, work in zip(names, works, strict=True)
+    ]  # fmt: skip
+    speed = made.speed
+    clock = "time" if speed.device == "this CPU" else "GPU time"
+    header = ("generation", "images seen", "images made", "evaluations", clock, "disk")
+    measured = (
+        f"Measured on {speed.device}: {counted(speed.training)} images seen in training in a second, "
+        f"{speed.batches[0]} at once, and {counted(speed.sampling)} evaluations of the network in sampling, "
+        f"{speed.batches[1]} at once."
+    )
+    notes = [
+        "Images are seen in training, with repetition; they are made by sampling, for training and for the "
+        "measurements. An evaluation is one forward pass for one image.",
+        f"While a network is trained, its checkpoints take up to {_bytes(made.checkpoint)} more.",
+        "Not counted: reading data, features and metrics, and the training of classifiers.",
+    ]
+    if scale == "full":
+        notes.append(
+            f"The preset expects {preset.gpu_hours:g} GPU-hours on an H100, for its own settings, estimated "
+            f"and not measured."
+        )
+    return "\n".join([
+        *_head(preset.title, preset.source),
+        _wrapped(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
+        table(header, rows), "", _wrapped(measured), *(_wrapped(note) for note in notes),
+    ])  # fmt: skip
+
+
+def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations: int, folder: str) -> str:
+    """The measurements of a run; its files may be anybody's, so that their text is escaped."""
+    arguments, done = about["arguments"], len(lines)
+    changes = [
+        f"{name.replace('_', ' ')} {arguments[name]:g}" for name in CHANGES if arguments[name] is not None
+    ]
+    which = printable(
+        ", ".join([about["preset"], f"scale {arguments['scale']}", f"seed {arguments['seed']}", *changes])
+    )
+    body = [f"{which}: {done} of {generations} generations are done."]
+    if lines:
+        names = [
+            key for key, value in lines[0].items() if isinstance(value, (int, float)) and key != "generation"
+        ]
+        rows = [[str(line["generation"]), *(_figure(line[name]) for name in names)] for line in lines]
+        spoken = [_COLUMNS.get(name, printable(name.replace("_", " "))) for name in names]
+        body += ["", table(["generation", *spoken], rows)]
+        body += ["", f"Pictures and curves: {folder}/report.html"]
+    if done < generations:
+        body += [f"To go on: madtheory images resume {folder}"]
+    return "\n".join([*_head(printable(about["title"]), printable(about["source"])), *body]).rstrip()
+
+
+def _head(title: str, source: str) -> list[str]:
+    return [f"{title}.", _wrapped(f"Source: {source}.")]
+
+
+def _sentences(settings: Settings) -> str:
+    """A run in words."""
+    data, regime, model = settings.data, settings.regime, settings.model
+    synthetic = regime.n_synthetic_at(2) if settings.generations > 1 else 0
+    words = [
+        f"{_PICTURES.get(data.name, data.name)}, {data.size} x {data.size} pixels. Generation 1 is trained "
+        f"on {counted(regime.n_initial)} real images."
+    ]
+    if settings.generations > 1:
+        each = (
+            "Generation 2 is" if settings.generations == 2 else f"Generations 2 to {settings.generations} are"
+        )
+        if regime.real_data == "none":
+            words.append(f"{each} trained on {counted(synthetic)} synthetic images alone.")
+        else:
+            real = _REAL[regime.real_data].format(counted(regime.n_real))
+            made = f", and {counted(synthetic)} synthetic ones" if synthetic else ""
+            words.append(f"{each} trained on {real}{made}.")
+        if settings.treatment is not None:
+            words.append(settings.treatment.sentence)
+    training = model.training
+    warm = training.warm_images if settings.warm_start else None
+    if warm is None:
+        words.append(f"Each training sees {counted(training.images)} images.")
+    else:
+        words.append(
+            f"The first training sees {counted(training.images)} images; each later one goes on from the "
+            f"last weights, and sees {counted(warm)}."
+        )
+    words.append(f"An image takes {evaluations_of(settings)} evaluations of the network.")
+    if settings.bias is not None:
+        words.append(f"The bias is {settings.bias:.3g}.")
+    if settings.improvement is not None:
+        improved = settings.improvement
+        words.append(
+            f"{improved.method} has the weight {improved.weight:g}; its auxiliary is trained on "
+            f"{counted(improved.n_auxiliary)} synthetic images, and sees {counted(improved.budget)} in all."
+        )
+    return " ".join(words)
+
+
+def _figure(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def _time(hours: float) -> str:
+    for unit, size in (("hours", 1.0), ("minutes", 60.0)):
+        if hours * size >= 1.5:
+            return f"{hours * size:,.3g} {unit}" if hours * size < 1000 else f"{hours * size:,.0f} {unit}"
+    return f"{hours * 3600:.2g} seconds"
+
+
+def _bytes(number: float) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"
+
+
+def _wrapped(text: str, *, bullet: bool = False) -> str:
+    first, later = ("- ", "  ") if bullet else ("", "")
+    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=later)
+
+
+Job: TypeAlias = Callable[[], str]
+Name: TypeAlias = Annotated[str, arg(metavar="PRESET"), Positional]
+Folder: TypeAlias = Annotated[Path, arg(metavar="FOLDER"), Positional]
+
+ABOUT = """The papers' loops of image diffusions.
+
+A preset is a paper's run. It goes into a folder, can be stopped at any moment, and goes on from there.
+
+Start with:
+  madtheory images presets
+  madtheory images run mad-mnist-fully-synthetic --scale smoke --folder trial
+  madtheory images show trial
+  madtheory images plan mad-mnist-fully-synthetic --scale small
+
+The scale full is the paper's run and needs its data set: --data. The scales small (about an hour or less on
+one GPU) and smoke (seconds) need none."""
+
+
+def presets(preset: Annotated[str | None, arg(metavar="PRESET"), Positional] = None) -> Job:
+    """List the papers' runs, or say all about one.
+
+    Parameters
+    ----------
+    preset
+        A name from that list.
+    """
+    return lambda: listed(tuple(PRESETS.values())) if preset is None else described(named(preset))
+
+
+def run(
+    preset: Name,
+    *,
+    folder: Path,
+    scale: Scale = "full",
+    seed: int = 0,
+    generations: int | None = None,
+    device: str | None = None,
+    data: Path | None = None,
+    inception: Path | None = None,
+    bias: float | None = None,
+    n_synthetic: int | None = None,
+    weight: float | None = None,
+) -> Job:
+    """Run a preset in a folder; run again, it goes on where it was.
+
+    Example:
+      madtheory images run mad-mnist-fully-synthetic --scale smoke --folder trial
+
+    Parameters
+    ----------
+    preset
+        Which run; madtheory images presets lists them.
+    folder
+        Where everything is written.
+    scale
+        The paper's run, about an hour or less on one GPU, or seconds.
+    seed
+        The same seed gives the same run.
+    generations
+        How many. Default: the preset's.
+    device
+        cuda or cpu. Default: the accelerator, if there is one.
+    data
+        For the scale full: the folder where torchvision keeps the data set, or FFHQ's folder or archive.
+    inception
+        For the scale full: the file of Inception's weights. Default: a download.
+    bias
+        Sampling bias, 1 / (1 + w) for a guidance w. Default: the preset's.
+    n_synthetic
+        Synthetic images that each generation is trained on. Default: the preset's.
+    weight
+        The w of SIMS or Neon. Default: the preset's.
+    """
+
+    def job() -> str:
+        made = named(preset).run(
+            scale, seed=seed, generations=generations, device=device, data=data, inception=inception,
+            bias=bias, n_synthetic=n_synthetic, weight=weight,
+        )  # fmt: skip
+        return _gone(made, folder)
+
+    return job
+
+
+def resume(folder: Folder) -> Job:
+    """Go on with the run of a folder, from what is written there alone.
+
+    Parameters
+    ----------
+    folder
+        Of a run.
+    """
+
+    def job() -> str:
+        about, generations = _about(folder)
+        return _gone(named(about["preset"]).run(**about["arguments"], generations=generations), folder)
+
+    return job
+
+
+def show(folder: Folder) -> Job:
+    """Print the measurements of a run, one line for each generation.
+
+    Parameters
+    ----------
+    folder
+        Of a run, finished or not.
+    """
+
+    def job() -> str:
+        about, generations = _about(folder)
+        return run_text(about, RunFolder(folder).lines(), generations, str(folder))
+
+    return job
+
+
+def plan(
+    preset: Name,
+    *,
+    scale: Scale = "full",
+    generations: int | None = None,
+    device: str | None = None,
+    bias: float | None = None,
+    n_synthetic: int | None = None,
+    weight: float | None = None,
+) -> Job:
+    """Print what a run will cost: images, evaluations of the network, GPU time and disk.
+
+    Speeds are measured on this device, on noise, in a few steps; no data set is needed.
+
+    Parameters
+    ----------
+    preset
+        Which run; madtheory images presets lists them.
+    scale
+        The paper's run, about an hour or less on one GPU, or seconds.
+    generations
+        How many. Default: the preset's.
+    device
+        cuda or cpu. Default: the accelerator, if there is one.
+    bias
+        Sampling bias; below 1 an image takes twice as many evaluations. Default: the preset's.
+    n_synthetic
+        Synthetic images that each generation is trained on. Default: the preset's.
+    weight
+        The w of SIMS or Neon. Default: the preset's.
+    """
+
+    def job() -> str:
+        chosen = named(preset)
+        made = chosen.plan(
+            scale, generations=generations, device=device, bias=bias, n_synthetic=n_synthetic, weight=weight
+        )
+        return plan_text(chosen, scale, made)
+
+    return job
+
+
+COMMANDS: dict[str, Callable[..., Job]] = {
+    "presets": presets,
+    "plan": plan,
+    "run": run,
+    "resume": resume,
+    "show": show,
+}
+"""The subcommands, for `madtheory.cli.arguments.parsed`."""
+
+
+def _gone(made: Run, folder: Path) -> str:
+    """Run to the end, and say what came out; of several processes the first one alone speaks."""
+    made.go(folder)
+    return show(folder)() if os.environ.get("RANK", "0") == "0" else ""
+
+
+def _about(folder: Path) -> tuple[dict[str, Any], int]:
+    """What ``config.json`` says of a preset's run, and its number of generations."""
+    path = RunFolder(folder).config
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"folder={str(folder)!r} holds no run (there is no config.json); start one with madtheory images "
+            f"run."
+        )
+    try:
+        held = json.loads(bounded(path))
+        about, generations = dict(held["about"]), int(held["run"]["generations"])
+        arguments = about["arguments"]
+        words = [about[name] for name in ("preset", "title", "source")] + [arguments["scale"]]
+        numbers = [arguments[name] for name in ("seed", *CHANGES)]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError(f"preset, title, source and scale are not all words: {words!r}")
+        if not all(number is None or type(number) in (int, float) for number in numbers):
+            raise TypeError(f"seed, {', '.join(CHANGES)} are not all numbers: {numbers!r}")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ImageStoreError(
+            f"{str(path)!r} is not that of a preset's run ({printable(error)}); a run that was started in "
+            f"Python goes on in Python."
+        ) from None
+    return about, generations

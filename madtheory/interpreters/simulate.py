@@ -1,0 +1,348 @@
+"""Replicates, choice of method, progress and labelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from madtheory.core import Loop, Snapshot, Streams, choose_method, follow_on, start
+from madtheory.data import Counts
+from madtheory.interpreters.provenance import COORDINATES, provenance, variable_attributes
+from madtheory.numerics import one_thread
+from madtheory.types import Array, Metric, RandomState
+from madtheory.validation import (
+    LONGEST,
+    check_array,
+    check_memory,
+    check_metrics,
+    check_quantiles,
+    check_record,
+    check_size,
+    checked,
+    metric_name,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+_BLOCK_NUMBERS = 2**17  # doubles of one block's training sets: they stay in a second-level cache
+_BLOCK_REPLICATES = 2**13
+
+
+@dataclass
+class Run:
+    """A simulation in progress: everything that is needed to continue it.
+
+    Replicates are cut into blocks whose size depends on the loop only. Memory holds one state per replicate,
+    and what is recorded.
+    """
+
+    loop: Loop
+    generations: int
+    replicates: int
+    metrics: tuple[Metric, ...]
+    record: frozenset[int]
+    quantiles: tuple[float, ...] | None
+    streams: Streams
+    method: str
+    snapshots: list[Snapshot] = field(default_factory=list)
+    recorded: dict[str, list[Array]] = field(default_factory=dict)
+
+    @property
+    def generation(self) -> int:
+        """The generation that all blocks have reached."""
+        return self.snapshots[-1].generation
+
+
+def prepare(
+    loop: Loop,
+    generations: int,
+    *,
+    replicates: int | None = None,
+    metrics: Metric | Sequence[Metric] | None = None,
+    rng: RandomState = None,
+    method: str | None = None,
+    record: Literal["all", "last"] | int | Sequence[int] = "all",
+    quantiles: Sequence[float] | None = None,
+) -> Run:
+    """A run before its first generation: all arguments of `simulate` are checked, and in one form."""
+    from madtheory.metrics import check_suitable, defaults
+
+    generations = check_size("generations", generations, 1, LONGEST["generations"])
+    if not isinstance(loop, Loop):
+        raise TypeError(
+            f"loop={shown(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
+        )
+    chosen = check_metrics(defaults(loop) if metrics is None else metrics)
+    check_suitable(loop, chosen)
+    many = usual_replicates(loop) if replicates is None else check_size("replicates", replicates)
+    check_memory(8.0 * many, f"a run of replicates={many}", "run fewer")
+    return Run(
+        loop=loop,
+        generations=generations,
+        replicates=many,
+        metrics=chosen,
+        record=check_record(record, generations),
+        quantiles=check_quantiles(quantiles),
+        streams=Streams.of(rng),
+        method=choose_method(loop, method),
+    )
+
+
+def usual_replicates(loop: Loop) -> int:
+    """Return the number of replicates where none is given: the model's ``usual_replicates``, else 100."""
+    template = getattr(loop.model, "base", loop.model)
+    return int(getattr(template, "usual_replicates", 100))
+
+
+@one_thread
+def start_all(run: Run, *, progress: bool | None = None) -> None:
+    """Generation 1 of every replicate."""
+    loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
+    _check_points(run)
+    probe: Snapshot | None = None
+    if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
+        probe = start(loop, rng=streams, replicates=1, method=method)
+        # Counts thin out as symbols die, and their calls cost the same however few are left.
+        room = _BLOCK_NUMBERS * (4 if isinstance(probe.training_set, Counts) else 1)
+        block = int(np.clip(room // _numbers(probe.training_set), 1, _BLOCK_REPLICATES))
+        sizes: list[int | None] = [min(block, replicates - first) for first in range(0, replicates, block)]
+    else:
+        sizes = [None] * replicates
+    if probe is not None:
+        _check_memory(run, probe)
+    run.snapshots = []
+    for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress)):
+        run.snapshots.append(start(loop, rng=replace(streams, block=i), replicates=size, method=method))
+        if not i and probe is None:
+            _check_memory(run, run.snapshots[0])
+    if 1 in run.record:
+        _record(run, [_measure(run, snapshot) for snapshot in run.snapshots])
+
+
+def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywords: Any) -> Run:
+    """A run in its first generation; the arguments are those of `simulate`."""
+    run = prepare(loop, generations, **keywords)
+    start_all(run, progress=progress)
+    return run
+
+
+@one_thread
+def advance(run: Run, count: int = 1) -> None:
+    """Take every block `count` generations further, one block after another: its state stays in the cache."""
+    target = min(run.generation + count, run.generations)
+    measured = []
+    for i, snapshot in enumerate(run.snapshots):
+        values = []
+        while snapshot.generation < target:
+            snapshot = follow_on(run.loop, snapshot)
+            if snapshot.generation in run.record:
+                values.append(_measure(run, snapshot))
+        run.snapshots[i] = snapshot
+        measured.append(values)
+    for blocks in zip(*measured, strict=True):
+        _record(run, blocks)
+
+
+@checked
+def simulate(
+    loop: Loop,
+    generations: int,
+    *,
+    replicates: int | None = None,
+    metrics: Metric | Sequence[Metric] | None = None,
+    rng: RandomState = None,
+    method: Literal["statistics", "samples"] | None = None,
+    record: Literal["all", "last"] | int | Sequence[int] = "all",
+    quantiles: Sequence[float] | None = None,
+    progress: bool | None = None,
+) -> xr.Dataset:
+    """Run independent copies of a loop and measure every generation.
+
+    Parameters
+    ----------
+    loop : Loop
+        What happens.
+    generations : int
+        Number of generations; 1 is the model trained on real data only.
+    replicates : int, optional
+        Number of independent copies. Default 100; for networks, whose fits take seconds to minutes, 1.
+    metrics : function of a Snapshot or sequence of them, optional
+        What is measured; each one's name becomes a variable (of a `functools.partial` the function's, unless
+        it has a ``__name__``). Default `madtheory.metrics.defaults`, which follow the loop.
+    rng : int, SeedSequence, Generator or None
+        Seed. ``None`` draws fresh entropy; ``attrs["seed"]`` says which.
+    method : {None, "statistics", "samples"}
+        In order of precedence: draw the sufficient statistics of the training sets from their exact law (cost
+        free of n), or draw every point. ``None`` takes the first that is possible.
+    record : {"all", "last"} or sequence of int
+        Which generations are measured and kept; memory and time of the metrics go with their number.
+    quantiles : sequence of floats in [0, 1], optional
+        Keep these quantiles over the replicates instead of the replicates.
+    progress : bool, optional
+        Progress bar; ``None`` shows it on a terminal, for runs of more than a second.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables (replicate, generation), or (quantile, generation); provenance in ``attrs``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the method asked for does not exist for this loop.
+    TypeError
+        If a metric needs what the models of this loop do not have.
+
+    Notes
+    -----
+    BLAS runs on one thread meanwhile, so that results are the same bits for any number of threads and small
+    matrices do not wait for threads; the caller's setting is restored. PyTorch keeps its threads. A model
+    whose `fit` wants more can ask for them there, with ``threadpoolctl.threadpool_limits``.
+    """
+    run = begin(
+        loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,
+        record=record, quantiles=quantiles, progress=progress,
+    )  # fmt: skip
+    for _ in follow(run, progress=progress):
+        pass
+    return to_dataset(run)
+
+
+def follow(run: Run, *, progress: bool | None = None) -> Iterator[None]:
+    """Take a run to its last generation, pausing at least once a second or once a generation."""
+    count = 1
+    with _bar(
+        None, desc="generations", progress=progress, total=run.generations, initial=run.generation
+    ) as bar:
+        while run.generation < run.generations:
+            began, before = perf_counter(), run.generation
+            advance(run, count)
+            bar.update(run.generation - before)
+            yield
+            seconds = perf_counter() - began
+            count = min(2 * count, 16) if seconds < 0.5 else max(count // 2, 1) if seconds > 1 else count
+
+
+def to_dataset(run: Run) -> xr.Dataset:
+    """Label what a run has recorded."""
+    import xarray as xr
+
+    reached = sorted(t for t in run.record if t <= run.generation)
+    dims = ("replicate" if run.quantiles is None else "quantile", "generation")
+    measured = {metric_name(metric): metric for metric in run.metrics}
+    variables = {
+        name: (dims, np.stack(values, -1), variable_attributes(name, measured[name]))
+        for name, values in run.recorded.items()
+    }
+    coords: dict[str, Any] = {"generation": ("generation", reached, COORDINATES["generation"])}
+    if run.quantiles is not None:
+        coords["quantile"] = ("quantile", list(run.quantiles), COORDINATES["quantile"])
+    return xr.Dataset(variables, coords, attrs=provenance(run.loop, run.snapshots))
+
+
+def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
+    expected = snapshot.replicates or (1,)
+    measured = []
+    for metric in run.metrics:
+        name, returned = metric_name(metric), metric(snapshot)
+        try:
+            values = np.atleast_1d(check_array(returned, "its value"))
+        except ValueError as error:
+            raise ValueError(
+                f"metric {name} returned {shown(returned)}; expected one real number per replicate, "
+                f"{expected} ({error})."
+            ) from None
+        if values.shape != expected:
+            raise ValueError(
+                f"metric {name} returned shape {values.shape}; expected one number per replicate, {expected}."
+            )
+        measured.append(values)
+    return measured
+
+
+def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
+    """Keep what was asked for of one generation, measured block by block."""
+    for metric, values in zip(run.metrics, zip(*blocks, strict=True), strict=True):
+        joined = np.concatenate(values)
+        kept = joined if run.quantiles is None else np.quantile(joined, run.quantiles)
+        run.recorded.setdefault(metric_name(metric), []).append(kept)
+
+
+_REMEDY = (
+    "run fewer replicates or generations, keep quantiles= instead of replicates, record='last' or a few "
+    "generations"
+)
+
+
+def _check_points(run: Run) -> None:
+    """Refuse points that cannot fit before the first is drawn."""
+    if run.method == "samples":
+        known: Any = getattr(run.loop.real, "points", None)
+        dim = getattr(run.loop.real, "dim", None) or np.shape(known)[-1:] or 1
+        needed = 8.0 * _most_points(run) * int(np.prod(dim))
+        what = f"one replicate of {_most_points(run)} points"
+        check_memory(needed, what, "train on fewer points, or use method='statistics'")
+    elif hasattr(type(run.loop.real), "covariance"):
+        # A bound from below, by one factor of a covariance each: the first fit itself can take long.
+        dim = int(np.prod(np.shape(run.loop.real.mean)[-1:]))  # of a source that is not fitted: 1
+        needed = 8.0 * run.replicates * dim * min(dim, run.loop.regime.n_initial)
+        check_memory(needed, f"a run of {run.replicates} replicates in {dim} dimensions", _REMEDY)
+
+
+def _most_points(run: Run) -> int:
+    """Points that one replicate holds at the end, at least."""
+    regime, last = run.loop.regime, run.generations
+    if last == 1:
+        return regime.n_initial
+    batch = regime.n_synthetic_at(last)
+    kept = {"last": 1, "all": last - 1, "logarithmic": last - 1}.get(str(regime.retain), regime.retain)
+    reals = {"last": 1, "all": last - 1}.get(str(regime.retain_real), regime.retain_real)
+    constant = isinstance(regime.n_synthetic, int)
+    synthetic = batch * (min(int(kept), last - 1) if constant else 1)
+    return max(regime.n_initial, synthetic + regime.n_real * min(int(reals), last))
+
+
+def _check_memory(run: Run, first: Snapshot) -> None:
+    """Refuse a run whose states and records do not fit, from the first snapshot."""
+    here = max(int(np.prod(first.replicates)), 1)
+    regime, drawn = run.loop.regime, first.training_set
+    state = (_bytes(drawn) + _bytes(first.model) * min(regime.memory, run.generations)) / here
+    if isinstance(drawn, np.ndarray):
+        state *= max(_most_points(run) / max(drawn.shape[-2], 1), 1.0) if drawn.ndim >= 2 else 1.0
+    elif isinstance(regime.retain, int) or isinstance(regime.retain_real, int):
+        kept = sum(int(k) for k in (regime.retain, regime.retain_real) if isinstance(k, int))
+        state += _bytes(drawn) / here * min(kept, run.generations)
+    kept_of_each = run.replicates if run.quantiles is None else len(run.quantiles)
+    # The records are stacked into the arrays of the result.
+    records = 16.0 * kept_of_each * len(run.record) * len(run.metrics)
+    what = f"a run of {run.replicates} replicates over {run.generations} generations"
+    drawing = ", or draw statistics (method='statistics')" if run.method == "samples" else ""
+    check_memory(run.replicates * state + records, what, _REMEDY + drawing)
+
+
+def _bytes(held: Any) -> float:
+    """Bytes of the arrays that a model or a training set holds."""
+    if isinstance(held, np.ndarray):
+        return float(held.nbytes)
+    if isinstance(held, (tuple, list)):
+        return sum(map(_bytes, held))
+    return sum(float(v.nbytes) for v in getattr(held, "__dict__", {}).values() if isinstance(v, np.ndarray))
+
+
+def _numbers(training_set: Any) -> int:
+    """How many numbers one replicate's training set holds."""
+    held = vars(training_set).values() if hasattr(training_set, "__dict__") else (training_set,)
+    return max(sum(np.size(value) for value in held if value is not None), 1)
+
+
+def _bar(items: Any, *, progress: bool | None, **options: Any) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(items, delay=1.0, leave=False, disable=None if progress is None else not progress, **options)

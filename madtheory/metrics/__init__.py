@@ -1,0 +1,60 @@
+"""Metrics: functions of a `Snapshot` that return one number per replicate.
+
+Those of one argument describe the mean and covariance of the fitted model, or compare them with those of the
+reference distribution, in closed form. `on_samples` takes them of samples where a model has no such moments,
+and makes metrics of a loop of those of arrays of points, with keywords ``real`` and ``fake``. `defaults` are
+those that `simulate` measures.
+"""
+
+from madtheory.metrics.classes import class_shares, class_variance, mode_coverage, variance_by_class
+from madtheory.metrics.gaussian import (
+    DEFAULT,
+    check_suitable as check_suitable,
+    defaults,
+    effective_sample_size,
+    kl_divergence,
+    log_total_variance,
+    log_volume,
+    mean_error,
+    reverse_kl_divergence,
+    total_variance,
+    wasserstein2_squared,
+)
+from madtheory.metrics.likelihood import negative_log_likelihood
+from madtheory.metrics.points import (
+    cramer_von_mises,
+    density_coverage,
+    frechet_distance,
+    gaussian_distance as gaussian_distance,
+    maximum_mean_discrepancy,
+    precision_recall,
+    sliced_wasserstein,
+    wasserstein1,
+)
+from madtheory.metrics.sampling import on_samples
+
+__all__ = [
+    "DEFAULT",
+    "class_shares",
+    "class_variance",
+    "cramer_von_mises",
+    "defaults",
+    "density_coverage",
+    "effective_sample_size",
+    "frechet_distance",
+    "kl_divergence",
+    "log_total_variance",
+    "log_volume",
+    "maximum_mean_discrepancy",
+    "mean_error",
+    "mode_coverage",
+    "negative_log_likelihood",
+    "on_samples",
+    "precision_recall",
+    "reverse_kl_divergence",
+    "sliced_wasserstein",
+    "total_variance",
+    "variance_by_class",
+    "wasserstein1",
+    "wasserstein2_squared",
+]

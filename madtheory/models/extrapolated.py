@@ -1,0 +1,400 @@
+"""Generators that move away from a version of themselves trained on their own samples: SIMS and Neon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from madtheory.data import Counts, Moments, size
+from madtheory.models.extrapolated_gaussian import extrapolated_gaussian, guided_gaussian
+from madtheory.models.gaussian import Gaussian
+from madtheory.types import Array
+from madtheory.validation import check_bias, check_numbers, check_size, checked, shown
+
+Self = TypeVar("Self", bound="Improved")
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Improved:
+    """A base, an auxiliary trained on samples of the base, and the law that both make."""
+
+    _method: ClassVar[str]
+    _weight_name: ClassVar[str]
+    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]]
+
+    base: Any
+    _weight: float
+    n_auxiliary: int | None
+    auxiliary_bias: float | None
+    budget: int | None
+    learning_rate: float | None
+    treatments: tuple[Any, ...]
+    auxiliary: Any
+    law: Any
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the base is fitted to `madtheory.data.Weighted` points too."""
+        return bool(getattr(self.base, "takes_weights", False))
+
+    def _new(self: Self, **changes: Any) -> Self:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__ | changes)
+        return made
+
+    def _begin(self, base: Any, weight: Any, treatments: Any, **settings: Any) -> None:
+        given = tuple(treatments) if np.iterable(treatments) else (treatments,)
+        self.__dict__.update(base=base, _weight=weight, **settings, treatments=given)
+        self.__dict__.update(auxiliary=None, law=None)
+        self._check()
+
+    def _check(self) -> None:
+        name, kind = type(self).__name__, type(self.base)
+        if isinstance(self.base, type) or not (hasattr(self.base, "fit") and hasattr(self.base, "sample")):
+            raise TypeError(
+                f"base={shown(self.base)} is no instance with fit and sample; see madtheory.types."
+            )
+        if kind not in self._known and not callable(getattr(self.base, self._method, None)):
+            raise TypeError(
+                f"{name} needs a base that can be combined with an auxiliary: {kind.__name__} has no method "
+                f"{self._method}(auxiliary, weight) that returns a model; give it one, or use one of "
+                f"{', '.join(t.__name__ for t in self._known)}."
+            )
+        number = check_numbers(self._weight_name, self._weight)
+        if number.ndim:
+            raise ValueError(
+                f"{self._weight_name}={shown(self._weight)} has shape {number.shape}; pass a number."
+            )
+        self.__dict__["_weight"] = float(number)
+        if self.n_auxiliary is not None:
+            check_size("n_auxiliary", self.n_auxiliary)
+        if self.auxiliary_bias is not None:
+            check_bias(self.auxiliary_bias, "auxiliary_bias")
+        self._check_training()
+
+    def _check_training(self) -> None:
+        if self.budget is not None:
+            check_size("budget", self.budget)
+            if not callable(getattr(self.base, "fine_tuned", None)):
+                raise TypeError(
+                    f"budget={shown(self.budget)} counts the images that the auxiliary sees, and a "
+                    f"{type(self.base).__name__} is not trained step by step: it has no fine_tuned(data, "
+                    f"images=, learning_rate=, rng=). Leave budget out: the auxiliary is then fitted."
+                )
+        rate = self.learning_rate
+        if rate is not None and (self.budget is None or not check_numbers("learning_rate", rate) > 0):
+            raise ValueError(
+                f"learning_rate={shown(rate)} is of the fine-tuning for a budget={shown(self.budget)}; "
+                f"pass a number "
+                f"> 0 and a budget of images seen, or leave it out."
+            )
+        for treatment in self.treatments:
+            if not callable(getattr(treatment, "treated", None)):
+                raise TypeError(
+                    f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
+                )
+
+    @checked
+    def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
+        """Fit the base to `data`, and the auxiliary to samples of the fitted base; return a new model."""
+        fitted = self.base.fit(data, rng=rng)
+        weight = np.asarray(size(data)).round().astype(int)
+        n = int(weight.flat[0]) if (weight == weight.flat[0]).all() else weight
+        return self._completed(fitted, n, isinstance(data, (Moments, Counts)), rng)
+
+    def self_trained(self: Self, n: int, *, rng: np.random.Generator) -> Self:
+        """Train an auxiliary on `n` samples of the base as it is: improves a finished model, without data."""
+        return self._completed(self.base, check_size("n", n), False, rng)
+
+    def at(self: Self, weight: float, /) -> Self:
+        """The same base and auxiliary at another w, `SIMS`' guidance or `Neon`'s weight; no training."""
+        made = self._new(_weight=weight)
+        made._check()
+        return made if self.auxiliary is None else made._with_auxiliary(self.auxiliary)
+
+    def _completed(self: Self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Self:
+        synthetic = self._synthetic(fitted, n, exactly, rng)
+        if self.budget is None:
+            auxiliary = fitted.fit(synthetic, rng=rng)
+        else:
+            auxiliary = self._fine_tuned(fitted, synthetic, self.budget, rng)
+        return self._new(base=fitted)._with_auxiliary(auxiliary)
+
+    def _synthetic(self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Any:
+        """The set S of the base's own samples, or its statistic."""
+        n = n if self.n_auxiliary is None else self.n_auxiliary
+        exactly = exactly and not self.treatments
+        if np.ndim(n) and not exactly:
+            n = int(np.max(n))
+        source = fitted
+        for treatment in self.treatments:
+            source = _treated(treatment, source)
+        draw = source.sample_statistic if exactly else source.sample
+        return draw(n, rng=rng, **({} if self.auxiliary_bias is None else {"bias": self.auxiliary_bias}))
+
+    def _fine_tuned(self, model: Any, data: Any, images: int, rng: np.random.Generator) -> Any:
+        rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
+        return model.fine_tuned(data, images=images, rng=rng, **rate)
+
+    def _with_auxiliary(self: Self, auxiliary: Any) -> Self:
+        return self._new(auxiliary=auxiliary, law=self._combined(self.base, auxiliary))
+
+    def _combined(self, fitted: Any, auxiliary: Any) -> Any:
+        if self._weight == 0:
+            return fitted
+        if self._weight == -1:
+            return auxiliary
+        own = getattr(fitted, self._method, None)
+        if callable(own):
+            return own(auxiliary, self._weight)
+        return self._known[type(fitted)](fitted, auxiliary, self._weight)
+
+    @checked
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
+        """Draw `n` points, shape (*replicate, n, d), or images; `bias` goes to the law's own sampling."""
+        drawn = self._fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
+        return drawn if hasattr(drawn, "joined") else np.asarray(drawn)
+
+    def __getattr__(self, name: str) -> Any:
+        # sample_statistic and expand exist where the base has them, in training sets of Moments.
+        if name not in ("sample_statistic", "expand") or "base" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name == "sample_statistic":
+            if getattr(type(self.base), "statistic", Moments) is not Moments:
+                raise AttributeError(f"{type(self).__name__} on {type(self.base).__name__} has no {name!r}")
+            if self.treatments:
+                raise AttributeError(f"{type(self).__name__} with treatments of points has no {name!r}")
+        getattr(self.base, name)
+        return getattr(self, f"_{name}")
+
+    def _sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
+        return self._fitted().sample_statistic(n, rng=rng, bias=bias)
+
+    def _expand(self: Self, *replicates: int) -> Self:
+        parts = {name: getattr(self, name) for name in ("base", "auxiliary", "law")}
+        return self._new(
+            **{k: None if part is None else part.expand(*replicates) for k, part in parts.items()}
+        )
+
+    def _fitted(self) -> Any:
+        if self.law is None:
+            raise ValueError(
+                f"this {type(self).__name__} has no auxiliary yet; call fit(data), or self_trained(n) for a "
+                f"base that is fitted."
+            )
+        return self.law
+
+    @property
+    def mean(self) -> Array:
+        """Mean of the law that is sampled, shape (*replicate, d)."""
+        return self._of_law("mean")
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of the law that is sampled, shape (*replicate, d, d)."""
+        return self._of_law("covariance")
+
+    @property
+    def scaled_factor(self) -> Array:
+        """Factor of that covariance, shape (*replicate, d, rank)."""
+        return self._of_law("scaled_factor")
+
+    @property
+    def log_volume(self) -> Array:
+        """Log determinant of that covariance, shape (*replicate,)."""
+        return self._of_law("log_volume")
+
+    @property
+    def factor(self) -> Array:
+        """The factor, before `exponent`."""
+        return self._of_law("factor")
+
+    @property
+    def exponent(self) -> Any:
+        """Powers of two that multiply the columns of `factor`, or ``None``."""
+        return self._of_law("exponent")
+
+    @property
+    def dim(self) -> int:
+        """Dimension d."""
+        return int(self._of_law("dim"))
+
+    @property
+    def ddof(self) -> int:
+        """The base's divisor correction."""
+        return int(self.base.ddof)
+
+    def _of_law(self, name: str) -> Any:
+        law = self._fitted()
+        if not hasattr(type(law), name) and not hasattr(law, name):
+            raise TypeError(f"{type(self).__name__} samples a {type(law).__name__}, which has no {name}.")
+        return getattr(law, name)
+
+
+def _treated(treatment: Any, source: Any) -> Any:
+    """The source of treated points, for a set that belongs to no generation of a loop."""
+    return treatment.treated(source, _NoSnapshot(treatment))
+
+
+class _NoSnapshot:
+    """Stands for the snapshot where there is none, and says so to a treatment that asks it for something."""
+
+    def __init__(self, treatment: Any) -> None:
+        self._treatment = treatment
+
+    def __getattr__(self, name: str) -> Any:
+        raise TypeError(
+            f"treatments holds {shown(self._treatment)}, which asks for the {name!r} of a loop's snapshot; "
+            f"the auxiliary's training set has none. Use treatments of points alone: project, verify, curate."
+        )
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class SIMS(Improved):
+    r"""Negative guidance of a base by an auxiliary that is trained on the base's own samples.
+
+    Samples follow the probability flow with the score :math:`(1 + w) s_r - w s_s`. For a Gaussian base that
+    is a Gaussian: log-covariances are extrapolated (`madtheory.theory.guidance.sims_law`).
+
+    Parameters
+    ----------
+    base : GenerativeModel
+        A `Gaussian`, or any model with a method ``guided(auxiliary, weight)`` that returns the guided model,
+        as those of `madtheory.networks`.
+    guidance : float
+        w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from it.
+    n_auxiliary : int, optional
+        Synthetic points that each auxiliary is trained on, :math:`|S|`. Default: as many as the training set
+        holds.
+    auxiliary_bias : float, optional
+        Sampling bias of those points (1 is unbiased). ``None`` is the base's own default sampling, also where
+        ``Loop(bias=...)`` biases the samples of the guided model.
+    budget : int, optional
+        Images that the auxiliary's fine-tuning sees, with repetition: ``budget / batch`` steps from the
+        base's weights, by its ``fine_tuned(data, images=, learning_rate=, rng=)``. Default: the auxiliary is
+        fitted by the fitted base's ``fit``, which for a network is a warm start.
+    learning_rate : float, optional
+        Of that fine-tuning. Default: the base's own.
+    treatments : sequence of Treatment
+        What is done to the synthetic points before the auxiliary trains on them, in this order:
+        `madtheory.treatments.verify`, `curate` or `project`, but not `correct`, which needs a loop. Where S
+        has too many points of a class, the guided model has fewer of it (distribution control, section 4.3).
+
+    Attributes
+    ----------
+    auxiliary, law : models
+        The auxiliary, trained from the fitted base, and the model that is sampled; ``None`` before `fit`.
+
+    Raises
+    ------
+    TypeError
+        If the base cannot be guided, a budget is given and it cannot be fine-tuned, or, by `fit`, if a
+        treatment needs a loop.
+    ValueError
+        If an argument is out of range.
+
+    See Also
+    --------
+    madtheory.models.selection : choose the guidance and the budget by a metric.
+
+    Notes
+    -----
+    The auxiliary's samples come from the base, by the generator of ``fit``; what later generations train on
+    comes from the guided model. With ``method="statistics"`` both are drawn by their sufficient statistics;
+    treatments of points need ``method="samples"``.
+    Source: Alemohammad et al. 2024 (SIMS, arXiv 2408.16333).
+    """
+
+    _method: ClassVar[str] = "guided"
+    _weight_name: ClassVar[str] = "guidance"
+    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]] = {Gaussian: guided_gaussian}
+
+    def __init__(
+        self,
+        base: Any,
+        guidance: float,
+        *,
+        n_auxiliary: int | None = None,
+        auxiliary_bias: float | None = None,
+        budget: int | None = None,
+        learning_rate: float | None = None,
+        treatments: Any = (),
+    ) -> None:
+        self._begin(
+            base,
+            guidance,
+            treatments,
+            n_auxiliary=n_auxiliary,
+            auxiliary_bias=auxiliary_bias,
+            budget=budget,
+            learning_rate=learning_rate,
+        )
+
+    @property
+    def guidance(self) -> float:
+        """The guidance w."""
+        return self._weight
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Neon(Improved):
+    r"""Negative extrapolation of a base's parameters from those of an auxiliary trained on its samples.
+
+    Parameters become :math:`\theta_r - w(\theta_s - \theta_r)`; for a Gaussian base they are mean and
+    covariance (`madtheory.theory.guidance.neon_law`). Sampling needs one model, not two.
+
+    Parameters
+    ----------
+    base : GenerativeModel
+        A `Gaussian`, or any model with a method ``extrapolated(auxiliary, weight)``.
+    weight : float
+        w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from it.
+    n_auxiliary, auxiliary_bias, budget, learning_rate, treatments
+        As for `SIMS`, and so are attributes and errors.
+
+    Raises
+    ------
+    ValueError
+        By `fit` too: where an extrapolated covariance has a negative eigenvalue.
+
+    Notes
+    -----
+    A Gaussian's auxiliary is trained to convergence: the paper's brief fine-tuning is then a smaller weight
+    (for a gradient step of the covariance, see `madtheory.theory.guidance.neon_warm_up`). A network's is
+    fine-tuned for `budget` images, in the paper with a reduced learning rate. To first order in
+    :math:`\theta_s - \theta_r` Neon is `SIMS`, and exactly so for models that are linear in their weights.
+    Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1 and Appendix C.
+    """
+
+    _method: ClassVar[str] = "extrapolated"
+    _weight_name: ClassVar[str] = "weight"
+    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]] = {Gaussian: extrapolated_gaussian}
+
+    def __init__(
+        self,
+        base: Any,
+        weight: float,
+        *,
+        n_auxiliary: int | None = None,
+        auxiliary_bias: float | None = None,
+        budget: int | None = None,
+        learning_rate: float | None = None,
+        treatments: Any = (),
+    ) -> None:
+        self._begin(
+            base,
+            weight,
+            treatments,
+            n_auxiliary=n_auxiliary,
+            auxiliary_bias=auxiliary_bias,
+            budget=budget,
+            learning_rate=learning_rate,
+        )
+
+    @property
+    def weight(self) -> float:
+        """The weight w."""
+        return self._weight

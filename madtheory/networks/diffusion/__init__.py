@@ -1,0 +1,22 @@
+"""Diffusions: noise processes, samplers, denoisers, and the network that learns to denoise."""
+
+from madtheory.networks.diffusion.denoisers import EmpiricalDenoiser, GaussianDenoiser
+from madtheory.networks.diffusion.model import PARAMETERISATIONS, Diffusion, Parameterisation
+from madtheory.networks.diffusion.processes import DDPM, EDM, FlowMatching, Process
+from madtheory.networks.diffusion.samplers import DDIM, Heun, Sampler, sample_denoiser
+
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "EDM",
+    "PARAMETERISATIONS",
+    "Diffusion",
+    "EmpiricalDenoiser",
+    "FlowMatching",
+    "GaussianDenoiser",
+    "Heun",
+    "Parameterisation",
+    "Process",
+    "Sampler",
+    "sample_denoiser",
+]

@@ -1,0 +1,350 @@
+"""What every network shares: a value of arrays, fitted for a budget of images, one seed per sample."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from madtheory.networks.context import check_device, own_torch, seeded
+from madtheory.networks.training import Training, batches, optimised
+from madtheory.types import Array
+from madtheory.validation import (
+    check_bias,
+    check_generator,
+    check_number,
+    check_numbers,
+    check_points,
+    check_seeds,
+    check_size,
+    check_widths,
+    shown,
+)
+
+Weights = dict[str, NDArray[np.floating]]
+Seeds = NDArray[np.uint64]
+Term = tuple[float, Any]
+"""A coefficient and a module: what is sampled is a sum of such terms."""
+
+Self = TypeVar("Self", bound="Network")
+
+
+def sample_seeds(n: int, rng: np.random.Generator) -> Seeds:
+    """Draw one seed for each of `n` samples."""
+    check_generator("rng", rng)
+    return rng.integers(2**64, size=check_size("n", n), dtype=np.uint64)
+
+
+def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
+    """Standard normals, shape (len(seeds), *shape): row i is a function of ``seeds[i]`` and `role` alone."""
+    bits = np.random.Philox(key=np.array([0, role], dtype=np.uint64))
+    state, normals = bits.state, np.random.Generator(bits)
+    rows = np.empty((len(seeds), *shape), dtype=np.float32)
+    for row, seed in zip(rows, seeds, strict=True):
+        # The state of a new generator with this key, at a fraction of the cost of making one.
+        state["state"]["key"][0] = seed
+        bits.state = state
+        normals.standard_normal(out=row, dtype=np.float32)
+    return torch.from_numpy(rows)
+
+
+def data_units(x: Array) -> tuple[Array, float]:
+    """Mean of each coordinate, shape (d,), and one standard deviation about them for all coordinates.
+
+    The spread is taken about the mean of each coordinate: about the grand mean, coordinates that lie far
+    apart would count as spread. It is 1 where the points do not differ by more than their rounding.
+    """
+    shift = x.mean(0)
+    scale = float((x - shift).std())
+    return shift, scale if scale > 1e-14 * float(np.abs(x).max()) else 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network(ABC):
+    """A generator that is trained: configuration, and the weights once it is fitted.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers; none makes the network linear.
+    training : Training
+        Budget in images seen, batch, learning rate, averaging of the weights.
+    classes : int, optional
+        Class-conditional: points have d + 1 coordinates, the last one the class, 0 to classes - 1.
+    units : (shift, scale), optional
+        Data enter as (x - shift) / scale. Default: mean and standard deviation (one for all coordinates) of
+        the first training set; a warm start keeps them.
+    device : str, optional
+        Where `fit` and `sample` compute: ``"cpu"``, ``"cuda"``. Default: the accelerator, if there is one.
+    batch : int
+        Samples drawn at once. No effect on the samples, beyond rounding.
+    weights : dict of arrays, optional
+        By name. Those that begin with ``_`` are not learned. ``None``: not fitted.
+    """
+
+    usual_replicates: ClassVar[int] = 1  # of `simulate`: a fit takes seconds to minutes
+
+    hidden: tuple[int, ...] = (128, 128, 128)
+    training: Training = field(default_factory=Training)
+    classes: int | None = None
+    units: tuple[float, float] | None = None
+    device: str | None = None
+    batch: int = 4096
+    weights: Weights | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", check_widths("hidden", self.hidden))
+        object.__setattr__(self, "batch", check_size("batch", self.batch))
+        if not isinstance(self.training, Training):
+            raise TypeError(f"training={shown(self.training)} is not a Training; pass Training(...).")
+        check_device(self.device)
+        if self.classes is not None:
+            check_size("classes", self.classes)
+        if self.units is not None:
+            if not isinstance(self.units, (tuple, list)) or len(self.units) != 2:
+                raise ValueError(f"units={shown(self.units)} are not (shift, scale); pass two numbers.")
+            check_numbers("units", self.units[0])
+            check_number("units", self.units[1], 0, above=True)
+
+    @abstractmethod
+    def _module(self, dim: int) -> nn.Module:
+        """A new torch module for points of dimension `dim`, with random weights."""
+
+    @abstractmethod
+    def _loss(self, module: Any, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Mean loss of a batch x (n, d) in the network's units."""
+
+    @abstractmethod
+    def _generate(
+        self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
+    ) -> Tensor:
+        """Samples (n, d) in the network's units, of the sum of `terms`."""
+
+    def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
+        """Train on points (n, d); from these weights on if there are any, else from random ones."""
+        if self.weights is None:
+            return self._trained(data, self.training.images, self.training.learning_rate, rng)
+        return self.fine_tuned(data, images=self.training.warm_images or self.training.images, rng=rng)
+
+    def fine_tuned(
+        self: Self, data: Any, *, images: int, learning_rate: float | None = None, rng: np.random.Generator
+    ) -> Self:
+        """Go on training on points (n, d) for a budget of images seen; return a new model.
+
+        The learning rate is by default the training's ``warm_learning_rate``, else its ``learning_rate``.
+        """
+        self._check_fitted()
+        rate = self.training.warm_learning_rate if learning_rate is None else learning_rate
+        images = check_size("images", images)
+        return self._trained(data, images, self.training.learning_rate if rate is None else rate, rng)
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        """Draw `n` points, shape (n, d); (n, d + 1) with equal class counts if class-conditional."""
+        seeds = sample_seeds(n, rng)
+        if self.classes is None:
+            return self.generate(seeds, bias=bias)
+        order = rng.permutation(self.classes)
+        return self.generate(seeds, rng.permutation(order[np.arange(n) % self.classes]), bias=bias)
+
+    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Array:
+        """The samples of given seeds (and classes, if class-conditional): sample i needs seed i alone."""
+        return self._combined(((1.0, self),), seeds, labels, bias)
+
+    def guided(self, auxiliary: Any, weight: float) -> Guided:
+        r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
+        return Guided(self, auxiliary, check_number("weight", weight))
+
+    def extrapolated(self: Self, auxiliary: Any, weight: float) -> Self:
+        r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
+        self._check_like(auxiliary)
+        weight = check_number("weight", weight)
+        mine, theirs = self._check_fitted(), auxiliary.weights
+        merged = {
+            # theta - w (theta_s - theta) in double precision: the difference is small.
+            name: value
+            if name.startswith("_")
+            else (value - weight * (theirs[name].astype(float) - value)).astype(value.dtype)
+            for name, value in mine.items()
+        }
+        return replace(self, weights=merged)
+
+    @own_torch()
+    def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
+        check_generator("rng", rng)
+        x, labels = self._split(check_points(data))
+        if self.weights is None:
+            shift, scale = self.units or data_units(x)
+            kept = {
+                "_shift": np.broadcast_to(np.asarray(shift, dtype=float), x.shape[1:]).copy(),
+                "_scale": np.asarray(scale, dtype=float),
+            }
+        else:
+            kept = {name: value for name, value in self.weights.items() if name.startswith("_")}
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        module = self._restored(x.shape[1], int(rng.integers(2**63)))
+        device = self._device()
+        scaled = torch.from_numpy(((x - kept["_shift"]) / kept["_scale"]).astype(np.float32)).to(device)
+        marks = None if labels is None else torch.from_numpy(labels).to(device)
+        learned = self._optimise(module, scaled, marks, images, learning_rate, generator)
+        return replace(self, weights={**learned, **kept})
+
+    def _optimise(
+        self,
+        module: nn.Module,
+        x: Tensor,
+        labels: Tensor | None,
+        images: int,
+        learning_rate: float,
+        generator: torch.Generator,
+    ) -> Weights:
+        """Train `module`; return its weights, averaged if the training says so."""
+
+        def loss(index: Tensor) -> Tensor:
+            return self._loss(module, x[index], None if labels is None else labels[index], generator)
+
+        steps = batches(len(x), images, self.training.batch, generator)
+        return optimised(module, loss, steps, self.training, images, learning_rate, type(self).__name__)
+
+    def _restored(self, dim: int, seed: int = 0) -> nn.Module:
+        """The module with these weights, or with new ones drawn from `seed`."""
+        with seeded(seed):
+            module = self._module(dim)
+        if self.weights is not None:
+            state = {k: torch.from_numpy(v) for k, v in self.weights.items() if not k.startswith("_")}
+            module.load_state_dict(state)
+        return module.to(self._device())
+
+    @own_torch()
+    def _combined(
+        self, terms: Sequence[tuple[float, Network]], seeds: Any, labels: Any, bias: float | None
+    ) -> Array:
+        """Samples of a sum of networks that have the same units."""
+        weights = self._check_fitted()
+        if bias is not None:
+            check_bias(bias)
+        seeds = check_seeds(seeds)
+        if (labels is None) != (self.classes is None):
+            raise ValueError(
+                f"labels={shown(labels)}, but classes={shown(self.classes)}; labels go with classes."
+            )
+        marks = None if labels is None else np.asarray(labels, dtype=np.int64)
+        dim, device = len(weights["_shift"]), self._device()
+        modules = [(c, network._restored(dim).eval()) for c, network in terms if c != 0]
+        parts = []
+        with torch.inference_mode():
+            for first in range(0, len(seeds), self.batch):
+                chosen = slice(first, first + self.batch)
+                mark = None if marks is None else torch.from_numpy(marks[chosen]).to(device)
+                drawn = self._generate(modules, dim, seeds[chosen], mark, bias)
+                parts.append(drawn.cpu().numpy().astype(float))
+        x = np.concatenate(parts) * weights["_scale"] + weights["_shift"]
+        return x if marks is None else np.column_stack([x, marks])
+
+    def _split(self, points: Array) -> tuple[Array, NDArray[np.int64] | None]:
+        """Coordinates, and the classes if there are any."""
+        if points.ndim != 2:
+            raise ValueError(f"data has shape {points.shape}; a network takes one replicate, (n, d).")
+        if self.weights is not None:
+            expected = len(self.weights["_shift"]) + (self.classes is not None)
+            if points.shape[1] != expected:
+                raise ValueError(
+                    f"data has {points.shape[1]} coordinates and this network was fitted to {expected}; "
+                    f"fit a new {type(self).__name__} instead."
+                )
+        if self.classes is None:
+            return points, None
+        labels = points[:, -1].astype(np.int64)
+        if points.shape[1] < 2 or (labels != points[:, -1]).any() or not (labels >= 0).all():
+            raise ValueError("data need the class, 0 to classes - 1, as their last coordinate.")
+        if labels.max() >= self.classes:
+            raise ValueError(
+                f"data hold class {labels.max()}, but classes={self.classes}; raise it to {labels.max() + 1}."
+            )
+        return points[:, :-1], labels
+
+    def _device(self) -> torch.device:
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(automatic if self.device is None else self.device)
+
+    def _check_fitted(self) -> Weights:
+        if self.weights is None:
+            raise ValueError(f"this {type(self).__name__} is not fitted; call fit(data, rng=rng).")
+        return self.weights
+
+    def _check_like(self, other: Any) -> None:
+        """Refuse to combine what is not the same network in the same units."""
+        mine, theirs = self._check_fitted(), getattr(other, "weights", None)
+        if type(other) is not type(self) or theirs is None:
+            raise TypeError(
+                f"auxiliary={shown(other)} is no fitted {type(self).__name__}; fit it from this model."
+            )
+        same = {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in theirs.items()}
+        if not same or any(not np.array_equal(mine[k], theirs[k]) for k in mine if k.startswith("_")):
+            raise ValueError(
+                "auxiliary has other layers or other units than this model; train it from this model, with "
+                "fine_tuned(samples, images=...)."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Guided:
+    r"""What :math:`(1 + w)` times `base` minus w times `auxiliary` samples, with the same noise for both.
+
+    For a diffusion the two denoisers are combined at every noise level, which is SIMS (arXiv 2408.16333); for
+    a generator of one step its two outputs.
+    """
+
+    base: Any
+    auxiliary: Any
+    weight: float
+
+    def __post_init__(self) -> None:
+        self.base._check_like(self.auxiliary)
+        if not math.isfinite(self.weight):
+            raise ValueError(f"weight={shown(self.weight)} is not finite; pass a number, for example 1.0.")
+
+    def fit(self, data: Any, *, rng: np.random.Generator) -> Any:
+        """Train the base on; without the auxiliary, which belongs to the base as it was."""
+        return self.base.fit(data, rng=rng)
+
+    sample = Network.sample
+
+    @property
+    def classes(self) -> int | None:
+        """Those of the base."""
+        return self.base.classes
+
+    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Array:
+        """The samples of given seeds; see `Network.generate`."""
+        terms = ((1 + self.weight, self.base), (-self.weight, self.auxiliary))
+        return self.base._combined(terms, seeds, labels, bias)
+
+
+def mlp(
+    inputs: int, hidden: Sequence[int], outputs: int, activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """A multilayer perceptron; a linear layer if there are no hidden ones."""
+    layers: list[nn.Module] = []
+    for narrow, wide in pairwise((inputs, *hidden)):
+        layers += [nn.Linear(narrow, wide), activation()]
+    return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
+
+
+def one_hot(x: Tensor, labels: Tensor | None, classes: int | None) -> Tensor:
+    """Rows of x, with the class behind them as 0 and 1 if there are classes."""
+    if labels is None or classes is None:
+        return x
+    return torch.cat([x, nn.functional.one_hot(labels, classes).to(x.dtype)], 1)
+
+
+def drawn_like(x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+    """Standard normals, one row of `width` for each of x."""
+    return torch.randn(len(x), width, generator=generator).to(x.device)

@@ -1,0 +1,20 @@
+"""Arithmetic that knows nothing of loops: distances, bandwidths, threads, the global generators."""
+
+from madtheory.numerics.bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
+from madtheory.numerics.euclidean import distances, nearest, neighbour_radii, of_usual_size
+from madtheory.numerics.global_random import seeded_globals
+from madtheory.numerics.threads import one_openmp_thread, one_thread
+
+__all__ = [
+    "Bandwidth",
+    "absolute_width",
+    "check_bandwidth",
+    "distances",
+    "nearest",
+    "neighbour_radii",
+    "of_usual_size",
+    "one_openmp_thread",
+    "one_thread",
+    "relative_factor",
+    "seeded_globals",
+]

@@ -1,0 +1,9 @@
+"""Real data with a known truth: the small distributions of the papers, and scikit-learn's digits.
+
+Everything here serves as ``Loop(real=...)``. The planar laws know their density, mean and covariance; with
+``labels=True`` each point carries its class (moon, mode, ring or digit) as one more coordinate, the last.
+"""
+
+from madtheory.sources.handwritten import Law, digits, eight_gaussians, grid25, rings, rosenbrock, two_moons
+
+__all__ = ["Law", "digits", "eight_gaussians", "grid25", "rings", "rosenbrock", "two_moons"]

@@ -1,0 +1,34 @@
+"""Public test tools: strategies for loops, calibrated assertions, conformance of a model of one's own.
+
+The strategies need the package ``hypothesis``; nothing else here does.
+"""
+
+from madtheory.testing.assertions import (
+    REGIMES,
+    Growing,
+    assert_agrees,
+    assert_mean_matches,
+    assert_rate_matches,
+    check_generative_model,
+    gaussians,
+    loops,
+    power,
+    regimes,
+    sizes,
+    smallest_detectable,
+)
+
+__all__ = [
+    "REGIMES",
+    "Growing",
+    "assert_agrees",
+    "assert_mean_matches",
+    "assert_rate_matches",
+    "check_generative_model",
+    "gaussians",
+    "loops",
+    "power",
+    "regimes",
+    "sizes",
+    "smallest_detectable",
+]

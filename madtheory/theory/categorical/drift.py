@@ -1,0 +1,304 @@
+"""Expected trajectories of categorical loops under the named regimes, generation by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from madtheory.theory.categorical.ancestry import support_size, surviving_branching
+from madtheory.theory.categorical.chain import check_law, chi_squared, entropy
+from madtheory.theory.gaussian import Sizes, first_moments, sizes_of
+from madtheory.theory.labels import Labelled, is_asked, labelled
+from madtheory.validation import check_numbers, check_size, checked
+
+_SOURCE = (
+    "derived here: the heterozygosity is the covariance trace of one-hot symbols, so the first moments "
+    "of any law apply (Alemohammad et al. 2024, arXiv 2307.01850, regimes)"
+)
+_SMOOTHED = "derived here: add-beta smoothing of the Wright-Fisher chain, second moments"
+_MOST_SIZES = 8
+
+
+@checked
+def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any) -> dict[str, Labelled]:
+    r"""Mean heterozygosity :math:`1 - \sum p_i^2` of a categorical loop in any regime.
+
+    Symbols written as unit vectors have the covariance :math:`\mathrm{diag}(p) - pp^T`, whose trace is the
+    heterozygosity, and counting is the maximum-likelihood fit of that covariance: the recursion of
+    `madtheory.theory.gaussian.first_moments`, which holds for any law, applies as it stands. Every
+    probability keeps its mean, and :math:`\mathrm{Cov}(p_i, p_j) = v_g (\delta_{ij} p_{0i} - p_{0i} p_{0j})`
+    with one factor :math:`v_g` in the regimes where every training point is a copy of a real one.
+    Kind: exact mean.
+
+    Parameters
+    ----------
+    probabilities : array, shape (K,)
+        The true law.
+    generations : int
+        Number of generations, the real fit included.
+    **regime
+        The other keywords of `first_moments` that make a regime: `n_initial`, `n_synthetic`, `n_real`,
+        `real_data`, `retain`, `retain_real`, `memory`, `budget`, `replacement`, `weights`.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``heterozygosity``, and ``squared_error``: the sum of the variances of the probabilities.
+    """
+    p = check_law(probabilities)
+    trace = float(p @ (1 - p))
+    scale = trace if trace > 0 else 1.0
+    moments = first_moments(spectrum=[scale], ddof=0, generations=generations, **regime)
+    share = trace / scale
+    return {
+        name: labelled(share * np.asarray(moments[key]), "exact mean", _SOURCE)
+        for name, key in (("heterozygosity", "total_variance"), ("squared_error", "mean_error"))
+    }
+
+
+@checked
+def replace(
+    *,
+    n: Sizes,
+    n_initial: int | None = None,
+    probabilities: ArrayLike,
+    smoothing: float = 0.0,
+    generations: int,
+    variables: Collection[str] | None = None,
+) -> dict[str, Labelled]:
+    r"""Expected trajectory when every fit sees samples of the previous one alone: Wright-Fisher drift.
+
+    .. math::
+        E\,h_g = h_0 \prod_{k \le g} (1 - 1/n_k), \quad
+        E\,\chi^2_g = (K - 1) \Big(1 - \prod_{k \le g} (1 - 1/n_k)\Big),
+
+    and with :math:`w = n/(n + \beta)` for add-:math:`\beta` smoothing, :math:`m' = wm + (1 - w)/K` and
+
+    .. math::
+        E\sum p'^2 = w^2 \Big[\Big(1 - \frac1n\Big) E\sum p^2 + \frac1n\Big] + \frac{2w(1-w) + (1-w)^2}{K}.
+
+    Kind: exact mean.
+
+    Parameters
+    ----------
+    n : int, sequence or callable
+        Sample size of generation g.
+    n_initial : int, optional
+        Real points of generation 1; `n` at generation 1 by default.
+    probabilities : array, shape (K,)
+        The true law.
+    smoothing : float
+        Total pseudo-count, the same for every symbol.
+    generations : int
+        Number of generations, the real fit included.
+    variables : collection of str, optional
+        Compute ``support_size`` and ``entropy`` only if they are among these; all by default.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``heterozygosity``; unsmoothed also ``squared_error``, ``chi_squared``, ``support_size`` and
+        ``entropy``. Of the last two, the first is exact for one size after generation 1, the second for at
+        most 8 different sizes, and both for sizes up to 40,000 (their cost goes with the size); beyond, they
+        are leading orders in 1/n, which hold for generations well below n.
+
+    Notes
+    -----
+    Source: Seddik et al. 2024 (arXiv 2404.05090) for the first; `entropy` and `support_size` say theirs.
+    """
+    p, sizes = check_law(probabilities), sizes_of(n, n_initial, generations)
+    beta = check_numbers("smoothing", smoothing).item()
+    if beta < 0:
+        raise ValueError(f"smoothing={smoothing!r} is negative; pass a pseudo-count of 0 or more.")
+    if beta:
+        return {"heterozygosity": _smoothed(p, sizes, beta)}
+    shared: dict[str, Any] = {"n": n, "n_initial": n_initial, "probabilities": p, "generations": generations}
+    kept = np.cumprod(1 - 1 / np.array(sizes, dtype=float))
+    source = "Seddik et al. 2024 (arXiv 2404.05090): Wright-Fisher drift of the homozygosity"
+    out = {
+        "heterozygosity": labelled(float(p @ (1 - p)) * kept, "exact mean", source),
+        "squared_error": labelled(float(p @ (1 - p)) * (1 - kept), "exact mean", source),
+        "chi_squared": chi_squared(**shared),
+    }
+    one_size, small = len(set(sizes[1:])) <= 1, max(sizes) <= 40_000
+    if is_asked(variables, "support_size"):
+        exact = one_size and small
+        out["support_size"] = support_size(**shared) if exact else surviving_branching(sizes, p)
+    if not is_asked(variables, "entropy"):
+        return out
+    if small and len(set(sizes)) <= _MOST_SIZES:
+        return out | {"entropy": entropy(**shared)}
+    # Half the chi-squared divergence is that of Kullback and Leibler to leading order; -log p >= 1 - p.
+    start = float(special.entr(p).sum())
+    expanded = np.maximum(start - np.asarray(out["chi_squared"]) / 2, np.asarray(out["heterozygosity"]))
+    source = "derived here: half the mean chi-squared divergence; error of order g**2 / (n * min(p))**2"
+    return out | {"entropy": labelled(expanded, "leading order in 1/n", source)}
+
+
+def _smoothed(p: Any, sizes: list[int], beta: float) -> Labelled:
+    many, square, values = len(p), float(p @ p), []
+    for n in sizes:
+        w = n / (n + beta)
+        square = w**2 * ((1 - 1 / n) * square + 1 / n) + (2 * w * (1 - w) + (1 - w) ** 2) / many
+        values.append(1 - square)
+    return labelled(values, "exact mean", _SMOOTHED)
+
+
+@checked
+def accumulate(
+    *, n: Sizes, n_initial: int | None = None, probabilities: ArrayLike, generations: int
+) -> dict[str, Labelled]:
+    r"""Expected trajectory when every fit sees the real data and all synthetic data so far.
+
+    .. math:: E\,h_g = h_0 \prod_{k \le g} \Big(1 - \frac{n_k}{N_k^2}\Big), \quad N_k = \sum_{j \le k} n_j,
+
+    for equal sizes :math:`h_0 \prod_k (1 - 1/(n k^2)) \to h_0\,\mathrm{sinc}(1/\sqrt n)`. No symbol is ever
+    lost after the first fit, as the real counts stay. Kind: exact mean. Arguments as in `replace`.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``heterozygosity``, ``squared_error``, ``support_size``.
+    """
+    sizes = sizes_of(n, n_initial, generations)
+    means = heterozygosity(
+        probabilities=probabilities,
+        generations=generations,
+        n_initial=sizes[0],
+        n_synthetic=sizes,
+        real_data="fixed",
+        retain="all",
+    )
+    return {**means, **_kept(probabilities, sizes[0], generations)}
+
+
+@checked
+def accumulate_subsample(
+    *, n: int, replacement: bool = False, probabilities: ArrayLike, generations: int
+) -> dict[str, Labelled]:
+    """Expected trajectory when every fit sees n random points of all real and synthetic data so far.
+
+    Kind: exact mean. Returns ``heterozygosity`` and ``squared_error``; arguments as in `replace`.
+    """
+    means = heterozygosity(
+        probabilities=probabilities,
+        generations=generations,
+        n_initial=n,
+        n_synthetic=n,
+        real_data="fixed",
+        retain="all",
+        budget=n,
+        replacement=replacement,
+    )
+    return means
+
+
+@checked
+def augment(
+    *,
+    n_real: int,
+    n_synthetic: Sizes,
+    memory: int = 1,
+    weights: Sequence[float] | None = None,
+    probabilities: ArrayLike,
+    generations: int,
+) -> dict[str, Labelled]:
+    r"""Expected trajectory when every fit sees one fixed real set and the last synthetic batch.
+
+    Given the real frequencies q, with :math:`\alpha = n_s/(n_r + n_s)`, the variances tend to
+    :math:`\frac{\alpha^2/n_s}{1 - \alpha^2(1 - 1/n_s)} q_i (1 - q_i)`. No symbol of the real set is
+    ever lost. Kind: exact mean.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``heterozygosity``, ``squared_error``, ``support_size``.
+    """
+    means = heterozygosity(
+        probabilities=probabilities,
+        generations=generations,
+        n_initial=check_size("n_real", n_real),
+        n_synthetic=n_synthetic,
+        real_data="fixed",
+        memory=memory,
+        weights=weights,
+    )
+    return {**means, **_kept(probabilities, n_real, generations)}
+
+
+@checked
+def fresh(
+    *,
+    n_real: int,
+    n_synthetic: Sizes,
+    n_initial: int | None = None,
+    memory: int = 1,
+    weights: Sequence[float] | None = None,
+    probabilities: ArrayLike,
+    generations: int,
+) -> dict[str, Labelled]:
+    r"""Expected trajectory when every fit sees new real points and the last synthetic batch.
+
+    With :math:`\alpha = n_s/(n_r + n_s)` the variances tend to
+    :math:`\frac{(1-\alpha)^2/n_r + \alpha^2/n_s}{1 - \alpha^2(1 - 1/n_s)} p_i (1 - p_i)`. Kind: exact mean.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``heterozygosity``, ``squared_error``.
+    """
+    means = heterozygosity(
+        probabilities=probabilities,
+        generations=generations,
+        n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
+        n_real=n_real,
+        n_synthetic=n_synthetic,
+        real_data="fresh",
+        memory=memory,
+        weights=weights,
+    )
+    return means
+
+
+def _kept(probabilities: ArrayLike, n_initial: int, generations: int) -> dict[str, Labelled]:
+    """The support of the real set, which stays."""
+    with np.errstate(divide="ignore"):
+        seen = -np.expm1(n_initial * np.log1p(-check_law(probabilities))).sum()
+    source = "derived here: real points stay in every training set"
+    return {"support_size": labelled(np.full(generations, seen), "exact mean", source)}
+
+
+@checked
+def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations: int) -> Labelled:
+    r"""Mean heterozygosity of the rows of an n-gram (Markov) generator refitted to itself.
+
+    If every generation draws exactly :math:`n_r` continuations of context r, each row is a Wright-Fisher
+    chain of its own: :math:`E h_{r,g} = h_{r,0} (1 - 1/n_r)^g`. Kind: exact mean.
+
+    Parameters
+    ----------
+    row_sizes : int array, shape (contexts,)
+        Continuations drawn for each context.
+    rows : array, shape (contexts, K)
+        True transition probabilities.
+    generations : int
+        Number of generations, the real fit included.
+
+    Returns
+    -------
+    Labelled, shape (generations, contexts)
+    """
+    table, sizes = check_numbers("rows", rows), check_numbers("row_sizes", row_sizes)
+    if table.ndim != 2 or sizes.shape != table.shape[:1] or (sizes < 1).any() or (table < 0).any():
+        raise ValueError(
+            f"row_sizes of shape {sizes.shape} and rows of shape {table.shape} do not belong together; "
+            f"pass one size >= 1 for each row of probabilities."
+        )
+    law = table / table.sum(1, keepdims=True)
+    steps = np.arange(1, check_size("generations", generations) + 1)[:, None]
+    values = (1 - np.einsum("ij,ij->i", law, law)) * (1 - 1 / sizes) ** steps
+    return labelled(values, "exact mean", "derived here: one Wright-Fisher chain per context")

@@ -1,0 +1,271 @@
+"""Curated loops: rewards that never fall, the limit, its rate, and what real data guarantee."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from madtheory.theory.curation.choice import check_choices, check_law, top_of
+from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.stability import at_least, synthetic_share
+from madtheory.validation import checked
+
+Array = NDArray[np.floating[Any]]
+
+FERBACH = "Ferbach et al. 2024 (arXiv 2407.09499)"
+
+
+@checked
+def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = None) -> dict[str, Labelled]:
+    r"""Mean and variance of a reward and of its exponential, relative to the largest.
+
+    Kind: exact mean.
+
+    Parameters
+    ----------
+    p, reward : array, shape (*batch, m)
+        Law and rewards.
+    top : array, shape (*batch), optional
+        Reward :math:`r_*` that exponentials are relative to; by default the largest reward with mass.
+
+    Returns
+    -------
+    dict of Labelled, shape (*batch)
+        ``mean`` and ``variance`` of r, ``exp_mean`` and ``exp_variance`` of :math:`e^{r - r_*}`.
+    """
+    law, r = check_law("p", p, reward)
+    relative = _exponentials(law, r, top)
+    moments = {}
+    for name, values in (("", r), ("exp_", relative)):
+        mean = (law * values).sum(-1)
+        moments[f"{name}mean"] = mean
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = (law * (values - mean[..., None]) ** 2).sum(-1)
+        moments[f"{name}variance"] = np.where(np.isfinite(mean), variance, np.inf)  # far above `top`
+    return {key: labelled(value, "exact mean", "definition") for key, value in moments.items()}
+
+
+@checked
+def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
+    r"""Lower bound on what one Luce choice adds to the expected exponential of the reward.
+
+    .. math:: E_{p'}e^{r - r_*} - E_pe^{r - r_*} \ge \frac{K-1}K \operatorname{Var}_p(e^{r - r_*})
+
+    with :math:`r_*` the largest reward with mass: Lemma 2.2 divided by :math:`e^{r_*}`, so that nothing
+    overflows. Never negative. Kind: bound.
+
+    Parameters
+    ----------
+    p, reward : array, shape (*batch, m)
+        Law and rewards.
+    choices : float
+        K, from 1 to infinity.
+
+    Returns
+    -------
+    Labelled array, shape (*batch)
+        In units of :math:`e^{r_*}`, those of ``exp_mean`` in `reward_moments`.
+
+    Notes
+    -----
+    Source: Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.2.
+    """
+    variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
+    return labelled(_chosen(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
+
+
+@checked
+def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
+    r"""Upper bound on what one Luce choice adds to the expected exponential of the reward.
+
+    .. math:: E_{p'}e^{r - r_*} - E_pe^{r - r_*}
+       \le \frac{K-1}K \operatorname{Var}_p(e^{r - r_*})\, e^{r_* - r_{min}}
+
+    Kind: bound. Parameters and units as in `reward_gain_bound`; it is infinite where the last factor is.
+
+    Notes
+    -----
+    Source: Wei and Zhang, extension of Lemma 2.2 of Ferbach et al. 2024 (arXiv 2407.09499) to the smallest
+    reward with mass, here without malicious users.
+    """
+    law, r = check_law("p", p, reward)
+    lowest = np.where(law > 0, r, np.inf).min(-1)
+    with np.errstate(over="ignore"):
+        factor = np.exp(top_of(law, r)[..., 0] - lowest)
+    variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
+    bound = np.where(variance > 0, _chosen(choices) * variance * factor, 0.0)
+    return labelled(bound, "bound", f"{FERBACH}, Lemma 2.2 with the smallest reward (Wei and Zhang)")
+
+
+@checked
+def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
+    r"""Law that a curated loop without real data converges to: p given the largest reward.
+
+    Kind: exact law.
+
+    Parameters
+    ----------
+    p, reward : array, shape (*batch, m)
+        Law of generation 1 and rewards.
+
+    Returns
+    -------
+    Labelled array, shape (*batch, m)
+
+    Notes
+    -----
+    The law given the largest reward is that of generation 1 in every generation.
+    Source: Ferbach et al. 2024 (arXiv 2407.09499), limit theorem of section 2.
+    """
+    law, r = check_law("p", p, reward)
+    best = np.where(r == top_of(law, r), law, 0.0)
+    return labelled(best / best.sum(-1, keepdims=True), "exact law", f"{FERBACH}, section 2")
+
+
+@checked
+def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
+    r"""Divergence of a law p of the loop from its limit.
+
+    .. math:: \mathrm{KL}(p_* \| p_t) = -\log P_t(r = r_*)
+
+    Kind: exact mean.
+
+    Parameters
+    ----------
+    p, reward : array, shape (*batch, m)
+        Law of some generation and rewards.
+
+    Returns
+    -------
+    Labelled array, shape (*batch)
+        In nats.
+
+    Notes
+    -----
+    Exact since the law given the largest reward never changes.
+    Source: Ferbach et al. 2024 (arXiv 2407.09499), limit theorem of section 2; identity derived here.
+    """
+    law, r = check_law("p", p, reward)
+    below = np.where(r == top_of(law, r), 0.0, law).sum(-1)
+    return labelled(-np.log1p(-below), "exact mean", f"{FERBACH}, section 2; identity derived here")
+
+
+@checked
+def rate(*, gap: ArrayLike, choices: float) -> Labelled:
+    r"""Factor per generation by which the mass of a level dies out, once the best level has almost all mass.
+
+    .. math:: \frac K{1 + (K-1)e^\Delta}, \qquad e^{-\Delta} \text{ for infinite } K
+
+    Kind: almost-sure rate.
+
+    Parameters
+    ----------
+    gap : array
+        :math:`\Delta \ge 0`, how far the level's reward lies below the best.
+    choices : float
+        K, from 1 (where nothing dies out: 1) to infinity.
+
+    Returns
+    -------
+    Labelled array, shape of `gap`
+
+    Notes
+    -----
+    K times the chance that a candidate of that level is chosen among K - 1 of the best.
+    Source: derived here, for Lemma 2.1 of Ferbach et al. 2024 (arXiv 2407.09499).
+    """
+    fall, k = np.exp(-at_least("gap", gap, infinite=True)), check_choices(choices)
+    values = fall if k == np.inf else fall / (fall / k + (1 - 1 / k))
+    return labelled(values, "almost-sure rate", "derived here, for Lemma 2.1 of " + FERBACH)
+
+
+@checked
+def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
+    r"""Bound on how far a curated loop with real data strays from their law, if it starts there.
+
+    .. math:: \mathrm{KL}(p_t \| p_{ref}) \le -\log\big(1 - \lambda(K-1)\big), \qquad \lambda(K-1) < 1
+
+    Kind: bound. It holds for Luce's and any other choice: none gives a point more than K-fold mass.
+
+    Parameters
+    ----------
+    curated_ratio : array
+        Curated points per real point, :math:`\lambda`.
+    choices : float
+        K, from 1 to infinity.
+
+    Returns
+    -------
+    Labelled array, shape of `curated_ratio`
+        In nats; infinite where the condition fails.
+
+    Notes
+    -----
+    Source: Ferbach et al. 2024 (arXiv 2407.09499), stability of curated loops with real data, section 2.
+    """
+    ratio = at_least("curated_ratio", curated_ratio, infinite=True)
+    with np.errstate(invalid="ignore"):
+        product = np.where(ratio == 0, 0.0, ratio * (check_choices(choices) - 1))
+    product = np.where(np.isnan(product), 0.0, product)  # infinitely many points, without a choice
+    bound = np.where(product < 1, -np.log1p(-np.minimum(product, 1 - 1e-16)), np.inf)
+    return labelled(bound, "bound", f"{FERBACH}, section 2")
+
+
+@checked
+def mixing_reward_bound(
+    *,
+    reference: ArrayLike,
+    reward: ArrayLike,
+    choices: float,
+    curated_ratio: float,
+    published: bool = False,
+) -> Labelled:
+    r"""Lower bound on the reward that curation has gained in a loop with real data, in every generation.
+
+    .. math:: E_{p_t}e^{r - r_*} - E_{p_{ref}}e^{r - r_*}
+       \ge c\,\frac{K-1}K\operatorname{Var}_{p_{ref}}(e^{r - r_*}), \qquad t \ge 1
+
+    with :math:`c = \lambda/(1+\lambda)`, or the published :math:`\lambda/(1+\lambda)^3`; the loop starts at
+    :math:`p_0 = p_{ref}`, which is generation 1. Kind: bound.
+
+    Parameters
+    ----------
+    reference, reward : array, shape (*batch, m)
+        Law of the real data and rewards.
+    choices : float
+        K, from 1 to infinity.
+    curated_ratio : float
+        Curated points per real point, :math:`\lambda`; infinity is the loop without real data.
+    published : bool
+        Whether to return the theorem's bound, or the sharper one.
+
+    Returns
+    -------
+    Labelled array, shape (*batch)
+        In units of :math:`e^{r_*}`.
+
+    Notes
+    -----
+    With :math:`\eta = \lambda/(1+\lambda)` and V the variance under :math:`p_{ref}`, Lemma 2.2 gives a gain
+    :math:`a_1 \ge \eta B`, :math:`B = V(K-1)/K`. As a mixture has a variance of at least
+    :math:`(1-\eta)V`, also :math:`a_{t+1} \ge \eta(a_t + (1-\eta)B)`, whose fixed point is
+    :math:`\eta B`. Source: Ferbach et al. 2024 (arXiv 2407.09499), reward of curated loops with real
+    data, section 2; c derived here.
+    """
+    share = float(synthetic_share(curated_ratio, "curated_ratio"))
+    factor = share * (1 - share) ** 2 if published else share
+    variance = np.asarray(reward_moments(p=reference, reward=reward)["exp_variance"])
+    source = f"{FERBACH}, section 2" if published else f"derived here, from Lemma 2.2 of {FERBACH}"
+    return labelled(factor * _chosen(choices) * variance, "bound", source)
+
+
+def _chosen(choices: float) -> float:
+    return 1 - 1 / check_choices(choices)
+
+
+def _exponentials(law: Array, reward: Array, top: ArrayLike | None) -> Array:
+    best = top_of(law, reward) if top is None else np.asarray(top, dtype=float)[..., None]
+    with np.errstate(over="ignore"):
+        return np.exp(np.where(law > 0, reward - best, 0.0))

@@ -1,0 +1,542 @@
+"""Accumulated data: limits and growth exponents, and the large-sample constants of all workflows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from madtheory.theory.gaussian.moments import first_moments
+from madtheory.theory.gaussian.replacement import Sizes, check_spectrum, log_root_moment, sizes_of
+from madtheory.theory.labels import Labelled, is_asked, labelled
+from madtheory.validation import check_bias, check_ddof, check_size, checked, size_at
+
+_MANY = 10**5  # from here on the difference of two log gamma functions is mostly rounding
+
+Array = NDArray[np.floating]
+
+
+def _sizes(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, Array, Array]:
+    """The first size, and for each later generation the batch and the size of the pool before it."""
+    first = check_size("n_initial", size_at("n", n, 1) if n_initial is None else n_initial)
+    later = range(2, check_size("generations", generations) + 1)
+    batch = np.array([size_at("n", n, g) for g in later], dtype=float)
+    return first, batch, first + np.cumsum(batch) - batch
+
+
+@checked
+def accumulate(
+    *,
+    n: Sizes,
+    n_initial: int | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+    generations: int,
+    variables: Collection[str] | None = None,
+) -> dict[str, Labelled]:
+    r"""Expected trajectory when every fit sees the first real points and all synthetic batches so far.
+
+    With :math:`N_g` points at generation :math:`g` and :math:`E\Sigma_g = v_g \Sigma_0`,
+
+    .. math::
+        v_g = v_{g-1} \frac{N_{g-1} - c + \lambda (n - 1 + N_{g-1}/N_g)}{N_g - c}, \quad
+        E|\mu_g - \mu_0|^2 = \operatorname{tr} \Sigma_0
+        \Big(\frac1{N_1} + \sum_{i \le g} \frac{\lambda n v_{i-1}}{N_i^2}\Big).
+
+    Kind: exact mean; in one dimension the log volume, divergence and Wasserstein distance are numerical
+    (a quadrature for each generation).
+
+    Parameters
+    ----------
+    n : int, sequence or callable
+        Batch size of generation g.
+    n_initial : int, optional
+        Real points of generation 1; `n` at generation 1 by default.
+    bias, ddof, known_mean, dim, spectrum, generations
+        As in `first_moments`.
+    variables : collection of str, optional
+        Compute these only, beside the moments; all by default.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``total_variance``, ``mean_error``, ``total_variance_std``, ``squared_norm`` and, for ``dim=1``,
+        ``log_volume``, ``kl_divergence``, ``wasserstein2_squared``.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range, or a divisor of 0.
+
+    Notes
+    -----
+    The two first moments hold for any real law with covariance :math:`\Sigma_0`, the rest for Gaussian data.
+    Any bias below 1 makes the covariance vanish, see `accumulate_exponent`.
+    Source: derived here; the loop is that of Gerstgrasser et al. 2024 (arXiv 2404.01413).
+    """
+    sizes = sizes_of(n, n_initial, generations)
+    size = sizes[0]
+    shared: dict[str, Any] = {
+        "bias": bias,
+        "ddof": ddof,
+        "known_mean": known_mean,
+        "generations": generations,
+    }
+    truth = check_spectrum(dim, spectrum)
+    moments = first_moments(
+        n_initial=size, n_synthetic=sizes, real_data="fixed", retain="all", spectrum=truth, **shared
+    )
+    second = accumulate_second_moments(n=n, n_initial=size, spectrum=truth, **shared)
+    moments = with_deviation(moments, second)
+    if truth.size > 1 or not is_asked(variables, "log_volume", "kl_divergence", "wasserstein2_squared"):
+        return moments
+    log, root = mean_log_and_root(n=n, n_initial=size, **shared)
+    source = "derived here (quadrature of the Laplace transform of the factor of each generation)"
+    with np.errstate(over="ignore", invalid="ignore"):
+        second_moment = np.asarray(moments["total_variance"]) + np.asarray(moments["mean_error"])
+        divergence = (second_moment / truth[0] - 1 - log) / 2
+        distance = np.where(np.isfinite(second_moment), second_moment + truth[0] * (1 - 2 * root), np.inf)
+        distance = np.maximum(distance, 0.0)  # of 10^16 points nothing but rounding is left
+    return {
+        **moments,
+        "log_volume": labelled(np.log(truth[0]) + log, "numerical", source),
+        "kl_divergence": labelled(divergence, "numerical", source),
+        "wasserstein2_squared": labelled(distance, "numerical", source),
+    }
+
+
+def with_deviation(moments: dict[str, Labelled], second: dict[str, Labelled]) -> dict[str, Labelled]:
+    """Add the squared norm of the covariance and the standard deviation of its trace."""
+    squared = second["squared_trace"]
+    with np.errstate(invalid="ignore", over="ignore"):
+        variance = np.maximum(np.asarray(squared) - np.asarray(moments["total_variance"]) ** 2, 0.0)
+    deviation = np.sqrt(np.where(np.isfinite(squared), variance, np.inf))
+    return {
+        **moments,
+        "total_variance_std": labelled(deviation, squared.kind, squared.source),
+        "squared_norm": second["squared_norm"],
+    }
+
+
+@checked
+def accumulate_second_moments(
+    *,
+    n: Sizes,
+    n_initial: int | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+    generations: int,
+) -> dict[str, Labelled]:
+    r"""Mean squared norm and squared trace of the covariance fitted to all data so far.
+
+    With :math:`N_g` points at generation :math:`g`, :math:`r = N_{g-1}/N_g`,
+    :math:`\Sigma_g = \Sigma_{g-1}^{1/2} F_g \Sigma_{g-1}^{1/2}` and
+    :math:`(N_g - c) F_g = (N_{g-1} - c) I + \lambda\,(W_{n-1} + r\, W_1)` with independent standard
+    Wisharts, so that for :math:`p = E \operatorname{tr} \Sigma^2`, :math:`q = E (\operatorname{tr} \Sigma)^2`
+
+    .. math::
+        2p + q \mapsto (m^2 + 2\beta)(2p + q), \quad q - p \mapsto (m^2 - \beta)(q - p),
+
+        m = \frac{N_{g-1} - c + \lambda (n - 1 + r)}{N_g - c}, \quad
+        \beta = \lambda^2 \frac{n - 1 + r^2}{(N_g - c)^2}.
+
+    Kind: exact mean. Parameters as in `accumulate`; the real data are Gaussian.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``squared_norm``, :math:`E \|\Sigma_g\|_F^2`, and ``squared_trace``,
+        :math:`E (\operatorname{tr} \Sigma_g)^2`.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    Source: derived here (Wishart moments).
+    """
+    bias, ddof = check_bias(bias), check_ddof(ddof, known_mean)
+    first, batch, before = _sizes(n, n_initial, generations)
+    if first <= ddof:
+        raise ValueError(
+            f"n_initial={first} with ddof={ddof} divides by zero; use {ddof + 1} points or more."
+        )
+    last = 0.0 if known_mean else before / (before + batch)
+    wishart, divisor = batch - (not known_mean), before + batch - ddof
+    mean = (before - ddof + bias * (wishart + last)) / divisor
+    beta = bias**2 * (wishart + last**2) / divisor**2
+    values, nu = check_spectrum(dim, spectrum), first - (not known_mean)
+    norm, trace = (values**2).sum(), values.sum() ** 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = np.array([nu * (nu + 2.0), nu * (nu - 1.0)]) / (first - ddof) ** 2
+        growth = np.array([mean**2 + 2 * beta, mean**2 - beta])
+        start = scale * [2 * norm + trace, trace - norm]
+        symmetric, other = np.cumprod(np.column_stack([start, growth]), axis=1)
+        squares = np.array([symmetric - other, symmetric + 2 * other]) / 3
+    squares[:, ~np.isfinite(symmetric)] = np.inf
+    source = "derived here (second moments of a product of Wishart mixtures)"
+    return {
+        "squared_norm": labelled(squares[0], "exact mean", source),
+        "squared_trace": labelled(squares[1], "exact mean", source),
+    }
+
+
+def _log_and_root(constant: float, terms: list[tuple[float, float]]) -> tuple[float, float]:
+    r"""Mean log and mean square root of ``constant + sum_j scale_j chi2(dof_j)``, independent terms.
+
+    With the Laplace transform L of X / E X,
+    :math:`E \ln X = \ln E X + \int_0^\infty (e^{-s} - L(s)) ds/s` and
+    :math:`E \sqrt X = \sqrt{E X} (1 + \tfrac{1}{2\sqrt\pi} \int_0^\infty (e^{-s} - L(s)) ds / s^{3/2})`;
+    in ln s the trapezoidal rule converges exponentially, here to rounding.
+    """
+    mean = constant + sum(scale * dof for scale, dof in terms)
+    step = 1 / 8
+    y = np.arange(-28.0, math.log(745.0 * mean / constant) + step, step)
+    s = np.exp(y)
+    exponent = s * (1 - constant / mean)
+    for scale, dof in terms:
+        exponent -= dof / 2 * np.log1p(2 * s * scale / mean)
+    # exp(-s) - L(s), where L = exp(-s + exponent): expm1 keeps the small-s cancellation, exp the far end
+    near = -np.exp(-s) * np.expm1(np.minimum(exponent, 700.0))
+    gap = np.where(s < 1, near, np.exp(-s) - np.exp(exponent - s))
+    root = 1 + step * (gap @ np.exp(-y / 2)) / (2 * math.sqrt(math.pi))
+    return math.log(mean) + step * float(gap.sum()), math.sqrt(mean) * float(root)
+
+
+def mean_log_and_root(
+    *,
+    n: Sizes,
+    n_initial: int | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    generations: int,
+) -> tuple[Array, Array]:
+    r"""Mean of the log variance and of the standard deviation of 1-D models fitted to all data so far.
+
+    .. math::
+        E \ln \sigma_g^2 = E \ln \sigma_1^2 + \sum_{i \le g} E \ln F_i, \quad
+        E \sigma_g = E \sigma_1 \prod_{i \le g} E \sqrt{F_i},
+
+    :math:`F_i` as in `accumulate_second_moments`, its means by quadrature of the Laplace transform.
+    Kind: numerical. Parameters as in `accumulate`; units of the true standard deviation.
+
+    Notes
+    -----
+    Source: derived here.
+    """
+    from scipy.special import digamma, gammaln
+
+    bias, ddof = check_bias(bias), check_ddof(ddof, known_mean)
+    first, batch, before = _sizes(n, n_initial, generations)
+    nu = first - (not known_mean)
+    if nu == 0:  # one point and ddof 0: the first variance is zero, and so are all the others
+        return np.full(generations, -np.inf), np.zeros(generations)
+    logs = [math.log(2 / (first - ddof)) + float(digamma(nu / 2))]
+    if nu < _MANY:
+        roots = [math.sqrt(2 / (first - ddof)) * math.exp(float(gammaln((nu + 1) / 2) - gammaln(nu / 2)))]
+    else:
+        roots = [math.sqrt(nu / (first - ddof)) * math.exp(float(log_root_moment(nu)))]
+    for size, pool in zip(batch, before, strict=True):
+        divisor = pool + size - ddof
+        terms = [(bias, size)] if known_mean else [(bias, size - 1), (bias * pool / (pool + size), 1.0)]
+        log, root = _log_and_root((pool - ddof) / divisor, [(scale / divisor, dof) for scale, dof in terms])
+        logs.append(log)
+        roots.append(root)
+    with np.errstate(over="ignore"):
+        return np.cumsum(logs), np.cumprod(roots)
+
+
+def _log_product(roots: tuple[float, float], pole: float, start: float) -> float:
+    """Log of the product of (x - A)(x - B) / (x (x - pole)), x = start, start + 1, ..., where A + B = pole.
+
+    It is a ratio of Gamma functions; the series of Hurwitz zetas keeps its digits at large `start`.
+    """
+    from scipy.special import zeta
+
+    k = np.arange(2.0, 150.0)
+    powers = (np.array(roots)[:, None] ** k).sum(axis=0) - pole**k
+    return -float((powers / k * zeta(k, start)).sum())
+
+
+@checked
+def accumulate_limit(
+    *,
+    n: int,
+    n_initial: int | None = None,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+) -> dict[str, Labelled]:
+    r"""Final mean covariance trace and mean error when all data are kept and sampling is unbiased.
+
+    In units of :math:`\operatorname{tr} \Sigma_0`, with :math:`\alpha = n_{\text{initial}} / n`,
+
+    .. math::
+        c = 0:\; \Big(1 - \tfrac1{\alpha n}\Big)
+        \frac{\Gamma(1 + \alpha)^2}{\Gamma(1 + \alpha - n^{-1/2})\, \Gamma(1 + \alpha + n^{-1/2})}, \qquad
+        c = 1:\; \frac{\Gamma(1 + \alpha)\, \Gamma(1 + \alpha - 1/n)}
+        {\Gamma(1 + \alpha - A)\, \Gamma(1 + \alpha - B)},
+
+    :math:`A, B = (1 \pm \sqrt{1 + 4n}) / 2n`; for :math:`c = 0, \alpha = 1` it is
+    :math:`\operatorname{sinc}(n^{-1/2})`. The mean error is 1 minus that for :math:`c = 0` and a series for
+    :math:`c = 1`; n times it tends to :math:`\pi^2/6` for :math:`\alpha = 1`. Kind: exact mean (numerical
+    for the series).
+
+    Parameters
+    ----------
+    n, n_initial : int
+        Points of each batch, and real points of generation 1 (default n).
+    ddof, known_mean, dim, spectrum
+        As in `first_moments`.
+
+    Returns
+    -------
+    dict of Labelled, 0-d
+        ``total_variance`` and ``mean_error``.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    With a known mean nothing is lost after generation 1. For a bias other than 1 see `accumulate_exponent`.
+    Source: derived here (Weierstrass products); that the limit is positive: Kazdan et al. 2024.
+    """
+    n, c = check_size("n", n), check_ddof(ddof, known_mean)
+    first = check_size("n_initial", n if n_initial is None else n_initial, 1 + c)
+    trace, start, kind = check_spectrum(dim, spectrum).sum(), 1 + first / n, "exact mean"
+    if known_mean:
+        log, error = math.log(first / (first - c)), 0.0
+    elif c == 0:
+        loss = math.log1p(-1 / first) if first > 1 else -math.inf
+        log = loss + _log_product((n**-0.5, -(n**-0.5)), 0.0, start)
+        error = -math.expm1(log)
+    else:
+        root = math.sqrt(1 + 4 * n)
+        log = _log_product(((1 + root) / (2 * n), (1 - root) / (2 * n)), 1 / n, start)
+        # the error grows by n v / N^2 per generation, v falls by n v / (N (N - 1)): sum the small difference
+        total = first + n * np.arange(1, 10_001.0)
+        before = np.cumprod(np.concatenate([[1.0], 1 - n / (total * (total - 1))]))[:-1]
+        tail = math.exp(log) / (2 * (total[-1] + n / 2) ** 2)
+        error = 1 / first - math.expm1(log) - float((n * before / (total**2 * (total - 1))).sum()) - tail
+        kind = "numerical"
+    source = "derived here (Weierstrass product of the per-generation factors, first real fit included)"
+    return {
+        "total_variance": labelled(trace * math.exp(log), "exact mean", source),
+        "mean_error": labelled(trace * error, kind, source),
+    }
+
+
+@checked
+def accumulate_exponent(*, bias: float = 1.0) -> Labelled:
+    r"""Power of the generation with which the covariance changes when all data are kept.
+
+    .. math:: \Sigma_g \sim C\, g^{-(1 - \lambda)},
+
+    for the mean (any batch size, either divisor) and for almost every run: any bias below 1 makes
+    accumulation collapse. Kind: almost-sure rate.
+
+    Parameters
+    ----------
+    bias : float
+        Factor of the covariance of synthetic samples, >= 0.
+
+    Raises
+    ------
+    ValueError
+        For a negative or infinite bias.
+
+    Notes
+    -----
+    Source: derived here (Gamma-function form of the product of first-moment factors).
+    """
+    source = "derived here (product of 1 - (1 - bias) / g + O(1 / g^2))"
+    return labelled(check_bias(bias) - 1, "almost-sure rate", source)
+
+
+@checked
+def subsample_limit(
+    *,
+    n: int,
+    ddof: int | None = None,
+    replacement: bool = False,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+) -> dict[str, Labelled]:
+    r"""Final mean covariance trace and mean error when each fit sees n random points of all data, unbiased.
+
+    In units of :math:`\operatorname{tr} \Sigma_0`, of the model (not of the pool), for divisor n (c = 0)
+
+    .. math::
+        \text{with replacement: } \frac{1 - 1/4n}{1 - a^2/4} \operatorname{sinc}(a), \quad
+        a = \frac{\sqrt{2n - 1}}{n}, \qquad
+        \text{without: } \Big(1 - \tfrac1n\Big) \frac{\Gamma(2 - 1/n)}{\Gamma(2 - A)\, \Gamma(2 - B)},
+        \quad A, B = \frac{1 \pm \sqrt{12 n - 3}}{2n},
+
+    and the mean error is 1 minus that. For c = 1 both grow without bound (`subsample_growth_exponent`).
+    Kind: exact mean.
+
+    Parameters
+    ----------
+    n : int
+        Real points, batch size and subset size.
+    ddof, replacement, known_mean, dim, spectrum
+        As in `first_moments`.
+
+    Returns
+    -------
+    dict of Labelled, 0-d
+        ``total_variance`` and ``mean_error``; infinite for c = 1 (with a known mean, the error is 0).
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    Source: derived here (finite-population sampling, Weierstrass products).
+    """
+    c = check_ddof(ddof, known_mean)
+    n, trace = check_size("n", n, 1 + c), check_spectrum(dim, spectrum).sum()
+    if c == 1 or known_mean or n == 1:
+        log = math.inf if c == 1 else 0.0 if known_mean else -math.inf
+    elif replacement:
+        a = math.sqrt(2 * n - 1) / n
+        log = 2 * math.log1p(-1 / n) + math.log1p(-1 / (4 * n)) + _log_product((a, -a), 0.0, 3.0)
+    else:
+        root = math.sqrt(12 * n - 3)
+        log = math.log1p(-1 / n) + _log_product(((1 + root) / (2 * n), (1 - root) / (2 * n)), 1 / n, 2.0)
+    error = 0.0 if known_mean else math.inf if c == 1 else -math.expm1(log)
+    source = "derived here (Weierstrass product of the per-generation factors, first real fit included)"
+    return {
+        "total_variance": labelled(trace * np.exp(log), "exact mean", source),
+        "mean_error": labelled(trace * error, "exact mean", source),
+    }
+
+
+@checked
+def subsample_growth_exponent(
+    *, n: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
+) -> Labelled:
+    r"""Power of the generation with which the mean covariance grows in accumulate-subsample.
+
+    .. math::
+        E \Sigma_g \sim C\, g^{\eta}, \quad \eta = (n - 1) \Big(\frac{\lambda}{n - c} - \frac1n\Big), \qquad
+        \text{known mean: } \eta = \frac{\lambda n}{n - c} - 1,
+
+    with or without replacement: 1/n for the unbiased estimator, 0 for the divisor n. Kind: exact mean.
+
+    Parameters
+    ----------
+    n, bias, ddof, known_mean
+        Batch and subset size; the others as in `first_moments`.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    Source: derived here (coefficient of 1/g in the per-generation factor of the pool).
+    """
+    bias, c = check_bias(bias), check_ddof(ddof, known_mean)
+    n = check_size("n", n, 1 + c)
+    exponent = bias * n / (n - c) - 1 if known_mean else (n - 1) * (bias / (n - c) - 1 / n)
+    return labelled(exponent, "exact mean", "derived here (coefficient of 1/g in the factor of generation g)")
+
+
+@checked
+def sliding_window_slope(
+    *, n: int, window: int = 1, dim: int = 1, spectrum: ArrayLike | None = None
+) -> Labelled:
+    r"""Growth of the mean error per generation when the last `window` batches are kept, unbiased.
+
+    .. math:: \frac{4 \operatorname{tr} \Sigma_0}{n (k + 1)^2},
+
+    each batch's error being kept with final weight 2 / (k + 1). Kind: leading order in 1/n.
+
+    Parameters
+    ----------
+    n, window : int
+        Batch size, and number of batches kept.
+    dim, spectrum
+        As in `first_moments`.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    Source: derived here (renewal argument).
+    """
+    n, window, trace = check_size("n", n), check_size("window", window), check_spectrum(dim, spectrum).sum()
+    slope = 4 * trace / (n * (window + 1) ** 2)
+    return labelled(slope, "leading order in 1/n", "derived here (mean lag of a moving average)")
+
+
+@checked
+def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> dict[str, Labelled]:
+    r"""Mean error of late models in units of that of one real fit, for large samples, no bias.
+
+    Replace grows by 1 a generation and a sliding window of k batches by :math:`4/(k+1)^2`; accumulate tends
+    to :math:`\pi^2/6`; accumulate-subsample to :math:`\pi^2/2 - 2` and, with replacement,
+    :math:`\pi^2/3 - 1/4` (:math:`\pi^2/3` if generation 1 also saw a subset drawn with replacement); with
+    `synthetic_ratio` :math:`\rho`, augment to :math:`(1 + 3\rho)/(1 + 2\rho)` and fresh to
+    :math:`(1 + \rho)/(1 + 2\rho)`. Kind: leading order in 1/n. They hold for any estimator that averages
+    independent contributions of the points.
+
+    Parameters
+    ----------
+    synthetic_ratio : float
+        Synthetic per real points in augment and fresh, >= 0, infinity allowed.
+    window : int
+        Number of batches that the sliding window keeps.
+
+    Returns
+    -------
+    dict of Labelled, 0-d
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    Source: accumulate: Dey and Donoho 2024 (arXiv 2410.22812); the others derived here.
+    """
+    ratio = float(synthetic_ratio)
+    if not ratio >= 0:
+        raise ValueError(f"synthetic_ratio={synthetic_ratio!r} is not a number >= 0; np.inf is allowed.")
+    real = 1 / (1 + 2 * ratio)  # (1 + k rho) / (1 + 2 rho) = k / 2 + (1 - k / 2) / (1 + 2 rho)
+    constants = {
+        "replace_per_generation": 1.0,
+        "sliding_window_per_generation": 4 / (check_size("window", window) + 1) ** 2,
+        "accumulate": math.pi**2 / 6,
+        "accumulate_subsample": math.pi**2 / 2 - 2,
+        "accumulate_subsample_replacement": math.pi**2 / 3 - 0.25,
+        "augment": 1.5 - 0.5 * real,
+        "fresh": 0.5 + 0.5 * real,
+    }
+    source = "derived here (large-sample limits); accumulate: Dey and Donoho 2024 (arXiv 2410.22812)"
+    return {name: labelled(value, "leading order in 1/n", source) for name, value in constants.items()}

@@ -1,0 +1,239 @@
+"""Laws that a model and its auxiliary make: guided scores, extrapolated moments, tilted densities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import integrate, special
+
+from madtheory.theory.labels import Labelled, labelled
+from madtheory.validation import check_numbers, checked
+
+Array = NDArray[np.floating[Any]]
+
+SIMS = "derived here; sampler of Alemohammad et al. 2024 (SIMS, arXiv 2408.16333)"
+NEON = "Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1, on mean and covariance"
+CLEAN = "derived here (a power of one Gaussian density over a power of another)"
+
+
+@checked
+def sims_law(
+    *,
+    mean: ArrayLike,
+    covariance: ArrayLike,
+    auxiliary_mean: ArrayLike,
+    auxiliary_covariance: ArrayLike,
+    guidance: float,
+) -> dict[str, Labelled]:
+    r"""Law of the probability-flow ODE with the score :math:`(1 + w) s_r - w s_s`: it extrapolates logs.
+
+    For covariances that commute, in each common eigendirection,
+
+    .. math:: \ln v = (1 + w)\ln v_r - w\ln v_s, \qquad
+       m = m_r - w\,{}_2F_1\!\big(1, \tfrac{1+w}2; \tfrac32; 1 - \tfrac{v_s}{v_r}\big)\,(m_s - m_r).
+
+    In general, :math:`\ln\det V = (1 + w)\ln\det V_r - w\ln\det V_s` holds still, but V is the solution of a
+    matrix ODE, and :math:`\exp((1 + w)\ln V_r - w\ln V_s)` only approximates it.
+
+    Kind: exact law, where the covariances commute; else numerical (relative error below 1e-8).
+
+    Parameters
+    ----------
+    mean, auxiliary_mean : array, shape (d,), or number
+        Of the model and of its auxiliary, the model trained on samples of the model.
+    covariance, auxiliary_covariance : array, shape (d, d), or variance
+        Positive definite.
+    guidance : float
+        w: 0 is the model, -1 the auxiliary, positive values go away from it.
+
+    Returns
+    -------
+    dict of Labelled
+        ``mean``, shape (d,), and ``covariance``, shape (d, d).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite, shapes do not fit, or a covariance is not positive definite.
+
+    Notes
+    -----
+    *Proof.* With t the variance of the added noise the scores are :math:`-(V_i + t)^{-1}(x - m_i)`, and the
+    flow, :math:`dx/dt = -\tfrac12 s(x, t)`, is affine: its law stays Gaussian. Deviations from the mean obey
+    :math:`\dot X = \tfrac12[(1 + w)(V_r + t)^{-1} - w(V_s + t)^{-1}]X`. If all commutes, the solution is
+    :math:`X(t) \propto (V_r + t)^{(1+w)/2}(V_s + t)^{-w/2}`, which is :math:`\sqrt t\,(1 + O(1/t))` for
+    large t, as is the spread of the noise that sampling starts from: the constant is 1, and t = 0 gives the
+    first claim. For the mean, :math:`u = m - m_r` obeys the same equation plus
+    :math:`\tfrac w2 (v_s + t)^{-1}(m_s - m_r)`. Variation of constants gives
+    :math:`u(0) = -\tfrac w2 (m_s - m_r) X(0)\int_0^\infty X(t)^{-1}(v_s + t)^{-1} dt`, Euler's integral of
+    the hypergeometric function; what the flow starts from is forgotten, as :math:`X(0)/X(\infty) = 0`.
+    Without commutation, Liouville's formula gives the determinant; the first term of Magnus' series for
+    :math:`\ln X` is :math:`\tfrac12[(1 + w)\ln V_r - w\ln V_s]` up to a constant, and the second is
+    antisymmetric, a rotation: the log-linear rule errs from the third order in the commutator and the
+    anisotropy on. Scaling the noise schedule (variance-preserving, flow matching) changes nothing, as the
+    coefficients 1 + w and -w sum to 1. Source: derived here; guidance of Alemohammad et al. 2024
+    (arXiv 2408.16333).
+    """
+    m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, guidance)
+    scale = float(np.exp(np.log(np.linalg.eigvalsh(v)).mean()))
+    if np.abs(v @ aux_v - aux_v @ v).max() <= 1e-13 * np.linalg.norm(v) * np.linalg.norm(aux_v):
+        # Eigenvectors of a generic combination diagonalise both, also where eigenvalues repeat.
+        _, basis = np.linalg.eigh(v / np.trace(v) + np.sqrt(0.5) * aux_v / np.trace(aux_v))
+        one, two = (np.einsum("ji,jk,ki->i", basis, matrix, basis) for matrix in (v, aux_v))
+        pull = w * mean_pull(two / one, w) * (basis.T @ (aux_m - m))
+        covariance_w = (basis * (one * (two / one) ** -w)) @ basis.T
+        return _labelled(m - basis @ pull, covariance_w, "exact law", SIMS)
+    root, moved = _flow(v / scale, aux_v / scale, (aux_m - m) / np.sqrt(scale), w)
+    return _labelled(m + np.sqrt(scale) * moved, scale * root @ root.T, "numerical", SIMS)
+
+
+def _flow(v: Array, aux_v: Array, gap: Array, w: float) -> tuple[Array, Array]:
+    """Root of the guided covariance, and the mean's step: the ODE from infinite noise (q = 0) to none (1).
+
+    In q = (1 + t) ** -0.5 and z = q x it is smooth on [0, 1], ends included.
+    """
+    (one, basis), (two, aux_basis) = np.linalg.eigh(v), np.linalg.eigh(aux_v)
+    dim = len(v)
+
+    def slope(q: float, flat: Array) -> Array:
+        z = flat.reshape(dim, dim + 1)
+        out = np.zeros_like(z)
+        for weight, values, axes in ((1 + w, one, basis), (-w, two, aux_basis)):
+            noisy = values * q**2 + 1 - q**2
+            out -= weight * q * (axes * ((1 - values) / noisy)) @ (axes.T @ z)
+        noisy = two * q**2 + 1 - q**2
+        out[:, -1] -= w * (aux_basis / noisy) @ (aux_basis.T @ gap)
+        return out.ravel()
+
+    start = np.column_stack([np.eye(dim), np.zeros(dim)]).ravel()
+    done = integrate.solve_ivp(slope, (0.0, 1.0), start, method="DOP853", rtol=1e-11, atol=1e-13)
+    end = done.y[:, -1].reshape(dim, dim + 1)
+    return end[:, :-1], end[:, -1]
+
+
+def mean_pull(ratio: ArrayLike, guidance: float) -> Array:
+    """How far `sims_law` moves the mean, over w (m_r - m_s); `ratio` is v_s / v_r. It is 1 at ratio 1."""
+    x, b = np.asarray(ratio, dtype=float), (1 + guidance) / 2
+    # Below one half, Euler's transformation takes out the power that the series cannot represent.
+    small = x < 0.5
+    plain = special.hyp2f1(1.0, b, 1.5, 1 - np.where(small, 1.0, x))
+    # Far above 1 SciPy's function is infinite or NaN for many b: Pfaff's transformation, and b = 1 by itself.
+    large = np.where(x > 1e12, x, 1e13)
+    far = np.where(
+        b > 1,
+        special.hyp2f1(1.0, 1.5 - np.maximum(b, 1.0), 1.5, 1 - 1 / large) / large,
+        np.arcsinh(np.sqrt(large)) / large,
+    )
+    plain = np.where((x > 1e12) & (b >= 1), far, plain)
+    power = np.where(small, x, 1.0) ** (0.5 - b)
+    return np.where(small, power * special.hyp2f1(0.5, 1.5 - b, 1.5, 1 - np.where(small, x, 1.0)), plain)
+
+
+@checked
+def neon_law(
+    *,
+    mean: ArrayLike,
+    covariance: ArrayLike,
+    auxiliary_mean: ArrayLike,
+    auxiliary_covariance: ArrayLike,
+    weight: float,
+) -> dict[str, Labelled]:
+    r"""Neon on the parameters mean and covariance: it extrapolates both linearly.
+
+    .. math:: m = (1 + w) m_r - w m_s, \qquad V = (1 + w) V_r - w V_s
+
+    Kind: exact law. Parameters and results: as for `sims_law`; `weight` is its `guidance`. The outcome
+    depends on the parameters: on precisions it is `clean_score_law`, and on the logarithms of commuting
+    covariances the covariance is that of `sims_law`. All agree to first order in the auxiliary's difference.
+
+    Raises
+    ------
+    ValueError
+        As `sims_law`, and if V is not positive definite: there is then no such law.
+
+    Notes
+    -----
+    Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1.
+    """
+    m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, weight)
+    extrapolated = (1 + w) * v - w * aux_v
+    _check_exists("weight", w, extrapolated, "covariance")
+    return _labelled(m - w * (aux_m - m), extrapolated, "exact law", NEON)
+
+
+@checked
+def clean_score_law(
+    *,
+    mean: ArrayLike,
+    covariance: ArrayLike,
+    auxiliary_mean: ArrayLike,
+    auxiliary_covariance: ArrayLike,
+    guidance: float,
+) -> dict[str, Labelled]:
+    r"""The density :math:`p_r^{1+w} p_s^{-w}`, normalised: guiding the clean score extrapolates precisions.
+
+    .. math:: V^{-1} = (1 + w) V_r^{-1} - w V_s^{-1}, \qquad
+       V^{-1} m = (1 + w) V_r^{-1} m_r - w V_s^{-1} m_s
+
+    It is what Langevin sampling with the guided score of data without noise converges to, and not what the
+    probability flow of `sims_law` does: the guided scores of noisy data are those of no diffusion. Kind:
+    exact law, for any covariances. Parameters and results: as for `sims_law`.
+
+    Raises
+    ------
+    ValueError
+        As `sims_law`, and if the precision is not positive definite: the density has then no integral.
+
+    Notes
+    -----
+    *Proof.* The exponent of the density is a quadratic form; collect its terms. Source: derived here.
+    """
+    m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, guidance)
+    one, two = np.linalg.inv(v), np.linalg.inv(aux_v)
+    precision = (1 + w) * one - w * two
+    _check_exists("guidance", w, precision, "precision")
+    tilted = np.linalg.inv(precision)
+    return _labelled(tilted @ ((1 + w) * one @ m - w * two @ aux_m), tilted, "exact law", CLEAN)
+
+
+def _arguments(
+    mean: ArrayLike, covariance: ArrayLike, aux_mean: ArrayLike, aux_covariance: ArrayLike, weight: Any
+) -> tuple[Array, Array, Array, Array, float]:
+    w = check_numbers("guidance", weight)
+    if w.ndim:
+        raise ValueError(f"guidance={weight!r} has shape {w.shape}; pass one number.")
+    checked = []
+    for prefix, center, spread in (("", mean, covariance), ("auxiliary_", aux_mean, aux_covariance)):
+        m = np.atleast_1d(check_numbers(f"{prefix}mean", center))
+        v = np.atleast_2d(check_numbers(f"{prefix}covariance", spread))
+        if m.ndim != 1 or v.shape != (len(m), len(m)):
+            raise ValueError(
+                f"{prefix}covariance has shape {v.shape} and {prefix}mean {m.shape}; pass (d, d) and (d,)."
+            )
+        if not np.allclose(v, v.T, rtol=1e-8, atol=0) or np.linalg.eigvalsh(v)[0] <= 0:
+            raise ValueError(
+                f"{prefix}covariance={spread!r} is not symmetric and positive definite; a singular one has "
+                f"no logarithm: use more points than dimensions."
+            )
+        checked += [m, v]
+    if checked[0].shape != checked[2].shape:
+        raise ValueError(
+            f"auxiliary_mean has {len(checked[2])} entries and mean {len(checked[0])}; make them equal."
+        )
+    return checked[0], checked[1], checked[2], checked[3], float(w)
+
+
+def _check_exists(name: str, w: float, matrix: Array, what: str) -> None:
+    smallest = np.linalg.eigvalsh(matrix)[0]
+    if smallest <= 0:
+        raise ValueError(
+            f"{name}={w:g} gives a {what} with the eigenvalue {smallest:.3g}, so there is no such law; take "
+            f"it nearer to 0, or use sims_law, which exists for all."
+        )
+
+
+def _labelled(mean: Array, covariance: Array, kind: str, source: str) -> dict[str, Labelled]:
+    values = {"mean": mean, "covariance": (covariance + covariance.T) / 2}
+    return {key: labelled(value, kind, source) for key, value in values.items()}

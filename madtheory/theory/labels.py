@@ -1,0 +1,55 @@
+"""Numbers that know what kind of statement they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Kind = Literal["exact mean", "exact law", "almost-sure rate", "leading order in 1/n", "bound", "numerical"]
+KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
+
+
+class Labelled(np.ndarray):
+    """An array of closed-form values with its `kind` and `source`.
+
+    It behaves as the plain array it holds. Slices keep the labels; the result of arithmetic is a
+    plain array, because a function of an exact mean is in general no exact mean.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`. A ``"bound"`` must never be tested or drawn as an equality.
+    source : str
+        Where the formula comes from: author, year, equation, and any change to it.
+    """
+
+    kind: str
+    source: str
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.kind = getattr(parent, "kind", "")
+        self.source = getattr(parent, "source", "")
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        plain = np.asarray(array)
+        return plain[()] if plain.ndim == 0 else plain
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return labelled, (np.asarray(self), self.kind, self.source)
+
+
+def labelled(values: ArrayLike, kind: str, source: str) -> Labelled:
+    """Attach a kind and a source to closed-form values."""
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is unknown; use one of {', '.join(KINDS)}.")
+    out = np.array(values, dtype=float).view(Labelled)
+    out.kind, out.source = kind, source
+    return out
+
+
+def is_asked(variables: Collection[str] | None, *names: str) -> bool:
+    """Whether any of these variables is to be computed; ``None`` asks for all."""
+    return variables is None or any(name in variables for name in names)

@@ -1,0 +1,28 @@
+"""Treatments: what is done to synthetic data before anyone trains on them.
+
+A treatment goes into ``Loop(treatments=...)``: `correct` towards the truth, `project` every point, `verify`,
+or `curate` by a reward. It makes a source of treated points from a model. Several are applied one after
+another, in the order given.
+
+What functions of points draw from the global generators of NumPy, `random` and torch (on the CPU) depends on
+the points alone, so that results repeat; of images that are mapped when they are read it does not.
+
+Points are arrays, or the image sets of `madtheory.images`, which stay where they are: `curate` and `verify`
+pick images by index, `project` makes a set whose images are mapped when they are read.
+"""
+
+from madtheory.treatments.correction import Correction, correct
+from madtheory.treatments.curation import Curation, curate
+from madtheory.treatments.verification import Projection, Verification, nearest, project, verify
+
+__all__ = [
+    "Correction",
+    "Curation",
+    "Projection",
+    "Verification",
+    "correct",
+    "curate",
+    "nearest",
+    "project",
+    "verify",
+]

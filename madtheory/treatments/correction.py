@@ -1,0 +1,252 @@
+"""Self-correction: a share of the synthetic points is replaced by draws from the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from madtheory import data
+from madtheory.core import source_of
+from madtheory.treatments.rejection import Mask, accepted, is_set, sampled
+from madtheory.types import Array, Source
+from madtheory.validation import check_choice, check_fields, check_snapshot, checked, shown
+
+if TYPE_CHECKING:
+    from madtheory.core import Loop, Snapshot
+
+
+_BINS = 10  # of the published histogram, in each coordinate
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Treatment made by `correct`.
+
+    Attributes
+    ----------
+    strength : float
+        Gillman et al.'s gamma, from 0 to infinity.
+    toward : Source, optional
+        The law corrected towards; ``None`` is the loop's real one.
+    envelope : {"exact", "histogram", "published"}
+        How the mixture is sampled.
+    """
+
+    strength: float
+    toward: Any = None
+    envelope: Literal["exact", "histogram", "published"] = "exact"
+
+    @property
+    def share(self) -> float:
+        """Probability that a treated point is drawn from the law corrected towards."""
+        return 1.0 if np.isinf(self.strength) else self.strength / (1 + self.strength)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.toward is not None and not hasattr(self.toward, "sample"):
+            raise TypeError(f"toward={shown(self.toward)} is not a source; pass one, or points to correct.")
+
+    def treated(self, model: Any, snapshot: Snapshot) -> Source:
+        """The source of corrected points: `model` itself at strength 0, the truth at infinity."""
+        for asked in ("replicates",) if self.toward is not None else ("real", "replicates"):
+            check_snapshot(snapshot, asked)
+        if not hasattr(model, "sample"):
+            raise TypeError(f"model={shown(model)} is not a source; pass a fitted model.")
+        toward = snapshot.real if self.toward is None else self.toward
+        if self.envelope != "exact":
+            return _Histogram(model, toward, snapshot.replicates, self.share, self.envelope == "histogram")
+        if self.strength == 0:
+            return model
+        return _Mixture(model, _Replicated(toward, snapshot.replicates), self.share)
+
+    def obstacle(self, loop: Loop) -> str | None:
+        """Why corrected points have no statistic of known law."""
+        if self.envelope != "exact":
+            return f"correct(envelope={self.envelope!r}) makes a histogram of individual points"
+        if self.strength == 0:
+            return None
+        toward = loop.real if self.toward is None else self.toward
+        if not (hasattr(toward, "sample_statistic") and hasattr(toward, "expand")):
+            return f"correct is directed toward {type(toward).__name__}, which has no sample_statistic"
+        return None
+
+
+@checked
+def correct(
+    strength: float, *, toward: Any = None, envelope: Literal["exact", "histogram", "published"] = "exact"
+) -> Correction:
+    r"""Correct synthetic data towards the truth: the idealised self-correction of Gillman et al. 2024.
+
+    .. math:: \pi_\gamma p = \frac{p + \gamma p^*}{1 + \gamma}
+
+    Each point is drawn from :math:`p^*` with probability :math:`\gamma/(1 + \gamma)`, independently, and from
+    the model otherwise. Strength 0 is no treatment, bit for bit; infinity trains on true samples.
+
+    Parameters
+    ----------
+    strength : float
+        :math:`\gamma`, 0 to infinity (dimensionless; ``projection_strength`` in the published code is
+        :math:`\gamma/(1 + \gamma)`).
+    toward : Source or array, shape (m, d), optional
+        The law :math:`p^*` of ideal points; the loop's real data by default. Drawn without a bias.
+    envelope : {"exact", "histogram", "published"}
+        ``"exact"`` is the formula. The others repeat the published experiment, in two dimensions, where the
+        model enters as a 10 x 10 histogram of n of its points, so that the batch is resampled and carries
+        their noise twice; strength 0 is then a treatment too. ``"histogram"`` draws from that mixture.
+        ``"published"`` does so as the published code does, towards a Gaussian: by rejection from the truth
+        with the bound max(mixture)/max(proposal), which is none. The ratio exceeds it in the tails, so that
+        they are drawn too rarely. Candidates less than one bin below the histogram count to its first bin.
+
+    Returns
+    -------
+    Correction
+        To be put in ``Loop(treatments=...)``. The statistic of a corrected batch has a known law wherever
+        those of the model and the truth have one: a binomial number of points is true.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Source: Gillman et al. 2024 (arXiv 2402.07087), Definition 4.1; for ``"published"``, their Fig. 2.
+
+    Examples
+    --------
+    >>> correct(1.0).share
+    0.5
+    """
+    try:
+        gamma = float(strength)
+    except (TypeError, ValueError):
+        gamma = np.nan
+    if not gamma >= 0:
+        raise ValueError(
+            f"strength={strength!r} is no strength of a correction: pass a number from 0 (none) to infinity "
+            f"(perfect); a share s of true points is strength s / (1 - s)."
+        )
+    check_choice("envelope", envelope, ("exact", "histogram", "published"))
+    if toward is not None:
+        toward = source_of(toward, "toward")
+    return Correction(gamma, toward, envelope)
+
+
+@dataclass(frozen=True, eq=False)
+class _Replicated:
+    """Independent draws of a source on leading axes, also where it cannot be expanded."""
+
+    source: Any
+    replicates: tuple[int, ...]
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Any:
+        if not self.replicates:
+            return sampled(self.source, n, rng)
+        if hasattr(self.source, "expand"):
+            return np.asarray(self.source.expand(*self.replicates).sample(n, rng=rng))
+        points = np.asarray(self.source.sample(int(np.prod(self.replicates)) * n, rng=rng))
+        return points.reshape(*self.replicates, n, points.shape[-1])
+
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator) -> Any:
+        source = self.source.expand(*self.replicates) if self.replicates else self.source
+        return source.sample_statistic(n, rng=rng)
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixture:
+    """Points of a model, each replaced by one of the truth with probability `share`."""
+
+    model: Any
+    truth: _Replicated
+    share: float
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
+        lead = self.truth.replicates
+        true = rng.random((*lead, n)) < self.share
+        # Every part is drawn as often as the replicate that needs it most; places are random, as they must
+        # be where the first points of a batch are kept longer than the rest.
+        parts = [(true, self.truth, None), (~true, self.model, bias)]
+        drawn = [
+            (mask, sampled(source, many, rng, own))
+            for mask, source, own in parts
+            if (many := int(mask.sum(-1).max()))
+        ]
+        if is_set(drawn[0][1]):
+            order = np.argsort(np.concatenate([np.flatnonzero(mask) for mask, _ in drawn]))
+            return data.join([values for _, values in drawn]).select(order)
+        points = np.empty((*lead, n, drawn[0][1].shape[-1]))
+        for mask, values in drawn:
+            place = np.minimum(np.cumsum(mask, -1) - 1, values.shape[-2] - 1).clip(0)
+            np.copyto(points, np.take_along_axis(values, place[..., None], -2), where=mask[..., None])
+        return points
+
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
+        true = rng.binomial(n, self.share, size=self.truth.replicates or None)
+        parts = [self.truth.sample_statistic(true, rng=rng)]
+        if self.share < 1:
+            parts.append(self.model.sample_statistic(np.subtract(n, true), rng=rng, bias=bias))
+        return data.join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Histogram:
+    """The mixture of Gillman et al.'s Fig. 2: the batch's histogram in place of the model."""
+
+    model: Any
+    toward: Any
+    replicates: tuple[int, ...]
+    share: float
+    exact: bool
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
+        points = np.asarray(self.model.sample(n, rng=rng, **({} if bias is None else {"bias": bias})))
+        if points.shape[-1] != 2:
+            raise ValueError(f"points have {points.shape[-1]} coordinates; a histogram of 2 is published.")
+        low, high = points.min(-2, keepdims=True), points.max(-2, keepdims=True)
+        flat = low == high
+        low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
+        step = (high - low) / _BINS
+        cell = np.minimum(((points - low) / step).astype(int), _BINS - 1)
+        if not self.exact:
+            return self._published(cell, low, step, rng)
+        chosen = rng.integers(n, size=points.shape[:-1])
+        cell = np.take_along_axis(cell, chosen[..., None], -2)
+        true = rng.random(points.shape[:-1]) < self.share
+        truth = _Replicated(self.toward, self.replicates).sample(n, rng=rng)
+        return np.where(true[..., None], truth, low + (cell + rng.random(points.shape)) * step)
+
+    def _published(self, cell: Array, low: Array, step: Array, rng: np.random.Generator) -> Array:
+        """Rejection from the truth with max(mixture)/max(proposal) for a bound of their ratio."""
+        toward, (*lead, n, _) = self.toward, cell.shape
+        if not hasattr(type(toward), "scaled_factor") or np.ndim(toward.mean) != 1:
+            raise ValueError(
+                f"envelope='published' needs a Gaussian to correct towards, not {type(toward).__name__}; "
+                f"use envelope='exact'."
+            )
+        rows, bins = int(np.prod(lead)), _BINS**2
+        place = (cell[..., 0] * _BINS + cell[..., 1]).reshape(rows, n) + bins * np.arange(rows)[:, None]
+        counts = np.bincount(place.ravel(), minlength=rows * bins).reshape(*lead, bins)
+        density = counts / n / np.prod(step, -1)
+        factor = toward.scaled_factor
+        top = 1 / (2 * np.pi * np.abs(np.linalg.det(factor)))
+        bound = ((1 - self.share) * density.max(-1, keepdims=True) + self.share * top) / top
+
+        def propose(many: int) -> tuple[Array, Mask]:
+            normals = rng.standard_normal((*lead, many, 2))
+            candidates = toward.mean + normals @ factor.T
+            # Truncation towards zero, as published: the bin below the first one counts to the first.
+            at = np.trunc((candidates - low) / step)
+            inside = ((at >= 0) & (at < _BINS)).all(-1)
+            index = np.where(inside, at[..., 0] * _BINS + at[..., 1], 0).astype(int)
+            histogram = np.where(inside, np.take_along_axis(density, index, -1), 0.0)
+            proposal = top * np.exp(-0.5 * np.square(normals).sum(-1))
+            mixture = (1 - self.share) * histogram + self.share * proposal
+            return candidates, mixture > rng.random((*lead, many)) * bound * proposal
+
+        refusal = (
+            "correct(envelope='published') accepted {kept} of {drawn} candidates: the model lies too far "
+            "from the truth, or has collapsed; use envelope='exact'."
+        )
+        return accepted(propose, n, refusal=refusal)
