@@ -25,7 +25,7 @@ help:
 	@echo 'make test-slow  run the statistical verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
 	@echo 'make benchmark  time the simulators against plain NumPy'
-	@echo 'make lint       ruff check, ruff format --check, mypy, deptry'
+	@echo 'make lint       ruff check, ruff format --check, mypy, deptry, lint-imports'
 	@echo 'make format     let ruff mend and format'
 	@echo 'make clean      remove $(VENV), out and the caches'
 
@@ -52,6 +52,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/deptry .
+	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
