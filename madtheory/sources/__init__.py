@@ -4,6 +4,7 @@ Everything here serves as ``Loop(real=...)``. The planar laws know their density
 ``labels=True`` each point carries its class (moon, mode, ring or digit) as one more coordinate, the last.
 """
 
-from madtheory.sources.handwritten import Law, digits, eight_gaussians, grid25, rings, rosenbrock, two_moons
+from madtheory.sources.handwritten import digits
+from madtheory.sources.planar import Law, eight_gaussians, grid25, rings, rosenbrock, two_moons
 
 __all__ = ["Law", "digits", "eight_gaussians", "grid25", "rings", "rosenbrock", "two_moons"]

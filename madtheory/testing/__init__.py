@@ -9,7 +9,6 @@ from madtheory.testing.assertions import (
     assert_agrees,
     assert_mean_matches,
     assert_rate_matches,
-    check_generative_model,
     gaussians,
     loops,
     power,
@@ -17,6 +16,7 @@ from madtheory.testing.assertions import (
     sizes,
     smallest_detectable,
 )
+from madtheory.testing.conformance import check_generative_model
 
 __all__ = [
     "REGIMES",

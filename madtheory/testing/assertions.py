@@ -1,13 +1,10 @@
-"""Public test tools: strategies for loops, calibrated assertions, conformance of a model of one's own.
-
-The strategies need the package ``hypothesis``; nothing else here does.
-"""
+"""Calibrated assertions about simulated loops, and strategies that draw loops for property-based tests."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +15,6 @@ import madtheory as mad
 from madtheory.interpreters.compare import align, describe, is_labelled, normal_score, replicates_first
 from madtheory.types import Array
 from madtheory.validation import (
-    check_callable,
     check_choice,
     check_fields,
     check_flag,
@@ -751,50 +747,3 @@ def loops(
     bias = st.none() | numbers.map(lambda value: round(value, 3))
     regime = regimes(names, min_size=min_size, max_size=max_size)
     return st.builds(build, gaussians(min_dim, max_dim), regime, bias, st.sampled_from((0, 1)), st.booleans())
-
-
-# Conformance ----------------------------------------------------------------------------------------
-
-
-def check_generative_model(
-    model: Any, *, real: Any, n: int = 60, metric: Callable[[mad.Snapshot], Array] | None = None
-) -> None:
-    """Check that a model keeps the contract of `madtheory.types.GenerativeModel`.
-
-    `fit` returns a new model and leaves template and data as they were; `sample` gives finite points of
-    the right shape, each one anew, drawn from the `rng` it is handed and from nothing else (no global
-    generator of NumPy, Python or torch); `bias` is applied, where 1 leaves the law of the samples as it
-    is, or refused by name; model and fits are picklable; two generations run in a `Loop` and repeat bit for
-    bit. Where ``expand`` and ``sample_statistic`` exist, statistics must follow the law of points.
-
-    Parameters
-    ----------
-    model : GenerativeModel
-        The unfitted template.
-    real : Source or array, shape (m, d)
-        Real data the model can be fitted to.
-    n : int
-        Points per fit.
-    metric : function of a Snapshot, optional
-        What the test loop measures; by default the mean of sampled points.
-
-    Raises
-    ------
-    AssertionError
-        At the first broken promise; the message says which, and how to fix it.
-    """
-    if metric is not None:
-        check_callable("metric", metric)
-    from madtheory.testing import conformance as _conformance
-
-    real = real if hasattr(real, "sample") else mad.data.Empirical(real)
-    _conformance.check_fit(model, real, n)
-    fitted = model.fit(real.sample(n, rng=np.random.default_rng(1)), rng=np.random.default_rng(2))
-    _conformance.check_sample(fitted, real, n)
-    _conformance.check_repeats(model, real, n)
-    _conformance.check_bias(fitted, n)
-    if hasattr(model, "expand"):
-        _conformance.check_expand(fitted, n)
-    if hasattr(model, "sample_statistic"):
-        _conformance.check_statistic(model, fitted, n)
-    _conformance.check_in_loop(model, real, n, metric)

@@ -1,4 +1,4 @@
-"""The promises of a generative model, checked one by one for `madtheory.testing.check_generative_model`."""
+"""The promises of a generative model, checked one by one on a model of one's own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,54 @@ import numpy as np
 
 import madtheory as mad
 from madtheory.types import Array
+from madtheory.validation import check_callable
 
 _ALPHA = 1e-6
 
 
-def check_fit(model: Any, real: Any, n: int) -> None:
+def check_generative_model(
+    model: Any, *, real: Any, n: int = 60, metric: Callable[[mad.Snapshot], Array] | None = None
+) -> None:
+    """Check that a model keeps the contract of `madtheory.types.GenerativeModel`.
+
+    `fit` returns a new model and leaves template and data as they were; `sample` gives finite points of
+    the right shape, each one anew, drawn from the `rng` it is handed and from nothing else (no global
+    generator of NumPy, Python or torch); `bias` is applied, where 1 leaves the law of the samples as it
+    is, or refused by name; model and fits are picklable; two generations run in a `Loop` and repeat bit for
+    bit. Where ``expand`` and ``sample_statistic`` exist, statistics must follow the law of points.
+
+    Parameters
+    ----------
+    model : GenerativeModel
+        The unfitted template.
+    real : Source or array, shape (m, d)
+        Real data the model can be fitted to.
+    n : int
+        Points per fit.
+    metric : function of a Snapshot, optional
+        What the test loop measures; by default the mean of sampled points.
+
+    Raises
+    ------
+    AssertionError
+        At the first broken promise; the message says which, and how to fix it.
+    """
+    if metric is not None:
+        check_callable("metric", metric)
+    real = real if hasattr(real, "sample") else mad.data.Empirical(real)
+    _check_fit(model, real, n)
+    fitted = model.fit(real.sample(n, rng=np.random.default_rng(1)), rng=np.random.default_rng(2))
+    _check_sample(fitted, real, n)
+    _check_repeats(model, real, n)
+    _check_bias(fitted, n)
+    if hasattr(model, "expand"):
+        _check_expand(fitted, n)
+    if hasattr(model, "sample_statistic"):
+        _check_statistic(model, fitted, n)
+    _check_in_loop(model, real, n, metric)
+
+
+def _check_fit(model: Any, real: Any, n: int) -> None:
     """`fit` returns a new model, and leaves template, data and fitted models as they were."""
     import joblib
 
@@ -59,7 +102,7 @@ def check_fit(model: Any, real: Any, n: int) -> None:
     _promise(not differ or not np.array_equal(*drawn), f"{name}.fit ignores its data; learn from them.")
 
 
-def check_sample(fitted: Any, real: Any, n: int) -> None:
+def _check_sample(fitted: Any, real: Any, n: int) -> None:
     """`sample` gives `n` finite points of the real data's shape, independent ones, and follows its rng."""
     import joblib
 
@@ -90,7 +133,7 @@ def check_sample(fitted: Any, real: Any, n: int) -> None:
     _promise(not np.array_equal(first, other), f"{name}.sample is the same for different rng; draw from rng.")
 
 
-def check_repeats(model: Any, real: Any, n: int) -> None:
+def _check_repeats(model: Any, real: Any, n: int) -> None:
     """Equal data and generators give equal models, and so does a copy through pickle."""
     name, points = type(model).__name__, np.array(real.sample(n, rng=_rng(1)))
     fitted, again = (model.fit(points, rng=_rng(2)) for _ in range(2))
@@ -108,7 +151,7 @@ def check_repeats(model: Any, real: Any, n: int) -> None:
     )
 
 
-def check_bias(fitted: Any, n: int) -> None:
+def _check_bias(fitted: Any, n: int) -> None:
     """`bias` is applied, or refused by an error that names it; a negative one is always refused."""
     name, shape = type(fitted).__name__, np.shape(_points(fitted, n))
     try:
@@ -150,7 +193,7 @@ def check_bias(fitted: Any, n: int) -> None:
         )
 
 
-def check_expand(fitted: Any, n: int) -> None:
+def _check_expand(fitted: Any, n: int) -> None:
     """`expand` adds a leading axis of independent replicates of the same law."""
     name, dim, replicates = type(fitted).__name__, np.shape(_points(fitted, 1))[-1], 400
     points = np.asarray(_points(fitted.expand(replicates), n))
@@ -163,7 +206,7 @@ def check_expand(fitted: Any, n: int) -> None:
     _same_law(pooled, single, f"{name}.expand changes the law of sample")
 
 
-def check_statistic(model: Any, fitted: Any, n: int) -> None:
+def _check_statistic(model: Any, fitted: Any, n: int) -> None:
     """Models fitted to drawn statistics follow the law of models fitted to points, bias included."""
     name, replicates = type(model).__name__, 2000
     _promise(
@@ -186,7 +229,7 @@ def check_statistic(model: Any, fitted: Any, n: int) -> None:
             _same_law(left, right, f"{what} in the law of their correlations")
 
 
-def check_in_loop(model: Any, real: Any, n: int, metric: Callable[[mad.Snapshot], Array] | None) -> None:
+def _check_in_loop(model: Any, real: Any, n: int, metric: Callable[[mad.Snapshot], Array] | None) -> None:
     """Generations run, in every method, and repeat bit for bit."""
 
     def sampled_mean(snapshot: mad.Snapshot) -> Array:

@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 from madtheory.images.runs.presets import (
-    improved as _presets_improved,
-    loops as _presets_loops,
-    mad as _presets_mad,
+    improved,
+    loops,
+    mad,
 )
 from madtheory.images.runs.presets.preset import SCALES, Preset, Scale
 from madtheory.images.runs.settings import Centres, Chosen, Improvement, RealData, Settings
@@ -22,8 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (*_presets_mad.PRESETS, *_presets_improved.PRESETS, *_presets_loops.PRESETS)
+    preset.name: preset for preset in (*mad.PRESETS, *improved.PRESETS, *loops.PRESETS)
 }
 """Every preset, by name."""
 
