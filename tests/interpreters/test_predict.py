@@ -57,11 +57,21 @@ def measured(name, loop):
 def disagreements(loop, method, replicates, seed, *, predicted=None, generations=GENERATIONS):
     """Every comparison of the three answers that fails, as text; and how many were made."""
     predicted = mad.predict(loop, generations) if predicted is None else predicted
+    result = simulated_for(predicted, loop, method, replicates, seed, generations)
+    return disagreements_of(predicted, result, loop, method)
+
+
+def simulated_for(predicted, loop, method, replicates, seed, generations=GENERATIONS):
+    """A simulation that measures what is predicted."""
     wanted = {measured(name, loop)[0] for name in predicted}
-    result = mad.simulate(
+    return mad.simulate(
         loop, generations, replicates=replicates, metrics=[MEASURES[name] for name in sorted(wanted)],
         rng=seed, method=method, progress=False,
     )  # fmt: skip
+
+
+def disagreements_of(predicted, result, loop, method):
+    """The comparisons of a prediction and a simulation that fail, as text; and how many were made."""
     failed, made = [], 0
     for name, variable in predicted.items():
         base, light = measured(name, loop)
@@ -187,13 +197,14 @@ def test_fresh_real_batches_that_stay_in_other_models(model):
 # Negative controls: what the test above must reject, with the power to do so ---------------------------
 
 CONTROLS = {
-    "replace": regimes.replace(n=15),
-    "augment": regimes.augment(n_real=6, n_synthetic=24),
-    "accumulate": regimes.accumulate(n=15, n_initial=6),
-    "accumulate_subsample": regimes.accumulate_subsample(n=12),
-    "fresh": regimes.fresh(n_real=4, n_synthetic=24, n_initial=8, memory=2),
-    "custom": regimes.Regime(n_initial=8, n_synthetic=15, retain=2),
+    "replace": regimes.replace(n=60),
+    "augment": regimes.augment(n_real=24, n_synthetic=96),
+    "accumulate": regimes.accumulate(n=60, n_initial=24),
+    "accumulate_subsample": regimes.accumulate_subsample(n=48),
+    "fresh": regimes.fresh(n_real=16, n_synthetic=96, n_initial=32, memory=2),
+    "custom": regimes.Regime(n_initial=32, n_synthetic=60, retain=2),
 }
+CONTROLS_DIM = 8  # below all sizes: singular fits have heavy tails, and would need ten times the replicates
 ERRORS = ("formula", "bias")
 
 
@@ -210,7 +221,8 @@ def wrong(loop, error, factor):
 def test_one_percent_is_rejected(name, method):
     """1 % in a formula or in the bias, up or down, is rejected with probability 0.99, right is accepted."""
     assert set(CONTROLS) == set(testing.REGIMES)
-    loop = mad.Loop(real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=CONTROLS[name], bias=0.9)
+    real = mad.Gaussian.standard(CONTROLS_DIM)
+    loop = mad.Loop(real=real, model=mad.Gaussian(), regime=CONTROLS[name], bias=0.9)
     if method == "statistics" and statistics_obstacle(loop):
         return
     keywords = {"metrics": [metrics.total_variance], "rng": 0, "method": method, "record": "last"}
@@ -234,18 +246,19 @@ def test_one_percent_is_rejected(name, method):
 def test_the_shared_comparison_can_fail():
     """The very function of the property test reports a wrong formula, a wrong bias and a wrong bound."""
     loop = mad.Loop(
-        real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=CONTROLS["replace"], bias=0.9
+        real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regimes.replace(n=15), bias=0.9
     )
-    assert disagreements(loop, "statistics", 4_000, 0) == ([], len(mad.predict(loop, 1)))
-    for error in ERRORS:
-        failed, _ = disagreements(loop, "statistics", 4_000, 0, predicted=wrong(loop, error, 1.02))
-        assert any("total_variance by statistics" in line for line in failed)
     right = mad.predict(loop, GENERATIONS)
+    result = simulated_for(right, loop, "statistics", 4_000, 0)
+    assert disagreements_of(right, result, loop, "statistics") == ([], len(mad.predict(loop, 1)))
+    for error in ERRORS:
+        failed, _ = disagreements_of(wrong(loop, error, 1.02), result, loop, "statistics")
+        assert any("total_variance by statistics" in line for line in failed)
     swapped = right.rename(
         wasserstein2_squared_lower="wasserstein2_squared_upper",
         wasserstein2_squared_upper="wasserstein2_squared_lower",
     )
-    failed, _ = disagreements(loop, "statistics", 4_000, 0, predicted=swapped)
+    failed, _ = disagreements_of(swapped, result, loop, "statistics")
     assert len(failed) == 2
 
 
