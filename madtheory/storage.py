@@ -14,6 +14,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from madtheory.core import Loop
 from madtheory.files import (
     NoIdentity,
@@ -360,7 +362,9 @@ def _check_room(path: Path, run: _simulate.Run) -> None:
 
 
 def _write_checkpoint(path: Path, parts: dict[str, str], run: _simulate.Run) -> None:
-    state = {"snapshots": run.snapshots, "recorded": run.recorded}
+    # One array for a metric: thousands of generations would take seconds to pack one by one.
+    recorded = {name: np.stack(values) for name, values in run.recorded.items()}
+    state = {"snapshots": run.snapshots, "recorded": recorded}
     payload, _ = pack(state, parts_of(run.loop))
     reached = sorted(t for t in run.record if t <= run.generation)
     about = {"parts": parts, "recorded": reached, "sha256": hashlib.sha256(payload).hexdigest()}

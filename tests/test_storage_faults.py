@@ -2,21 +2,19 @@
 
 import os
 import pickle
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from programs import run_program, start_program
 from test_storage import CHILD, LOOP, RUN, checkpoint_of, digest
 
 import madtheory as mad
 import madtheory.interpreters.simulate as simulate_module
 from madtheory import metrics, regimes, storage
 
-ROOT = Path(mad.__file__).parents[1]
 StorageError = storage.StorageError
 
 
@@ -107,10 +105,7 @@ EDITS = {
 
 
 def ran(folder, source, how):
-    (folder / "script.py").write_text(source)
-    command = [sys.executable, "script.py", "run.nc", how]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return run_program(source, "run.nc", how, folder=folder)
 
 
 def test_edited_code_between_kill_and_resume_is_named(tmp_path):
@@ -168,8 +163,7 @@ except storage.StorageError as error:
 def test_a_full_disk_at_the_end_loses_no_work(tmp_path, monkeypatch):
     path = tmp_path / "run.nc"
     # The checkpoint takes about 400 kB; the room for the result is more.
-    command = [sys.executable, "-c", LIMITED, str(path), str(450_000)]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = run_program(LIMITED, path, 450_000)
     assert "could not be written" in done.stdout, done
     assert "The finished run is kept in" in done.stdout
     assert done.stderr == ""
@@ -201,11 +195,12 @@ def test_an_interrupt_leaves_nothing_but_the_checkpoint(tmp_path, monkeypatch):
 
 def test_three_processes_of_one_path(tmp_path):
     child = CHILD.format(dim=2, regime="replace(n=20)", generations=400, replicates=50)
-    command = [sys.executable, "-c", child, tmp_path / "run.nc", "0.01"]
-    started = [subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}) for _ in range(3)]
-    assert [process.wait() for process in started] == [0, 0, 0]
+    started = [start_program(child, tmp_path / "run.nc", 0.01) for _ in range(3)]
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0, 0, 0]
     assert os.listdir(tmp_path) == ["run.nc"]
-    subprocess.run([*command[:3], tmp_path / "alone.nc", "1000"], check=True)
+    assert run_program(child, tmp_path / "alone.nc", 1000).returncode == 0
     assert digest(tmp_path / "run.nc") == digest(tmp_path / "alone.nc")
 
 
