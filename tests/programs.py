@@ -12,7 +12,11 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
-PRELOADED = ["pytest", "madtheory.storage", "madtheory.treatments", "netCDF4", "xarray"]
+PRELOADED = [
+    "pytest", "madtheory.storage", "madtheory.treatments", "netCDF4", "xarray",
+    "accelerate", "diffusers.models.unets.unet_2d", "matplotlib.figure", "matplotlib.style",
+]  # fmt: skip
+"""Also what the tests of images need: a process has one server, and whoever comes first starts it."""
 
 
 class Finished(NamedTuple):
