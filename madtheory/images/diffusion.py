@@ -16,7 +16,7 @@ from madtheory.images.device import accelerated
 from madtheory.images.sampling import Term, made_in_memory, made_in_shards, sampled
 from madtheory.images.store import Checkpoint, Store, content, described, fingerprint, is_ours, key_of
 from madtheory.images.training import Arrays, Fit, ImageTraining, load_weights, weights_of
-from madtheory.images.unet import ImageDenoiser, UNet
+from madtheory.images.unet import ImageDenoiser, UNet, of_one_type
 from madtheory.networks import (
     EDM,
     PARAMETERISATIONS,
@@ -312,7 +312,7 @@ class ImageDiffusion:
     def _restored(self, shape: Any, seed: int = 0) -> ImageDenoiser:
         """The network with these weights, or with new ones drawn from `seed`."""
         with seeded(seed):
-            unet = self.unet.module(shape, self.classes)
+            unet = of_one_type(self.unet.module(shape, self.classes))
         assert self.sigma_data is not None
         module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data)
         if self.weights is not None:

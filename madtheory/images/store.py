@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ class StoredWeights(Mapping[str, NDArray[Any]]):
             array: NDArray[Any] = file.get_tensor(name)
         return array
 
+    def read(self) -> dict[str, NDArray[Any]]:
+        """All of them, of a file that is opened once."""
+        from safetensors import safe_open
+
+        with safe_open(self.path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in self.names}
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
@@ -70,9 +78,14 @@ def fingerprint(weights: Arrays | None) -> str | None:
     digest = hashlib.sha256()
     for name in sorted(weights):
         array = np.ascontiguousarray(weights[name])
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(f"{name} {_name_of(array.dtype)} {array.shape} ".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return str(dtype)
 
 
 def key_of(**content: Any) -> str:

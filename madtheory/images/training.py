@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from madtheory.images.data import Images, ImageStoreError
 from madtheory.images.device import ahead, deterministic, sent
-from madtheory.images.store import Checkpoint
+from madtheory.images.store import Checkpoint, StoredWeights
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import Process, check_betas
 from madtheory.validation import check_choice, check_fields, check_flag, check_number, check_size
@@ -41,7 +41,8 @@ def load_weights(module: nn.Module, weights: Arrays) -> None:
         If they are those of another network.
     """
     named = dict(module.named_parameters())
-    given = {name: weights[name] for name in weights if not name.startswith("_")}
+    held = weights.read() if isinstance(weights, StoredWeights) else weights
+    given = {name: held[name] for name in held if not name.startswith("_")}
     _check_same(named, given)
     with torch.no_grad():
         for name, array in given.items():

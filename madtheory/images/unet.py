@@ -6,6 +6,7 @@ import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -91,6 +92,24 @@ class UNet:
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         return module
+
+
+def of_one_type(module: Any) -> nn.Module:
+    """Let a U-Net take the type of its weights from one of them; it would look through all in every pass."""
+    kind: Any = type(module)
+    module.__class__ = _of_one_type(kind)
+    known: nn.Module = module
+    return known
+
+
+@cache
+def _of_one_type(kind: type) -> Any:
+    return type(kind.__name__, (kind,), {"dtype": property(_type_of_weights)})
+
+
+def _type_of_weights(module: Any) -> torch.dtype:
+    dtype: torch.dtype = module.conv_in.weight.dtype
+    return dtype
 
 
 class ImageDenoiser(nn.Module):

@@ -71,6 +71,20 @@ def test_the_denoiser_of_the_paper():
     torch.testing.assert_close(denoiser.loss(denoised, clean, sigma), loss)
 
 
+def test_the_network_is_that_of_diffusers(fitted):
+    """Bit for bit; it only knows the type of its weights without looking through them."""
+    from diffusers import UNet2DModel
+
+    ours, theirs = fitted._restored((8, 8, 1)).unet.eval(), fitted.unet.module((8, 8, 1), 3).eval()
+    assert type(theirs) is UNet2DModel
+    theirs.load_state_dict(ours.state_dict())
+    x, times, labels = torch.ones(2, 1, 8, 8), torch.tensor([1.0, 2.0]), torch.tensor([0, 3])
+    with torch.no_grad():
+        assert torch.equal(ours(x, times, labels).sample, theirs(x, times, labels).sample)
+    assert ours.dtype == theirs.dtype == torch.float32
+    assert ours.half().dtype == theirs.half().dtype == torch.float16
+
+
 def test_the_default_is_edm_and_ddpm_is_ddpm():
     model = ImageDiffusion()
     assert (model.process, model.sigma_data, model.sampler) == (EDM(p_mean=-1.2), 0.5, Heun(18))

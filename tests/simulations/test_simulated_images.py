@@ -141,6 +141,7 @@ def smallest(monkeypatch):
             patch.setattr(torch.cuda, "is_available", lambda: False)
             original(bench, rng)
         bench.unet, bench.batches = UNet(block_out_channels=(8,), layers_per_block=1, attention=()), (4, 8)
+        bench.evaluations = 3
 
     monkeypatch.setattr(Bench, "__init__", begin)
 
