@@ -15,7 +15,7 @@ PYTEST := MADTHEORY_REQUIRE=torch $(BIN)/python -m pytest
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help figures figures-networks test test-slow test-gpu benchmark lint format clean
+.PHONY: help figures figures-networks test test-slow test-gpu benchmark lint lock format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make test-gpu   run the tests that need an accelerator'
 	@echo 'make benchmark  time the simulators against plain NumPy'
 	@echo 'make lint       ruff check, ruff format --check, mypy, deptry, lint-imports'
+	@echo 'make lock      pin everything that CI installs in constraints.txt'
 	@echo 'make format     let ruff mend and format'
 	@echo 'make clean      remove $(VENV), out and the caches'
 
@@ -53,6 +54,13 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/deptry .
 	$(BIN)/lint-imports
+
+lock:
+	rm -rf out/lock && $(PYTHON) -m venv out/lock && mkdir -p out/lock
+	grep '^torch==' constraints.txt > out/lock/torch.txt
+	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,dev]'
+	(grep '^#' constraints.txt; out/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//') > out/lock/constraints.txt
+	mv out/lock/constraints.txt constraints.txt
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

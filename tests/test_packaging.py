@@ -5,6 +5,7 @@ import doctest
 import importlib
 import importlib.util
 import io
+import itertools
 import os
 import re
 import shlex
@@ -15,6 +16,9 @@ import types
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import madtheory as mad
 from madtheory import cli
@@ -171,8 +175,23 @@ def test_the_commands_of_the_readme_exist():
         assert callable(_arguments.parsed(COMMANDS, line, "")), line
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text()):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
         if "://" not in target:
-            assert (ROOT / target).exists(), target
+            assert (page.parent / target).exists(), target
+
+
+def test_the_lock_pins_all_that_is_declared():
+    """Every dependency of every extra stands in the lock, at or above its floor."""
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    pinned = {canonicalize_name(name): Version(version) for name, version in pins.items()}
+    project = PYPROJECT["project"]
+    declared = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    for requirement in map(Requirement, declared):
+        if requirement.name != "madtheory":
+            assert pinned[canonicalize_name(requirement.name)] in requirement.specifier
