@@ -186,6 +186,14 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_the_theory_reference_is_complete():
+    done = subprocess.run(
+        [sys.executable, "docs/theory_reference.py"], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout == (ROOT / "docs" / "theory.md").read_text()
+
+
 def test_the_lock_pins_all_that_is_declared():
     """Every dependency of every extra stands in the lock, at or above its floor."""
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))

@@ -82,6 +82,12 @@ def interval_map(
     Fully synthetic, the mean goes to the centre and the variance to 0, at a rate that dies out: see
     `interval_collapse_time`. Source: derived here; Yi et al. 2025 (arXiv 2510.16657) prove the convergence to
     the verifier's knowledge centre for linear regression.
+
+    Examples
+    --------
+    >>> from madtheory.theory import verification
+    >>> print(verification.interval_map(mean=0.0, variance=1.0, half_width=1.0)["variance"].round(4))
+    0.2911
     """
     m, c = check_numbers("mean", mean), check_numbers("centre", centre)
     v = at_least("variance", variance, positive=True)
@@ -130,6 +136,14 @@ def interval_fixed_point(
     Notes
     -----
     Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import verification
+    >>> print(verification.interval_fixed_point(
+    ...     half_width=1.0, synthetic_share=0.5
+    ... )["variance"].round(4))
+    0.6345
     """
     from scipy.optimize import root
 
@@ -192,6 +206,12 @@ def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) 
     -----
     A generation moves z by more than :math:`z^2\phi(z)`, and the integrand rises from :math:`\sqrt2` on.
     Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import verification
+    >>> print(verification.interval_collapse_time(ratio=0.3).round(4))
+    1.0
     """
     z = at_least("ratio", ratio)
     first = at_least("initial_ratio", initial_ratio)
@@ -233,6 +253,17 @@ def verified_label_error(
     Notes
     -----
     Source: the setting of Feng et al. 2024 (arXiv 2406.07515); algebra derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import verification
+    >>> known = verification.verified_label_error(
+    ...     label_error=0.3, keep_correct=0.9, keep_incorrect=0.2
+    ... )
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    label_error 0.087
+    acceptance 0.69
     """
     p, correct = _share("label_error", label_error), _share("keep_correct", keep_correct)
     wrong = p * _share("keep_incorrect", keep_incorrect)
@@ -261,6 +292,12 @@ def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> La
     -----
     Source: Feng et al. 2024 (arXiv 2406.07515), the breakdown point of their linear classifiers; algebra
     derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import verification
+    >>> print(verification.label_threshold(keep_correct=0.9, keep_incorrect=0.2).round(4))
+    0.8182
     """
     correct = _share("keep_correct", keep_correct)
     with np.errstate(invalid="ignore"):

@@ -85,6 +85,12 @@ def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int
 
     The coverage of the iterated bootstrap, and the support of an infinitely divided truth.
     Kind: exact mean. Arguments as in `support_size`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.surviving_points(n=20, generations=4).round(4))
+    [20.     12.8303  9.6166  7.7556]
     """
     laws = _ancestors(n, n_initial, generations)
     return labelled([law @ np.arange(low, low + len(law)) for low, law in laws], "exact mean", _SOURCE)
@@ -97,6 +103,15 @@ def extinction(
     r"""Probability that each symbol has died out, :math:`E (1 - p_i)^{A_g}`, shape (generations, K).
 
     Kind: exact mean. Arguments as in `support_size`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.extinction(n=20, probabilities=[0.9, 0.1], generations=4).round(4))
+    [[0.     0.1216]
+     [0.     0.2616]
+     [0.     0.3671]
+     [0.     0.4461]]
     """
     with np.errstate(divide="ignore"):
         log = np.log1p(-check_law(probabilities))
@@ -111,6 +126,15 @@ def fixation(
 
     It tends to the symbol's true probability (Shumailov et al. 2024, discrete case). Kind: exact mean.
     Arguments as in `support_size`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.fixation(n=10, probabilities=[0.9, 0.1], generations=4).round(4))
+    [[3.487e-01 0.000e+00]
+     [5.063e-01 0.000e+00]
+     [5.977e-01 1.000e-04]
+     [6.578e-01 9.000e-04]]
     """
     with np.errstate(divide="ignore"):
         log = np.log(check_law(probabilities))
@@ -148,6 +172,12 @@ def support_size(
     ------
     ValueError
         For arguments out of range, a size that changes, or more than 40,000 points (memory n^1.5).
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.support_size(n=20, probabilities=[0.5, 0.3, 0.2], generations=4).round(4))
+    [2.9877 2.9281 2.8384 2.7372]
     """
     values, count = np.unique(check_law(probabilities), return_counts=True)
     with np.errstate(divide="ignore"):
@@ -172,6 +202,15 @@ def moments(
 
     Dual to k ancestors: :math:`E p_g^k = E p_0^{A_g}` for k balls thrown g times, so the decay rates are
     :math:`\prod_{j<k} (1 - j/n)`. Any schedule of sizes. Kind: exact mean.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.moments(order=2, n=20, probability=0.3, generations=4).round(4))
+    [[0.3    0.1005]
+     [0.3    0.1105]
+     [0.3    0.12  ]
+     [0.3    0.129 ]]
     """
     order, p = check_size("order", order, maximum=10**4), check_numbers("probability", probability).item()
     if not 0 <= p <= 1:
@@ -223,6 +262,12 @@ def extinction_branching(*, n: int, probability: ArrayLike, generations: int) ->
     :math:`q_{g+1} = e^{q_g - 1}`, :math:`q_0 = 0`; :math:`q_g \to e^{-2/g}`. The survival
     :math:`1 - q_g^{np}` exceeds the bound :math:`1 - e^{-np/g}` of Suresh et al. 2025, tight at g = 1.
     Kind: leading order in 1/n.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.extinction_branching(n=20, probability=0.1, generations=4).round(4))
+    [0.1353 0.2825 0.3918 0.4732]
     """
     mass = check_size("n", n) * check_numbers("probability", probability)
     q, rates = 0.0, []

@@ -75,6 +75,15 @@ def expected_sum(
     Notes
     -----
     Agrees with powers of the exact chain `symbol_chain` to about 1e-10 of the largest value of f(x)/x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.expected_sum(
+    ...     function=np.sqrt, n=20, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... ).round(4))
+    [1.6748 1.6421 1.6071 1.5722]
     """
     p, sizes = check_law(probabilities), sizes_of(n, n_initial, generations)
     if max(sizes) > _MOST:
@@ -108,6 +117,12 @@ def entropy(
 
     It is also the mean divergence from the truth: :math:`E\,\mathrm{KL}(p_g | p_0) = S_0 - E S_g` exactly,
     because every :math:`p_{g,i}` is a martingale. Kind: exact mean. Arguments as in `expected_sum`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.entropy(n=20, probabilities=[0.5, 0.3, 0.2], generations=4).round(4))
+    [0.9771 0.9243 0.8727 0.8235]
     """
     return expected_sum(
         function=lambda x: -special.xlogy(x, x),
@@ -122,6 +137,12 @@ def chi_squared(
     r"""Mean chi-squared divergence from the truth, :math:`(K - 1)(1 - \prod_g (1 - 1/n_g))`.
 
     K counts the symbols of positive probability. Kind: exact mean. Arguments as in `expected_sum`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.chi_squared(n=20, probabilities=[0.5, 0.3, 0.2], generations=4).round(4))
+    [0.1    0.195  0.2853 0.371 ]
     """
     alive = np.count_nonzero(check_law(probabilities))
     kept = np.cumprod(1 - 1 / np.array(sizes_of(n, n_initial, generations), dtype=float))
@@ -130,7 +151,18 @@ def chi_squared(
 
 @checked
 def symbol_chain(*, n: int) -> Labelled:
-    """Transition matrix of one symbol's count, (n + 1, n + 1): row j is Bin(n, j/n). Kind: exact law."""
+    """Transition matrix of one symbol's count, (n + 1, n + 1): row j is Bin(n, j/n). Kind: exact law.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.symbol_chain(n=4).round(4))
+    [[1.     0.     0.     0.     0.    ]
+     [0.3164 0.4219 0.2109 0.0469 0.0039]
+     [0.0625 0.25   0.375  0.25   0.0625]
+     [0.0039 0.0469 0.2109 0.4219 0.3164]
+     [0.     0.     0.     0.     1.    ]]
+    """
     n = check_size("n", n, maximum=_MOST)
     x = np.arange(n + 1) / n
     return labelled(_binomial(n, x, 1 - x, 0, n), "exact law", "Fisher 1930; Wright 1931 (Genetics 16)")

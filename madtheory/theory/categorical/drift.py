@@ -48,6 +48,14 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
     -------
     dict of Labelled, shape (generations,)
         ``heterozygosity``, and ``squared_error``: the sum of the variances of the probabilities.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.heterozygosity(
+    ...     n_initial=20, n_synthetic=20, retain=2, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... )["heterozygosity"].round(4))
+    [0.589  0.5596 0.5526 0.5369]
     """
     p = check_law(probabilities)
     trace = float(p @ (1 - p))
@@ -109,6 +117,14 @@ def replace(
     Notes
     -----
     Source: Seddik et al. 2024 (arXiv 2404.05090) for the first; `entropy` and `support_size` say theirs.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.replace(
+    ...     n=20, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... )["support_size"].round(4))
+    [2.9877 2.9281 2.8384 2.7372]
     """
     p, sizes = check_law(probabilities), sizes_of(n, n_initial, generations)
     beta = check_numbers("smoothing", smoothing).item()
@@ -163,6 +179,14 @@ def accumulate(
     -------
     dict of Labelled, shape (generations,)
         ``heterozygosity``, ``squared_error``, ``support_size``.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.accumulate(
+    ...     n=20, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... )["heterozygosity"].round(4))
+    [0.589  0.5816 0.5784 0.5766]
     """
     sizes = sizes_of(n, n_initial, generations)
     means = heterozygosity(
@@ -183,6 +207,14 @@ def accumulate_subsample(
     """Expected trajectory when every fit sees n random points of all real and synthetic data so far.
 
     Kind: exact mean. Returns ``heterozygosity`` and ``squared_error``; arguments as in `replace`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.accumulate_subsample(
+    ...     n=20, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... )["heterozygosity"].round(4))
+    [0.589  0.5667 0.5573 0.5521]
     """
     means = heterozygosity(
         probabilities=probabilities,
@@ -217,6 +249,14 @@ def augment(
     -------
     dict of Labelled, shape (generations,)
         ``heterozygosity``, ``squared_error``, ``support_size``.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.augment(
+    ...     n_real=20, n_synthetic=30, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... )["heterozygosity"].round(4))
+    [0.589  0.5819 0.5795 0.5786]
     """
     means = heterozygosity(
         probabilities=probabilities,
@@ -250,6 +290,14 @@ def fresh(
     -------
     dict of Labelled, shape (generations,)
         ``heterozygosity``, ``squared_error``.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.fresh(
+    ...     n_real=20, n_synthetic=30, probabilities=[0.5, 0.3, 0.2], generations=4
+    ... )["heterozygosity"].round(4))
+    [0.589  0.5968 0.5995 0.6005]
     """
     means = heterozygosity(
         probabilities=probabilities,
@@ -291,6 +339,16 @@ def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations:
     Returns
     -------
     Labelled, shape (generations, contexts)
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.markov_heterozygosity(
+    ...     row_sizes=[10, 20], rows=[[0.5, 0.5], [0.2, 0.8]], generations=3
+    ... ).round(4))
+    [[0.45   0.304 ]
+     [0.405  0.2888]
+     [0.3645 0.2744]]
     """
     table, sizes = check_numbers("rows", rows), check_numbers("row_sizes", row_sizes)
     if table.ndim != 2 or sizes.shape != table.shape[:1] or (sizes < 1).any() or (table < 0).any():

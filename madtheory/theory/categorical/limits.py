@@ -25,6 +25,12 @@ def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     r"""Mean number of generations until one symbol is left, :math:`-2n \sum_i (1 - p_i) \log(1 - p_i)`.
 
     Kind: leading order in 1/n (diffusion; the discrete chain is faster by one or two generations).
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.fixation_time(n=20, probabilities=[0.5, 0.3, 0.2]).round(2))
+    30.99
     """
     value = -2 * check_size("n", n) * _h(check_law(probabilities)).sum()
     return labelled(value, "leading order in 1/n", _TIMES)
@@ -38,6 +44,12 @@ def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
         -2n \sum_{s=1}^r (-1)^{r-s} \binom{K-s-1}{r-s} \sum_{|S|=s} h(p_S), \quad h(x) = (1-x) \log(1-x).
 
     Sums over all subsets: at most 20 symbols. Kind: leading order in 1/n.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.time_to_types(n=20, probabilities=[0.5, 0.3, 0.2], types=2).round(2))
+    10.2
     """
     p = check_law(probabilities)
     p, r = p[p > 0], check_size("types", types)
@@ -60,6 +72,12 @@ def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
 
     Linear cost in the number of symbols. The product is no survival function: only its integral is the mean.
     Kind: leading order in 1/n.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.first_loss_time(n=20, probabilities=[0.5, 0.3, 0.2]).round(2))
+    10.2
     """
     p = check_law(probabilities)
     p = p[p > 0]
@@ -85,6 +103,12 @@ def stationary_factor(*, real_data: Literal["fixed", "fresh"], n_real: int, n_sy
     With :math:`\alpha = n_s/(n_r + n_s)`: :math:`\frac{\alpha^2/n_s}{1 - \alpha^2(1 - 1/n_s)}` about the
     fixed real frequencies q; fresh ones add :math:`(1-\alpha)^2/n_r` to the numerator (about the truth).
     Kind: exact mean.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.stationary_factor(real_data="fresh", n_real=20, n_synthetic=30).round(4))
+    0.0307
     """
     check_choice("real_data", real_data, ("fixed", "fresh"))
     real, synthetic = check_size("n_real", n_real), check_size("n_synthetic", n_synthetic, 0)
@@ -101,6 +125,12 @@ def migration_factor(*, n: int, migration: ArrayLike) -> Labelled:
     :math:`\frac{1/n}{1 - (1-m)^2 (1 - 1/n)} \approx 1/(1 + 2nm)`, the F_ST of Wright's island model; the
     diffusion limit is Dirichlet(2nmp). Self-correction of strength gamma is m = gamma/(1 + gamma)
     (Gillman et al. 2024, arXiv 2402.07087). Kind: exact mean.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.migration_factor(n=20, migration=0.1).round(4))
+    0.2169
     """
     n, m = check_size("n", n), _share("migration", migration)
     return labelled(
@@ -113,6 +143,12 @@ def identity_probability(*, n: int, innovation: ArrayLike) -> Labelled:
     r"""Limit of the probability that two of n points agree if each is a new symbol with probability mu.
 
     :math:`F = \frac{(1-\mu)^2}{n - (n-1)(1-\mu)^2} \approx \frac{1}{1 + 2n\mu}`. Kind: exact mean.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.identity_probability(n=20, innovation=0.05).round(4))
+    0.3164
     """
     n, kept = check_size("n", n), (1 - _share("innovation", innovation)) ** 2
     return labelled(kept / (n - (n - 1) * kept), "exact mean", "Kimura and Crow 1964 (haploid)")
@@ -123,6 +159,12 @@ def ewens_support(*, n: int, innovation: float) -> Labelled:
     r"""Mean number of symbols among n points by Ewens' formula, :math:`\sum_{i<n} \theta/(\theta + i)`.
 
     :math:`\theta = 2n\mu`. Kind: leading order in 1/n; `innovation_support` is exact.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.ewens_support(n=100, innovation=0.05).round(4))
+    24.4418
     """
     n, theta = check_size("n", n, maximum=10**8), 2 * n * float(_share("innovation", innovation))
     return labelled((theta / (theta + np.arange(n))).sum(), "leading order in 1/n", "Ewens 1972")
@@ -134,6 +176,12 @@ def innovation_support(*, n: int, innovation: float) -> Labelled:
 
     Solves :math:`E_a = a\mu + \sum_b \mathrm{Bin}(b; a, 1-\mu) \sum_c P(b \to c) E_c` over the numbers a of
     lineages, P being the ancestral chain; n up to 2,000. Kind: exact mean.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.innovation_support(n=100, innovation=0.05).round(4))
+    26.2475
     """
     n, mu = check_size("n", n), float(_share("innovation", innovation))
     if n > 2000:
@@ -163,6 +211,12 @@ def smoothing_variance(*, n: int, smoothing: float, symbols: int) -> Labelled:
 
     :math:`\frac{w^2 \frac1n \frac1K (1 - \frac1K)}{1 - w^2 (1 - 1/n)}`, :math:`w = n/(n + \beta)`: no symbol
     dies out, and nothing is left of the truth. Kind: exact mean.
+
+    Examples
+    --------
+    >>> from madtheory.theory import categorical
+    >>> print(categorical.smoothing_variance(n=20, smoothing=0.5, symbols=3).round(4))
+    0.1104
     """
     n, many = check_size("n", n), check_size("symbols", symbols)
     beta = check_numbers("smoothing", smoothing).item()

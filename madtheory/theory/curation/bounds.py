@@ -34,6 +34,17 @@ def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = N
     -------
     dict of Labelled, shape (*batch)
         ``mean`` and ``variance`` of r, ``exp_mean`` and ``exp_variance`` of :math:`e^{r - r_*}`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> known = curation.reward_moments(p=[0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0])
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    mean 0.7
+    variance 0.61
+    exp_mean 0.378
+    exp_variance 0.1069
     """
     law, r = check_law("p", p, reward)
     relative = _exponentials(law, r, top)
@@ -71,6 +82,14 @@ def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Lab
     Notes
     -----
     Source: Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.2.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.reward_gain_bound(
+    ...     p=[0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0], choices=4
+    ... ).round(4))
+    0.0801
     """
     variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
     return labelled(_chosen(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
@@ -89,6 +108,14 @@ def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) 
     -----
     Source: Wei and Zhang, extension of Lemma 2.2 of Ferbach et al. 2024 (arXiv 2407.09499) to the smallest
     reward with mass, here without malicious users.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.reward_gain_upper_bound(
+    ...     p=[0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0], choices=4
+    ... ).round(4))
+    0.5921
     """
     law, r = check_law("p", p, reward)
     lowest = np.where(law > 0, r, np.inf).min(-1)
@@ -118,6 +145,12 @@ def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     -----
     The law given the largest reward is that of generation 1 in every generation.
     Source: Ferbach et al. 2024 (arXiv 2407.09499), limit theorem of section 2.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.limit(p=[0.5, 0.3, 0.2], reward=[0.0, 2.0, 2.0]).round(4))
+    [0.  0.6 0.4]
     """
     law, r = check_law("p", p, reward)
     best = np.where(r == top_of(law, r), law, 0.0)
@@ -146,6 +179,12 @@ def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     -----
     Exact since the law given the largest reward never changes.
     Source: Ferbach et al. 2024 (arXiv 2407.09499), limit theorem of section 2; identity derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.kl_to_limit(p=[0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0]).round(4))
+    1.6094
     """
     law, r = check_law("p", p, reward)
     below = np.where(r == top_of(law, r), 0.0, law).sum(-1)
@@ -175,6 +214,12 @@ def rate(*, gap: ArrayLike, choices: float) -> Labelled:
     -----
     K times the chance that a candidate of that level is chosen among K - 1 of the best.
     Source: derived here, for Lemma 2.1 of Ferbach et al. 2024 (arXiv 2407.09499).
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.rate(gap=1.0, choices=4).round(4))
+    0.4369
     """
     fall, k = np.exp(-at_least("gap", gap, infinite=True)), check_choices(choices)
     values = fall if k == np.inf else fall / (fall / k + (1 - 1 / k))
@@ -204,6 +249,12 @@ def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
     Notes
     -----
     Source: Ferbach et al. 2024 (arXiv 2407.09499), stability of curated loops with real data, section 2.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.kl_bound(curated_ratio=0.1, choices=4).round(4))
+    0.3567
     """
     ratio = at_least("curated_ratio", curated_ratio, infinite=True)
     with np.errstate(invalid="ignore"):
@@ -253,6 +304,14 @@ def mixing_reward_bound(
     :math:`(1-\eta)V`, also :math:`a_{t+1} \ge \eta(a_t + (1-\eta)B)`, whose fixed point is
     :math:`\eta B`. Source: Ferbach et al. 2024 (arXiv 2407.09499), reward of curated loops with real
     data, section 2; c derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.mixing_reward_bound(
+    ...     reference=[0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0], choices=4, curated_ratio=0.5
+    ... ).round(4))
+    0.0267
     """
     share = float(synthetic_share(curated_ratio, "curated_ratio"))
     factor = share * (1 - share) ** 2 if published else share

@@ -62,6 +62,12 @@ def update(
     -----
     Cost O(m Q), with about 5 (50 + range of the rewards) nodes Q for Luce; accurate to 1e-10, and to rounding
     for integer K. Source: Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1; the integral is derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.update([0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0], choices=4).round(4))
+    [0.2616 0.3379 0.4006]
     """
     law, r = check_law("p", p, reward)
     k = check_choices(choices)
@@ -117,6 +123,16 @@ def iterate_update(
     Notes
     -----
     Source: Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.iterate_update(
+    ...     [0.5, 0.3, 0.2], reward=[0.0, 1.0, 2.0], choices=4, generations=3
+    ... ).round(3))
+    [[0.5   0.3   0.2  ]
+     [0.262 0.338 0.401]
+     [0.091 0.273 0.636]]
     """
     law, r = _one_law("p", p, reward)
     real = law if reference is None else _one_law("reference", reference, reward)[0]

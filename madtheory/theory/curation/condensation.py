@@ -53,6 +53,16 @@ def house_of_cards(
     -----
     Solved for the logarithm of :math:`\varepsilon = 1 - \eta e^{r_*}/Z`, which may be smaller than rounding.
     Source: Kingman 1978 (J. Appl. Probab. 15, 1-12), for Lemma 2.1 of Ferbach et al. 2024 (arXiv 2407.09499).
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> known = curation.house_of_cards(reference=[0.7, 0.2, 0.1], reward=[0.0, 1.0, 2.0], mixing=0.3)
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    law [0.5441 0.1919 0.264 ]
+    atom 0.0
+    log_normaliser 1.1041
     """
     law, r = check_law("reference", reference, reward)
     if law.ndim != 1:

@@ -55,6 +55,16 @@ def tilted_gaussian(
     -------
     dict of Labelled
         ``mean`` (generations, d) and ``covariance`` (generations, d, d).
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.tilted_gaussian(
+    ...     mean=[0.0], covariance=[[1.0]], slope=[1.0], generations=3
+    ... )["mean"].round(4))
+    [[0.]
+     [1.]
+     [2.]]
     """
     mu, sigma = (
         np.atleast_1d(check_numbers("mean", mean)),
@@ -109,6 +119,12 @@ def best_of_moments(*, choices: float) -> dict[str, Labelled]:
     -------
     dict of Labelled
         ``mean`` and ``variance``, accurate to 1e-12.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.best_of_moments(choices=4)["mean"].round(4))
+    1.0294
     """
     mean, variance = _best_of(_finite(choices))
     return {
@@ -129,6 +145,12 @@ def closest_of_second_moment(*, choices: float) -> Labelled:
     ----------
     choices : float
         K, from 1 and finite.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.closest_of_second_moment(choices=4).round(4))
+    0.1207
     """
     k = _finite(choices)
     nodes, weights = _half_line()
@@ -172,6 +194,12 @@ def hard_refit(
     -------
     dict of Labelled, shape (generations,)
         ``variance``, and ``mean`` unless `n` is given (its expectation needs that of :math:`\sigma_t`).
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.hard_refit(choices=4, generations=3)["mean"].round(4))
+    [0.     1.0294 1.7512]
     """
     start, spread, t = _start(mean, variance, generations)
     e, v = _best_of(_finite(choices))
@@ -218,6 +246,12 @@ def thurstone_refit(
     -------
     dict of Labelled, shape (generations,)
         ``mean`` and ``variance``.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.thurstone_refit(scale=1.0, choices=4, generations=3)["mean"].round(4))
+    [0.     0.7279 1.3089]
     """
     tau, beta = float(at_least("scale", scale)), float(check_numbers("slope", slope))
     e, v = _best_of(_finite(choices))
@@ -254,6 +288,12 @@ def luce_refit(
     -------
     dict of Labelled, shape (generations,)
         ``mean`` and ``variance``.
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.luce_refit(generations=3)["mean"].round(4))
+    [0.     0.3632 0.6882]
     """
     beta = float(check_numbers("slope", slope))
     nodes, weights = _half_line()
@@ -288,6 +328,12 @@ def quadratic_luce_refit(*, variance: float = 1.0, curvature: float, generations
     Returns
     -------
     Labelled array, shape (generations,)
+
+    Examples
+    --------
+    >>> from madtheory.theory import curation
+    >>> print(curation.quadratic_luce_refit(curvature=0.5, generations=4).round(4))
+    [1.     0.7818 0.6423 0.5457]
     """
     kappa = float(at_least("curvature", curvature))
     nodes, weights = _half_line()

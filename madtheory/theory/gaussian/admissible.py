@@ -89,6 +89,12 @@ def invert_real_fit(
     Notes
     -----
     Source: Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 4.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.invert_real_fit(wasserstein2_squared=0.1).round(4))
+    15.2989
     """
     distance = check_numbers("wasserstein2_squared", wasserstein2_squared, infinite=True, missing=True)
     known_mean = check_flag("known_mean", known_mean)
@@ -139,6 +145,12 @@ def effective_sample_size(
     Notes
     -----
     Source: Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 4.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.effective_sample_size(n_real=100, n_synthetic=900, bias=0.8).round(4))
+    9.4365
     """
     mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
     require_mean(mix)
@@ -194,6 +206,12 @@ def admissible_n_synthetic(
     Notes
     -----
     Source: the threshold of Alemohammad et al. 2024 (arXiv 2307.01850), Figs. 11 and 12, who simulate it.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.admissible_n_synthetic(n_real=100, bias=0.8).round(4))
+    92.4392
     """
     mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
     check_size("n_real", n_real, 2)
@@ -249,6 +267,15 @@ def optimal_n_synthetic(
     Notes
     -----
     Source: the peak of Alemohammad et al. 2024 (arXiv 2307.01850), Figs. 11 and 12, who simulate it.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> known = gaussian.optimal_n_synthetic(n_real=100, bias=0.8, dim=10)
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    n_synthetic 71.0109
+    ratio 1.3646
     """
     mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
     check_size("n_real", n_real, 2)
@@ -316,6 +343,17 @@ def phase_boundary(
     Notes
     -----
     Source: derived here, for the threshold of Alemohammad et al. 2024 (arXiv 2307.01850), Figs. 11, 12.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> known = gaussian.phase_boundary(n_real=100.0, bias=0.8, dim=10)
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    admissible_ratio 1.1419
+    optimal_ratio 0.4841
+    effective_ratio 1.2247
+    admissible_limit 411.5
     """
     d, b = check_size("dim", dim), check_bias(bias)
     if b == 1 or not n_real >= 2:

@@ -63,6 +63,12 @@ def lyapunov_spectrum(
     Notes
     -----
     Source: derived here (the covariance is a product of independent triangular Bartlett factors).
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.lyapunov_spectrum(n=20, dim=3).round(4))
+    [-0.0536 -0.1107 -0.1712]
     """
     rates = gain_rates(n, bias, ddof, known_mean, check_size("dim", dim))[1]
     return labelled(rates, "almost-sure rate", BARTLETT)
@@ -97,6 +103,12 @@ def half_life(
     Notes
     -----
     Source: derived here (logarithmic and first moment of the chi-square).
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.half_life(n=20).round(4))
+    12.943
     """
     check_choice("which", which, ("typical", "mean"))
     mean, typical = gain_rates(n, bias, ddof, known_mean)
@@ -139,6 +151,12 @@ def hitting_time(
     Notes
     -----
     Source: derived here (Wald's identity); overshoot: Siegmund 1985, Sequential Analysis, chapter X.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.hitting_time(threshold=0.1, n=20).round(4))
+    46.62
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold={threshold!r} is not a fraction between 0 and 1; pass for example 0.01.")
@@ -188,6 +206,12 @@ def bias_threshold(
     Notes
     -----
     Source: derived here (moments of order 1, 0 and 1/2 of the chi-square).
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.bias_threshold(n=20).round(4))
+    1.055
     """
     check_choice("preserve", preserve, ("median", "mean", "std"))
     check_size("n", n, 1 if known_mean else 2)
@@ -229,6 +253,12 @@ def tail_bound(
     Notes
     -----
     Source: derived here (Chernoff). With s = 1/2: the rate exp(-g / 4n) of Suresh et al. 2025.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.tail_bound(threshold=0.1, generation=50, n=20).round(4))
+    0.9874
     """
     threshold = np.asarray(threshold, dtype=float)
     if not np.all(threshold > 0):
@@ -270,6 +300,18 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
     Notes
     -----
     Source: Kesten 1973, Dufresne 1990; the parameters derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> known = gaussian.final_mean_law(n=20)
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    tail_index 1.0
+    variance inf
+    scale 1.0
+    degrees_of_freedom 2.0
+    median_wasserstein2_squared 1.6667
     """
     check_size("n", n, 2)
     log_mean, typical = gain_rates(n, bias, ddof, False)
@@ -346,6 +388,12 @@ def survival_limit(*, n_initial: int, growth: str = "power", rate: float = 2.0) 
     Notes
     -----
     Source: derived here; survival needs a finite sum of 1/n_i.
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.survival_limit(n_initial=20).round(4))
+    0.9198
     """
     check_choice("growth", growth, ("power", "geometric"))
     n_initial = check_size("n_initial", n_initial)

@@ -75,6 +75,14 @@ def sims_law(
     anisotropy on. Scaling the noise schedule (variance-preserving, flow matching) changes nothing, as the
     coefficients 1 + w and -w sum to 1. Source: derived here; guidance of Alemohammad et al. 2024
     (arXiv 2408.16333).
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.sims_law(
+    ...     mean=[0.0], covariance=[[1.0]], auxiliary_mean=[0.1], auxiliary_covariance=[[0.9]], guidance=0.5
+    ... )["covariance"].round(4))
+    [[1.0541]]
     """
     m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, guidance)
     scale = float(np.exp(np.log(np.linalg.eigvalsh(v)).mean()))
@@ -156,6 +164,14 @@ def neon_law(
     Notes
     -----
     Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.neon_law(
+    ...     mean=[0.0], covariance=[[1.0]], auxiliary_mean=[0.1], auxiliary_covariance=[[0.9]], weight=0.5
+    ... )["covariance"].round(4))
+    [[1.05]]
     """
     m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, weight)
     extrapolated = (1 + w) * v - w * aux_v
@@ -189,6 +205,14 @@ def clean_score_law(
     Notes
     -----
     *Proof.* The exponent of the density is a quadratic form; collect its terms. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.clean_score_law(
+    ...     mean=[0.0], covariance=[[1.0]], auxiliary_mean=[0.1], auxiliary_covariance=[[0.9]], guidance=0.5
+    ... )["covariance"].round(4))
+    [[1.0588]]
     """
     m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, guidance)
     one, two = np.linalg.inv(v), np.linalg.inv(aux_v)

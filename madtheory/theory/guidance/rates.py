@@ -80,6 +80,12 @@ def rate(
     (`sims_law`), and :math:`\det V_r/\det V_{t-1}` and :math:`\det V_s/\det V_r` are independent Wishart
     determinants of size n and :math:`n_s`: their logs are sums of logs of chi-squares (Bartlett). The strong
     law of large numbers gives the rate. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.rate(guidance=0.5, n=50).round(4))
+    -0.0103
     """
     check_choice("scheme", scheme, SCHEMES)
     step = Step(
@@ -128,6 +134,12 @@ def existence(
 
     A positive weight w needs v_s / v_r < (1 + w) / w for Neon, and > w / (1 + w) for the clean score.
     Kind: exact mean. Parameters and errors: as for `rate`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.existence(guidance=2.0, n_auxiliary=50).round(4))
+    0.9867
     """
     check_choice("scheme", scheme, SCHEMES)
     step = Step(
@@ -180,6 +192,12 @@ def critical_guidance(
     -----
     It stops the drift, not the noise: see `log_variance_growth`. In more than one dimension it keeps the
     volume only: the condition number grows as it does without guidance. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.critical_guidance(n=50).round(4))
+    1.0
     """
     check_choice("scheme", scheme, SCHEMES)
     step = Step(
@@ -235,6 +253,12 @@ def log_variance_growth(
     In one dimension the mean variance then grows, by (n - 1)/(n - 3) a generation (unbiased fits); an
     auxiliary on more points needs more guidance and costs more, :math:`w^{*2}\psi'(n_s/2) \approx 2 n_s/n^2`.
     Parameters and errors: as for `rate`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.log_variance_growth(guidance=0.5, n=50).round(4))
+    0.0521
     """
     step = Step(
         n=n, n_auxiliary=n_auxiliary, dim=dim, bias=bias, auxiliary_bias=auxiliary_bias, ddof=ddof,

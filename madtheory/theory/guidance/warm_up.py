@@ -63,6 +63,18 @@ def neon_variance_moments(
     Notes
     -----
     For the default divisors the unbiased weight is :math:`1/((n - 1)(1 - \lambda))`. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> known = guidance.neon_variance_moments(weight=0.5, n=50, n_auxiliary=100, auxiliary_bias=0.8)
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    mean 1.078
+    variance 0.0507
+    mean_squared_error 0.0567
+    unbiased_weight 0.102
+    best_weight -0.0741
     """
     w = check_numbers("weight", weight)
     n, n_auxiliary = check_size("n", n, 2), check_size("n_auxiliary", n_auxiliary, 2)
@@ -129,6 +141,17 @@ def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[s
     both of which are invariant, so combinations of :math:`\mathrm{tr}A^2` and :math:`(\mathrm{tr}A)^2`; their
     coefficients follow from A = 1 and from A of rank one, by the block inverse of W. Source: Alemohammad et
     al. 2025 (Neon, arXiv 2510.03597), Appendix B.1; exact product derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> known = guidance.neon_warm_up(n=50, covariance=[[1.0]])
+    >>> for name, value in known.items():
+    ...     print(name, value.round(4))
+    gamma 0.0709
+    loss_change -0.11
+    printed_gamma 0.0709
+    printed_loss_change -0.0754
     """
     sigma = np.atleast_2d(check_numbers("covariance", covariance))
     if sigma.ndim != 2 or sigma.shape[0] != sigma.shape[1] or np.linalg.eigvalsh(sigma)[0] <= 0:
@@ -215,6 +238,12 @@ def neon_alignment(*, variance: ArrayLike, temperature: ArrayLike) -> Labelled:
     Notes
     -----
     Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Theorem B.1, for a family of our own.
+
+    Examples
+    --------
+    >>> from madtheory.theory import guidance
+    >>> print(guidance.neon_alignment(variance=1.0, temperature=0.5).round(4))
+    0.0
     """
     v, tau = check_numbers("variance", variance), check_numbers("temperature", temperature)
     if not (v > 0).all() or not (tau >= 0).all():

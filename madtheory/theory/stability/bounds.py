@@ -76,6 +76,14 @@ def contraction_bound(
     -----
     Source: Bertrand et al. 2024 (arXiv 2310.00429), Theorem 1; correction: Gillman et al. 2024
     (arXiv 2402.07087), Theorem 4.3 and Lemma A.7.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.contraction_bound(
+    ...     synthetic_ratio=0.1, curvature=1.0, smoothness=2.0, misfit=0.1
+    ... ).round(4))
+    0.1364
     """
     share, e, weakened = _arguments(synthetic_ratio, curvature, smoothness, misfit, correction)
     return _quotient(share * (1 + e), 1 - share * (2 + e), weakened, BERTRAND)
@@ -102,6 +110,12 @@ def threshold(
     -----
     Source: Gillman et al. 2024 (arXiv 2402.07087), Theorem 4.3; without correction Bertrand et al. 2024
     (arXiv 2310.00429), Theorem 1.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.threshold(curvature=1.0, smoothness=2.0, misfit=0.1).round(4))
+    0.4167
     """
     _, e, weakened = _arguments(0.0, curvature, smoothness, misfit, correction)
     return labelled(1 / (1 + weakened) / (1 + e), "bound", BERTRAND)
@@ -133,6 +147,14 @@ def tight_contraction_bound(
     -----
     Source: Ferbach et al. 2024 (arXiv 2407.09499), stability of retraining without curation; the factor for
     the correction is derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.tight_contraction_bound(
+    ...     synthetic_ratio=0.1, curvature=1.0, smoothness=2.0, misfit=0.1
+    ... ).round(4))
+    0.1111
     """
     share, e, weakened = _arguments(synthetic_ratio, curvature, smoothness, misfit, correction)
     return _quotient(share * (1 + e), 1 - share * e, weakened, FERBACH)
@@ -149,6 +171,12 @@ def tight_threshold(
 
     Kind: bound. Infinite where the denominator is not positive: without misfit, or for
     :math:`\gamma \ge 2e/(1 - e)`. Parameters, errors and source: as for `tight_contraction_bound`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.tight_threshold(curvature=1.0, smoothness=2.0, misfit=[0.1, 0.6]).round(4))
+    [2.5    0.4167]
     """
     _, e, weakened = _arguments(0.0, curvature, smoothness, misfit, correction)
     # Divided by 1 + gamma, so that an infinite correction needs no case of its own.
@@ -183,6 +211,14 @@ def spectral_contraction_bound(
     :math:`A^{-1}C` is similar to a symmetric matrix with eigenvalues :math:`m \in [1 - e, 1 + e]`, and those
     of J are :math:`\lambda m/(1 + \lambda m)`; in the norm :math:`|(-A)^{1/2} x|` it bounds the norm of J
     too. Attained in one dimension by :math:`C = (1 \pm e) A`. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.spectral_contraction_bound(
+    ...     synthetic_ratio=0.1, curvature=1.0, smoothness=2.0, misfit=0.1
+    ... ).round(4))
+    0.1071
     """
     share, e, weakened = _arguments(synthetic_ratio, curvature, smoothness, misfit, correction)
     same = share * (1 + e) / (1 + share * e)
@@ -205,6 +241,12 @@ def spectral_threshold(
     Notes
     -----
     Source: derived here, from `spectral_contraction_bound`.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.spectral_threshold(curvature=1.0, smoothness=2.0, misfit=0.1).round(4))
+    inf
     """
     _, e, weakened = _arguments(0.0, curvature, smoothness, misfit, correction)
     return _quotient(1 / (1 + weakened), e - 1, np.ones_like(e), SPECTRAL)

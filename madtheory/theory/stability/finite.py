@@ -62,6 +62,14 @@ def finite_sample_bound(
     -----
     Source: Bertrand et al. 2024 (arXiv 2310.00429), Theorem 2; with a correction Gillman et al. 2024
     (arXiv 2402.07087), Theorem 4.3.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.finite_sample_bound(
+    ...     contraction=0.5, generations=10, n_real=1000, concentration=(1.0, 1.0), failure_probability=0.05
+    ... ).round(4))
+    [0.     0.0821 0.1063 0.12   0.1283 0.1336 0.1373 0.14   0.1422 0.144 ]
     """
     t = np.arange(check_size("generations", generations))
     rate = float(at_least("contraction", contraction, infinite=True))
@@ -141,6 +149,12 @@ def collapse_of_sd(
     In more dimensions the loop's projection on a direction u is the one-dimensional loop, and
     :math:`u^T\Sigma_g^{1/2}u \le (u^T\Sigma_g u)^{1/2}`; by symmetry :math:`E\,\Sigma_g^{1/2}` is diagonal
     in the eigenbasis of :math:`\Sigma_0`, so that its directions suffice. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.collapse_of_sd(n=20, generations=3).round(4))
+    [0.9869 0.974  0.9613]
     """
     check_size("dim", dim)
     sizes, degrees, divisors = chain_sizes(n, n_initial, generations, ddof, known_mean)

@@ -63,6 +63,12 @@ def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 
     -----
     For any number of points it is the factor of the expected mean, given the real set. Theorem 1 of Bertrand
     et al. 2024 (arXiv 2310.00429) bounds it by :math:`\lambda/(1 - \lambda)`. Source: derived here.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.gaussian_contraction(synthetic_ratio=0.5).round(4))
+    0.3333
     """
     weakened = 1 / (1 + at_least("correction", correction, infinite=True))
     return labelled(weakened * synthetic_share(synthetic_ratio), "exact mean", "derived here (moments pool)")
@@ -122,6 +128,14 @@ def gaussian_map(
     -----
     Source: derived here; the map is that of Bertrand et al. 2024 (arXiv 2310.00429), section 3, with the
     correction of Gillman et al. 2024 (arXiv 2402.07087), Definition 4.1.
+
+    Examples
+    --------
+    >>> from madtheory.theory import stability
+    >>> print(stability.gaussian_map(
+    ...     mean=[1.0], covariance=[[2.0]], synthetic_ratio=0.5, generations=3
+    ... )["mean"].round(4))
+    [0.037]
     """
     m, v = check_numbers("mean", mean), check_numbers("covariance", covariance)
     if v.shape[-2:] != (m.shape[-1:] * 2):
