@@ -59,7 +59,7 @@ class _Means:
         """Expected squared distance of a node drawn with probabilities `share` to the barycentre."""
         if len(nodes) == 1:
             return 0.0
-        return float(share @ self.distance[np.ix_(nodes, nodes)] @ share) / 2
+        return float(share @ self._among(nodes) @ share) / 2
 
     def add(self, nodes: list[int], share: NDArray[np.floating], noise: float = 0.0) -> int:
         """Append the barycentre of `nodes` plus independent noise of that variance; return its node."""
@@ -71,6 +71,11 @@ class _Means:
         self.distance = grown
         return k
 
+    def _among(self, nodes: list[int]) -> NDArray[np.floating]:
+        """Distances among these nodes; `np.ix_` checks more than it picks."""
+        index = np.array(nodes)
+        return self.distance[index[:, None], index]
+
     def near(self, node: int, noise: float) -> int:
         """Append one node plus independent noise."""
         return self.add([node], np.ones(1), noise)
@@ -78,7 +83,7 @@ class _Means:
     def keep(self, nodes: Sequence[int]) -> dict[int, int]:
         """Forget all other nodes; return the new place of each kept one."""
         alive = sorted({_TRUTH, *nodes})
-        self.distance = self.distance[np.ix_(alive, alive)]
+        self.distance = self._among(alive)
         return {old: new for new, old in enumerate(alive)}
 
 

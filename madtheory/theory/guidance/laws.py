@@ -124,19 +124,27 @@ def _flow(v: Array, aux_v: Array, gap: Array, w: float) -> tuple[Array, Array]:
 def mean_pull(ratio: ArrayLike, guidance: float) -> Array:
     """How far `sims_law` moves the mean, over w (m_r - m_s); `ratio` is v_s / v_r. It is 1 at ratio 1."""
     x, b = np.asarray(ratio, dtype=float), (1 + guidance) / 2
-    # Below one half, Euler's transformation takes out the power that the series cannot represent.
-    small = x < 0.5
-    plain = special.hyp2f1(1.0, b, 1.5, 1 - np.where(small, 1.0, x))
-    # Far above 1 SciPy's function is infinite or NaN for many b: Pfaff's transformation, and b = 1 by itself.
-    large = np.where(x > 1e12, x, 1e13)
-    far = np.where(
-        b > 1,
-        special.hyp2f1(1.0, 1.5 - np.maximum(b, 1.0), 1.5, 1 - 1 / large) / large,
-        np.arcsinh(np.sqrt(large)) / large,
-    )
-    plain = np.where((x > 1e12) & (b >= 1), far, plain)
-    power = np.where(small, x, 1.0) ** (0.5 - b)
-    return np.where(small, power * special.hyp2f1(0.5, 1.5 - b, 1.5, 1 - np.where(small, x, 1.0)), plain)
+
+    def series(x: Array) -> Array:
+        return special.hyp2f1(1.0, b, 1.5, 1 - x)
+
+    def below(x: Array) -> Array:
+        # Euler's transformation takes out the power that the series cannot represent.
+        return x ** (0.5 - b) * special.hyp2f1(0.5, 1.5 - b, 1.5, 1 - x)
+
+    def far(x: Array) -> Array:
+        # SciPy's function is infinite or NaN for many b: Pfaff's transformation, and b = 1 by itself.
+        if b > 1:
+            return special.hyp2f1(1.0, 1.5 - b, 1.5, 1 - 1 / x) / x
+        return np.arcsinh(np.sqrt(x)) / x
+
+    small, large = x < 0.5, (x > 1e12) & (b >= 1)
+    pull = np.empty(x.shape)
+    # Each where it is needed: all three take many times longer, which integrals over ratios ask for.
+    for where, form in ((small, below), (large, far), (~(small | large), series)):
+        if where.any():
+            pull[where] = form(x[where])
+    return pull
 
 
 @checked
