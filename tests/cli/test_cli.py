@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from programs import run_program
 
 import madtheory as mad
 from madtheory import cli, regimes
@@ -589,7 +590,7 @@ def test_a_csv_file_that_cannot_be_completed_is_not_left_behind(command, tmp_pat
         "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     arguments = [*command.split(), "--n", "10", "--generations", "30", "--out", str(tmp_path / "table.csv")]
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    done = run_program(script, *arguments)
     assert done.returncode == 2
     assert "could not be written" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -119,6 +119,8 @@ def test_runs_gather_their_cells(monkeypatch, tmp_path):
     sizes = network_digits._Sizes(2, 300, 1, 1, 1, 1, 1)
     monkeypatch.setattr(network_digits, "QUICK", sizes)
     monkeypatch.setattr(network_digits, "BIASES", (1.0, 0.8))
+    monkeypatch.setattr(network_digits, "EMBEDDED", 40)
+    monkeypatch.setattr(network_digits, "REAL_EMBEDDED", 60)
     one = network_digits.run(quick=True, folder=tmp_path, n_jobs=1)
     assert one["fid"].sizes == {"bias": 2, "seed": 2, "generation": 1}
     assert one["image"].shape == (2, 1, 20, 64)
@@ -126,7 +128,7 @@ def test_runs_gather_their_cells(monkeypatch, tmp_path):
     plane = network_digits.run_embedding(bias=0.8, quick=True, folder=tmp_path, n_jobs=1)
     assert set(tmp_path.iterdir()) == cells
     assert plane["fid"].sel(bias=0.8).equals(one["fid"].sel(bias=0.8))
-    assert plane["embedding"].shape == (1, 200, 2)
+    assert plane["embedding"].shape == (1, 40, 2)
     assert np.isfinite(plane["embedding"]).all()
 
 

@@ -236,9 +236,9 @@ def _trapezoid(log_share: Array, levels: Array, choices: float, noise: Any, step
         log_phi = np.where(
             missing < 0.5,
             np.log1p(-np.minimum(missing, 0.5)),
-            special.logsumexp(log_right + log_share, axis=1),
+            _log_sum(log_right + log_share, 1),
         )
-        part = special.logsumexp(density + (choices - 1) * log_phi[:, None], axis=0)
+        part = _log_sum(density + (choices - 1) * log_phi[:, None], 0)
         total = np.logaddexp(total, part)
     return total + np.log(choices * step)
 
@@ -259,7 +259,20 @@ def _normal(z: Array | None, choices: float) -> Any:
 
 
 def _normalised(logs: Array) -> Array:
-    return logs - special.logsumexp(logs)
+    return logs - _log_sum(logs, -1)
+
+
+def _log_sum(logs: Array, axis: int) -> Array:
+    """Log of the sum of exponentials, in the steps of `scipy.special.logsumexp`, whose checks take longer."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        top = logs.max(axis, keepdims=True)
+        highest = logs == top
+        many = highest.sum(axis, keepdims=True, dtype=float)
+        rest = np.exp(np.where(highest, -np.inf, logs) - top).sum(axis, keepdims=True)
+        total: Array = np.log1p(rest / many) + np.log(many) + top
+        if not np.isfinite(total).all():
+            total = np.where(np.isfinite(total), total, np.log(np.exp(logs).sum(axis, keepdims=True)))
+    return total.squeeze(axis)
 
 
 def check_law(name: str, p: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]:
