@@ -17,6 +17,7 @@ __all__ = [
     "Size",
     "Source",
     "Treatment",
+    "Weights",
 ]
 
 Array: TypeAlias = NDArray[np.floating[Any]]
@@ -24,6 +25,9 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 
 Size: TypeAlias = int | Sequence[int] | Callable[[int], int]
 """A sample size: constant, one entry per generation (the first is generation 1), or a function of it."""
+
+Weights: TypeAlias = tuple[float, ...] | Sequence[tuple[float, ...]] | Callable[[int], tuple[float, ...]]
+"""Weights of the kinds of points in a fit: constant, one entry per generation, or a function of it."""
 
 RandomState: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
 """Anything that seeds a run; ``None`` draws fresh entropy, which the result records."""

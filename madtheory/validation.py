@@ -55,6 +55,7 @@ __all__ = [
     "check_sizes",
     "check_snapshot",
     "check_weights",
+    "check_weights_by_generation",
     "check_widths",
     "checked",
     "freeze",
@@ -62,6 +63,7 @@ __all__ = [
     "metric_name",
     "shown",
     "size_at",
+    "weights_at",
 ]
 
 P = ParamSpec("P")
@@ -586,15 +588,43 @@ def check_retain_real(retain_real: Any, real_data: str) -> Any:
     return retain_real
 
 
-def check_weights(weights: Any) -> tuple[float, float]:
-    """Return the weights of a real and of a synthetic point."""
-    pair = check_numbers("weights", weights)
-    if pair.shape != (2,) or not (pair > 0).all():
+_WEIGHTS = ("weight of a real point", "weight of a synthetic point", "weight of a carried point")
+
+
+def check_weights(weights: Any, count: int = 2, name: str = "weights") -> tuple[float, ...]:
+    """Return the weights of a real and of a synthetic point, and with a `count` of 3 of a carried one."""
+    numbers = check_numbers(name, weights)
+    if numbers.shape != (count,) or not (numbers > 0).all():
         raise ValueError(
-            f"weights={shown(weights)} are not two positive numbers; pass (weight of a real point, "
-            f"weight of a synthetic point)."
+            f"{name}={shown(weights)} are not {('two', 'three')[count - 2]} positive numbers; pass "
+            f"({', '.join(_WEIGHTS[:count])})."
         )
-    return float(pair[0]), float(pair[1])
+    return tuple(numbers.tolist())
+
+
+def check_weights_by_generation(weights: Any, count: int) -> Any:
+    """Return weights that may change: a tuple of numbers, a tuple of such tuples, or a function."""
+    if callable(weights) and not isinstance(weights, type):
+        return weights
+    listed = weights.tolist() if isinstance(weights, np.ndarray) else weights
+    if not isinstance(listed, list | tuple) or not any(isinstance(w, list | tuple) for w in listed):
+        return check_weights(weights, count)
+    later = [check_weights(w, count, f"weights[{i}]") for i, w in enumerate(listed[1:], start=1)]
+    return (listed[0] if listed[0] is None else tuple(listed[0]), *later)
+
+
+def weights_at(weights: Any, generation: int, count: int) -> tuple[float, ...]:
+    """The weights that constants, a sequence (first entry: generation 1) or a function give."""
+    if callable(weights):
+        return check_weights(weights(generation), count, f"weights({generation})")
+    if isinstance(weights[0], float):
+        return tuple(weights)
+    if generation > len(weights):
+        raise ValueError(
+            f"weights lists {len(weights)} generations and generation {generation} is asked for; give a "
+            f"longer sequence, or a function of the generation."
+        )
+    return tuple(weights[generation - 1])
 
 
 def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:

@@ -116,8 +116,8 @@ def test_regimes():
     )
     rejects(lambda: regimes.Regime(n_initial=5, n_synthetic=5, retain=0), "retain=0")
     rejects(
-        lambda: regimes.Regime(n_initial=5, n_synthetic=5, n_real=4, real_data="fixed"),
-        "n_real=4", "n_initial=5", "make them equal",
+        lambda: regimes.Regime(n_initial=5, n_synthetic=5, n_real=6, real_data="fixed"),
+        "n_real=6", "n_initial=5", "lower it", "raise n_initial",
     )  # fmt: skip
     rejects(
         lambda: regimes.Regime(n_initial=5, n_synthetic=5, n_real=4),

@@ -78,6 +78,10 @@ def test_resume_equals_simulate_and_is_read_back(tmp_path):
         regimes.replace(n=range(6, 46)),
         regimes.accumulate(n=6),
         regimes.augment(n_real=6, n_synthetic=9, memory=3),
+        regimes.Regime(n_initial=9, n_synthetic=6, n_carried=4, memory=2),
+        regimes.Regime(
+            n_initial=9, n_synthetic=6, real_data="fixed", n_real=(4, 0, 9, 2) * 10, n_fresh=3, retain_real=2
+        ),
     ],
 )
 def test_continuing_a_checkpoint_changes_no_bit(tmp_path, regime, options):
@@ -109,8 +113,16 @@ def kill_until_done(tmp_path, *, kills, child, seed):
     return killed
 
 
-def test_a_killed_run_gives_the_file_of_an_unbroken_one(tmp_path):
-    child = CHILD.format(dim=4, regime="accumulate(n=20)", generations=800, replicates=50)
+@pytest.mark.parametrize(
+    "regime",
+    [
+        "accumulate(n=20)",
+        "Regime(n_initial=20, n_synthetic=10, n_carried=10)",
+        "Regime(n_initial=20, real_data='fixed', n_real=5, n_fresh=5, n_synthetic=10)",
+    ],
+)
+def test_a_killed_run_gives_the_file_of_an_unbroken_one(tmp_path, regime):
+    child = CHILD.format(dim=4, regime=regime, generations=800, replicates=50)
     assert kill_until_done(tmp_path, kills=2, child=child, seed=0) >= 1
     assert digest(tmp_path / "killed.nc") == digest(tmp_path / "unbroken.nc")
 

@@ -137,7 +137,9 @@ FROZEN = {
         "Snapshot", "compare", "data", "iterate", "metrics", "models", "predict", "regimes", "simulate",
         "sources", "start", "step", "storage", "theory", "treatments", "types",
     ],
-    "madtheory.regimes": ["Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace"],
+    "madtheory.regimes": [
+        "Mix", "Regime", "accumulate", "accumulate_subsample", "augment", "fresh", "replace",
+    ],
     "madtheory.data": [
         "Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted",
     ],
@@ -154,6 +156,7 @@ FROZEN = {
     ],
     "madtheory.types": [
         "Array", "ExactlySampled", "GenerativeModel", "Metric", "RandomState", "Size", "Source", "Treatment",
+        "Weights",
     ],
     "madtheory.testing": [
         "REGIMES", "Growing", "assert_agrees", "assert_mean_matches", "assert_rate_matches",

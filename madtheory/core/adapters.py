@@ -95,6 +95,31 @@ def source_of(value: Any, name: str = "real") -> Any:
     return data.Empirical(check_points(value, name))
 
 
+def is_law_by_generation(value: Any) -> bool:
+    """Whether real data are given as a function of the generation: a callable that is no source itself."""
+    own = ("sample", "rvs", "resample", "rsample", "fit", "__array__")
+    return callable(value) and not isinstance(value, type) and not any(hasattr(value, name) for name in own)
+
+
+def source_at(law: Callable[[int], Any], generation: int) -> Any:
+    """Return what real data are drawn from at a generation, from a function of it."""
+    name = f"real({generation})"
+    found, problem = None, None
+    try:
+        found = law(generation)
+    except Exception as error:  # whatever the function raises
+        problem = error
+    if not hasattr(found, "sample") and not hasattr(found, "rvs"):
+        what = shown(found) if problem is None else f"{type(problem).__name__}: {problem}"
+        raise TypeError(
+            f"real={_called(law)} has no method sample(n, *, rng), by which real data could be drawn, and "
+            f"does not return a source for a generation either ({name} is {what}); pass a source such as "
+            f"mad.Gaussian.standard(2), or a function of the generation that returns one (of points: "
+            f"madtheory.data.Empirical(points))."
+        ) from problem
+    return source_of(found, name)
+
+
 def model_of(value: Any) -> Any:
     """Return a model as it is, and an estimator of another package, which takes no ``rng``, in a wrapper."""
     kind = type(value)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from madtheory import data
 from madtheory.core import retained as _retained
-from madtheory.core.adapters import check_bias_of_model, model_of, source_of
+from madtheory.core.adapters import check_bias_of_model, is_law_by_generation, model_of, source_at, source_of
 from madtheory.core.streams import Streams
 from madtheory.numerics import one_thread
-from madtheory.regimes import Regime
+from madtheory.regimes import Mix, Regime
 from madtheory.text import html_table, short_repr
 from madtheory.types import RandomState, Treatment
 from madtheory.validation import (
@@ -41,6 +41,10 @@ class Loop:
         The reference distribution: anything with ``sample(n, *, rng)``. Points (an array, a frame, a tensor,
         nested lists) stand for the uniform law on their rows, of which a read-only copy is kept.
         Distributions of ``scipy.stats`` and ``torch.distributions``, and fitted estimators, are wrapped.
+        A function of the generation returns the source of each: a real law that changes. New real data of a
+        generation come from its law, fixed ones from that of generation 1, and metrics compare with the law
+        of the generation that they measure. The function is called more than once, and must return the same
+        law for the same generation.
     model : GenerativeModel
         Template that every generation is fitted from. An estimator of another package that has ``fit`` and
         ``sample``, without ``rng``, is wrapped in `madtheory.Estimator`.
@@ -65,7 +69,10 @@ class Loop:
     _repr_html_ = html_table
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "real", source_of(self.real, "real"))
+        if is_law_by_generation(self.real):
+            source_at(self.real, 1)
+        else:
+            object.__setattr__(self, "real", source_of(self.real, "real"))
         object.__setattr__(self, "model", model_of(self.model))
         if not isinstance(self.regime, Regime):
             raise TypeError(
@@ -83,6 +90,15 @@ class Loop:
                     f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
                 )
 
+    @property
+    def real_changes(self) -> bool:
+        """Whether the real law is a function of the generation."""
+        return is_law_by_generation(self.real)
+
+    def at(self, generation: int) -> Loop:
+        """Return the loop with the real law of one generation for all; itself if the law does not change."""
+        return replace(self, real=source_at(self.real, generation)) if self.real_changes else self
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
@@ -97,7 +113,8 @@ class Snapshot:
     training_set : points, Weighted or Moments
         What `model` was fitted to.
     initial : points or Moments, optional
-        The real data of generation 1, kept where the regime uses them again.
+        The real data of generation 1 that the regime uses again; a tuple of consecutive parts where
+        statistics are drawn and the number of these points changes.
     synthetic : tuple
         The retained synthetic batches, oldest first, ``None`` for one of no points; points that stay for
         several generations are in one buffer. Empty where the training set itself retains them.
@@ -106,7 +123,7 @@ class Snapshot:
     models : tuple
         The last `memory` models, oldest first.
     real : Source
-        The reference distribution; what is left of it, where no point is drawn twice.
+        The reference distribution of this generation; what is left of it, where no point is drawn twice.
     method : str
         ``"statistics"`` or ``"samples"``.
     replicates : tuple of int
@@ -132,6 +149,7 @@ class Snapshot:
 
 def statistics_obstacle(loop: Loop) -> str | None:
     """Why ``method="statistics"`` is impossible for a loop; ``None`` if it is possible."""
+    loop = loop.at(1)
     for role in ("model", "real"):
         if not hasattr(getattr(loop, role), "sample_statistic"):
             return f"{role} {type(getattr(loop, role)).__name__} has no sample_statistic"
@@ -140,6 +158,11 @@ def statistics_obstacle(loop: Loop) -> str | None:
         return f"model is fitted to {of_model.__name__} and the statistic of real is {of_real.__name__}"
     if loop.regime.retain == "logarithmic":
         return "retain='logarithmic' drops individual points of earlier batches"
+    if loop.regime.real_data == "fixed" and callable(loop.regime.n_real):
+        return (
+            "n_real is a function, and the statistic of fixed real data is drawn in parts, whose sizes must "
+            "be known at generation 1 (a sequence tells them)"
+        )
     for treatment in loop.treatments:
         if (obstacle := treatment.obstacle(loop)) is not None:
             return obstacle
@@ -148,6 +171,11 @@ def statistics_obstacle(loop: Loop) -> str | None:
         return (
             f"regime {loop.regime.name!r} picks individual points from a pool that is used again, "
             f"and which points were picked is not a function of the statistic"
+        )
+    if loop.regime.n_carried != 0 and (of_model is not data.Counts or loop.regime.weights is not None):
+        return (
+            f"n_carried={shown(loop.regime.n_carried)} picks individual points from the previous training "
+            f"set, and which points were picked is not a function of the statistic"
         )
     return None
 
@@ -180,22 +208,53 @@ def start(
     """
     method = choose_method(loop, method)
     lead: tuple[int, ...] = ()
+    law = loop.at(1).real
     if replicates is not None:
-        if not (hasattr(loop.real, "expand") and hasattr(loop.model, "expand")):
+        if not (hasattr(law, "expand") and hasattr(loop.model, "expand")):
             raise ValueError(
                 f"replicates={replicates} at once need expand on both model and real; use simulate."
             )
         lead = (check_size("replicates", replicates),)
         check_memory(8.0 * lead[0], f"replicates={replicates} at once", "run fewer")
     streams = rng if isinstance(rng, Streams) else Streams.of(rng)
-    initial, left = _draw_real(loop.real, loop.regime.n_initial, method, lead, streams(1, "initial"))
+    rng, regime = streams(1, "initial"), loop.regime
+    fixed, kept = regime.real_data == "fixed", None
+    parts = _parts_of_first(regime) if fixed and method == "statistics" else (regime.n_initial,)
+    drawn, left = [], law
+    for n in parts:
+        part, left = _draw_real(left, n, method, lead, rng)
+        drawn.append(part)
+    initial = data.join(drawn)
+    if fixed and not (_is_accumulated(regime) and hasattr(initial, "joined")):
+        kept = tuple(drawn) if len(drawn) > 1 else initial
+        kept = _first(kept, regime.n_real, regime) if isinstance(regime.n_real, int) else kept
     _check_weighted(loop, initial)
     model = loop.model.fit(initial, rng=streams(1, "fit"))
-    joined_in_place = loop.regime.name == "accumulate" and hasattr(initial, "joined")
-    kept = initial if loop.regime.real_data == "fixed" and not joined_in_place else None
-    retains_real = loop.regime.real_data == "fresh" and loop.regime.retain_real != "last"
-    reals = _retained.retain((), initial, loop.regime.retain_real) if retains_real else ()
+    retains_real = regime.real_data == "fresh" and regime.retain_real != "last"
+    reals = _retained.retain((), initial, regime.retain_real) if retains_real else ()
     return Snapshot(1, model, initial, kept, (), reals, (model,), left, method, lead, streams)
+
+
+def _is_accumulated(regime: Regime) -> bool:
+    """Whether a training set is the one before it and a new batch, each point with the weight 1."""
+    return regime.name == "accumulate" and regime.weights is None
+
+
+def _parts_of_first(regime: Regime) -> tuple[int, ...]:
+    """Sizes of the parts in which fixed real data are used again; in front of each are the smaller ones."""
+    used = regime.n_real[1:] if isinstance(regime.n_real, tuple) else (regime.n_real,)
+    ends = sorted({*(int(n) for n in used), regime.n_initial} - {0})
+    return tuple(end - begin for begin, end in zip([0, *ends], ends, strict=False))
+
+
+def _first(initial: Any, n: int, regime: Regime) -> Any:
+    """The first `n` of the real data of generation 1, ``None`` for none of them."""
+    if isinstance(initial, tuple):
+        ends = np.cumsum(_parts_of_first(regime))
+        return data.join(initial[: int(np.searchsorted(ends, n)) + 1]) if n else None
+    if n == regime.n_initial:
+        return initial
+    return data.first(initial, (n + 0.5) / regime.n_initial) if n else None
 
 
 def _check_weighted(loop: Loop, initial: Any) -> None:
@@ -203,8 +262,8 @@ def _check_weighted(loop: Loop, initial: Any) -> None:
     weights, kind = loop.regime.weights, type(loop.model).__name__
     if weights is None or hasattr(initial, "scaled") or getattr(loop.model, "takes_weights", False):
         return
-    if loop.regime.n_synthetic == 0:  # weights are relative: real data alone are not weighted
-        return
+    if loop.regime.n_synthetic == 0 and loop.regime.n_carried == 0:
+        return  # weights are relative: real data alone are not weighted
     raise TypeError(
         f"weights={weights} of the regime would hand madtheory.data.Weighted points to {kind}.fit from "
         f"generation 2 on, and {kind} does not say that it takes them. Leave weights out; or let its fit use "
@@ -223,42 +282,78 @@ def step(loop: Loop, previous: Snapshot) -> Snapshot:
 def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
     """Take one `step` without its checks, for who has made them and limits the threads."""
     regime, t = loop.regime, previous.generation + 1
-    constant = isinstance(regime.n_synthetic, int)
-    n_synthetic: Any = regime.n_synthetic if constant else regime.n_synthetic_at(t)
-    n_real: Any = regime.n_real
-    without = n_synthetic == 0
-    exact_subsample = isinstance(previous.training_set, data.Moments) and regime.budget is not None
+    mix = regime.at(t)
+    law = _law(loop, previous)
+    n_synthetic: Any = mix.n_synthetic
+    n_fresh: Any = mix.n_fresh
+    exact_subsample = isinstance(previous.training_set, data.Moments) and mix.budget is not None
     if exact_subsample:
         # A uniform subset of points that are used once is itself independent draws: draw only those.
-        n_real, n_synthetic = _subset_sizes(regime, n_synthetic, previous)
+        n_fresh, n_synthetic = _subset_sizes(mix, previous)
 
-    batch = None if without else _draw_batch(loop, previous, n_synthetic)
-    fixed = regime.real_data == "fixed"
-    head = previous.initial if fixed and regime.retain == "all" else None
-    if hasattr(previous.training_set, "joined") and regime.name == "accumulate":
+    batch = _draw_batch(loop, previous, n_synthetic) if mix.n_synthetic else None
+    if hasattr(previous.training_set, "joined") and _is_accumulated(regime):
         # All data so far are the last training set and this batch: no second copy of them is kept.
-        return _fitted(loop, previous, data.join((previous.training_set, batch)))
+        return _fitted(loop, previous, data.join((previous.training_set, batch)), real=law)
+    fixed, constant = regime.real_data == "fixed", isinstance(regime.n_real, int)
+    head = previous.initial if fixed and constant and regime.retain == "all" else None
     synthetic = _retained.retain(previous.synthetic, batch, regime.retain, head)
     kept = synthetic
     if regime.retain == "logarithmic":
         aged = enumerate(synthetic, start=1)
         kept = tuple(data.first(part, i / len(synthetic)) for i, part in aged if part is not None)
 
-    left, reals = previous.real, previous.reals
-    if regime.real_data == "fresh":
-        rng = previous.streams(t, "real")
-        drawn, left = _draw_real(left, n_real, previous.method, previous.replicates, rng)
+    reals = previous.reals
+    if regime.draws_real:
+        drawn = None
+        if mix.n_fresh:
+            rng = previous.streams(t, "real")
+            drawn, law = _draw_real(law, n_fresh, previous.method, previous.replicates, rng)
         reals = _retained.retain(reals, drawn, regime.retain_real)
     real: tuple[Any, ...] = reals
     if fixed:
         in_front = bool(kept) and isinstance(kept[0], _retained.Rows) and kept[0].head > 0
-        real = () if in_front else (previous.initial,)
-    if regime.budget is None or exact_subsample:
-        training_set = _retained.join(real, kept, regime.weights)
+        first = previous.initial if constant else _first(previous.initial, mix.n_fixed, regime)
+        real = reals if in_front else (first, *reals)
+    carried = (_carry(previous, mix.n_carried),) if mix.n_carried else ()
+    if mix.budget is None or exact_subsample:
+        training_set = _retained.join(real, kept, carried, mix.weights)
     else:
-        rng = previous.streams(t, "subsample")
-        training_set = _retained.subset(real, kept, regime.budget, rng=rng, replacement=regime.replacement)
-    return _fitted(loop, previous, training_set, synthetic=synthetic, reals=reals, real=left)
+        rng, replacement = previous.streams(t, "subsample"), regime.replacement
+        training_set = _retained.subset(real + kept + carried, mix.budget, rng=rng, replacement=replacement)
+    return _fitted(loop, previous, training_set, synthetic=synthetic, reals=reals, real=law)
+
+
+def _law(loop: Loop, previous: Snapshot) -> Any:
+    """The real law of the next generation; of one that does not change, what is left of it."""
+    if not loop.real_changes:
+        return previous.real
+    t = previous.generation + 1
+    now = loop.at(t)
+    if previous.method == "statistics" and (obstacle := statistics_obstacle(now)) is not None:
+        raise ValueError(
+            f"method='statistics' was possible at generation 1 and is not at generation {t}: {obstacle}. Let "
+            f"real({t}) be a source as real(1) is, or use method='samples'."
+        )
+    if previous.replicates and not hasattr(now.real, "expand"):
+        raise ValueError(
+            f"real({t}) of type {type(now.real).__name__} has no expand, and real(1) has; let it be a source "
+            f"as real(1) is."
+        )
+    return now.real
+
+
+def _carry(previous: Snapshot, n: int) -> Any:
+    """Draw `n` points of the previous training set, without their weights."""
+    held = previous.training_set
+    points = held.points if isinstance(held, data.Weighted) else held
+    most = int(np.min(data.size(points)))
+    if n > most:
+        raise ValueError(
+            f"n_carried={n} exceeds the {most} points of the training set of generation "
+            f"{previous.generation}; lower it."
+        )
+    return data.subsample(points, n, rng=previous.streams(previous.generation + 1, "carried"))
 
 
 def _fitted(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any) -> Snapshot:
@@ -336,13 +431,13 @@ def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
     return points[chosen].reshape(*points.shape[:-2], n, points.shape[-1])
 
 
-def _subset_sizes(regime: Regime, n_synthetic: int, previous: Snapshot) -> tuple[Any, Any]:
-    """How many of the budget's points are real and synthetic, in each replicate."""
-    assert regime.budget is not None
-    if regime.budget > regime.n_real + n_synthetic:
+def _subset_sizes(mix: Mix, previous: Snapshot) -> tuple[Any, Any]:
+    """How many of the budget's points are new real ones and synthetic, in each replicate."""
+    assert mix.budget is not None
+    if mix.budget > mix.n_fresh + mix.n_synthetic:
         raise ValueError(
-            f"budget={regime.budget} exceeds the {regime.n_real + n_synthetic} points of the pool; lower it."
+            f"budget={mix.budget} exceeds the {mix.n_fresh + mix.n_synthetic} points of the pool; lower it."
         )
     rng = previous.streams(previous.generation + 1, "subsample")
-    n_real = rng.hypergeometric(regime.n_real, n_synthetic, regime.budget, size=previous.replicates or None)
-    return n_real, regime.budget - n_real
+    n_fresh = rng.hypergeometric(mix.n_fresh, mix.n_synthetic, mix.budget, size=previous.replicates or None)
+    return n_fresh, mix.budget - n_fresh

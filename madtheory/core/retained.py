@@ -126,35 +126,34 @@ def _is_points(batch: Any) -> bool:
     return type(batch) is np.ndarray and batch.ndim >= 2
 
 
-def join(real: tuple[Any, ...], held: tuple[Any, ...], weights: tuple[float, float] | None) -> Any:
-    """Pool real data and the batches that stay: one training set, weighted where `weights` are given.
+def join(
+    real: tuple[Any, ...], held: tuple[Any, ...], carried: tuple[Any, ...], weights: tuple[float, ...] | None
+) -> Any:
+    """Pool real data, the batches that stay and carried points: one training set, weighted by `weights`.
 
     Weights are relative: real data alone are the baseline, bit for bit.
     """
-    rows = held[0] if held and isinstance(held[0], Rows) else None
-    if weights is None and not real and len(held) == 1 and rows is None:
-        return held[0]
-    parts = _parts(real, held)
-    many = len(parts) - len(real)
-    if weights is None or not many:
+    parts = _parts(real + held + carried)
+    made = carried or any(sum(b.sizes) if isinstance(b, Rows) else _is_some(b) for b in held)
+    if weights is None or not made:
         return data.join(parts)
-    if rows is None or not rows.head:
-        each = [weights[0]] * len(real) + [weights[1]] * many
-        return data.join([data.weighted(part, weight) for part, weight in zip(parts, each, strict=True)])
-    (points,) = parts
-    numbers = (rows.head, sum(rows.sizes))
-    if not numbers[1]:
-        return points
-    lead = points.shape[:-2]
-    given = [np.full((*lead, n), weight) for n, weight in zip(numbers, weights, strict=True)]
-    return data.Weighted(points, np.concatenate(given, -1))
+    kinds = zip((real, held, carried), weights, strict=False)
+    each = [(part, weight) for sets, weight in kinds for part in sets if _is_some(_whole(part))]
+    return data.join([_weighted(part, weight, weights[0]) for part, weight in each])
 
 
-def subset(
-    real: tuple[Any, ...], held: tuple[Any, ...], budget: int, *, rng: np.random.Generator, replacement: bool
-) -> Any:
+def _weighted(part: Any, weight: float, in_front: float) -> Any:
+    """Give the points of a set their weight, and another one to the fixed real data in front of batches."""
+    whole = _whole(part)
+    if not (isinstance(part, Rows) and part.head):
+        return data.weighted(whole, weight)
+    lead, numbers = whole.shape[:-2], ((part.head, in_front), (sum(part.sizes), weight))
+    return data.Weighted(whole, np.concatenate([np.full((*lead, n), w) for n, w in numbers], -1))
+
+
+def subset(sets: tuple[Any, ...], budget: int, *, rng: np.random.Generator, replacement: bool) -> Any:
     """Draw `budget` of the pool's points, as `madtheory.data.subsample` draws them, without joining it."""
-    parts = _parts(real, held)
+    parts = _parts(sets)
     if not 1 < len(parts) <= _FEW or not all(map(_is_points, parts)):
         return data.subsample(data.join(parts), budget, rng=rng, replacement=replacement)
     numbers = [part.shape[-2] for part in parts]
@@ -168,7 +167,20 @@ def subset(
     return drawn
 
 
-def _parts(real: tuple[Any, ...], held: tuple[Any, ...]) -> tuple[Any, ...]:
+def _parts(sets: tuple[Any, ...]) -> tuple[Any, ...]:
     """The sets that make up a pool; those of no points are left out."""
-    sets = [rows.whole if isinstance(rows, Rows) else rows for rows in (*real, *held)]
-    return tuple(part for part in sets if part is not None and not (_is_points(part) and not part.shape[-2]))
+    parts = tuple(part for part in map(_whole, sets) if _is_some(part))
+    if not parts:
+        raise ValueError(
+            "a generation has no point to train on: n_real, n_fresh, n_synthetic and n_carried are all 0 in "
+            "it, and no earlier batch stays; make at least one of them positive."
+        )
+    return parts
+
+
+def _whole(part: Any) -> Any:
+    return part.whole if isinstance(part, Rows) else part
+
+
+def _is_some(part: Any) -> bool:
+    return part is not None and not (_is_points(part) and not part.shape[-2])

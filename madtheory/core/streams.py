@@ -12,7 +12,7 @@ from numpy.random.bit_generator import ISpawnableSeedSequence
 from madtheory.types import RandomState
 from madtheory.validation import check_seed
 
-_ROLES = ("initial", "real", "source", "synthetic", "subsample", "fit")
+_ROLES = ("initial", "real", "source", "synthetic", "subsample", "fit", "carried")
 _NUMBERS = {role: number for number, role in enumerate(_ROLES)}
 _GENERATIONS = 32  # whose seeds are computed together
 

@@ -80,7 +80,7 @@ def prepare(
             f"loop={shown(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
         )
     chosen = check_metrics(defaults(loop) if metrics is None else metrics)
-    check_suitable(loop, chosen)
+    check_suitable(loop.at(1), chosen)
     many = usual_replicates(loop) if replicates is None else check_size("replicates", replicates)
     check_memory(8.0 * many, f"a run of replicates={many}", "run fewer")
     return Run(
@@ -107,7 +107,7 @@ def start_all(run: Run, *, progress: bool | None = None) -> None:
     loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
     _check_points(run)
     probe: Snapshot | None = None
-    if hasattr(loop.model, "expand") and hasattr(loop.real, "expand"):
+    if hasattr(loop.model, "expand") and hasattr(loop.at(1).real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
         # Counts thin out as symbols die, and their calls cost the same however few are left.
         room = _BLOCK_NUMBERS * (4 if isinstance(probe.training_set, Counts) else 1)
@@ -283,15 +283,16 @@ _REMEDY = (
 
 def _check_points(run: Run) -> None:
     """Refuse points that cannot fit before the first is drawn."""
+    law = run.loop.at(1).real
     if run.method == "samples":
-        known: Any = getattr(run.loop.real, "points", None)
-        dim = getattr(run.loop.real, "dim", None) or np.shape(known)[-1:] or 1
+        known: Any = getattr(law, "points", None)
+        dim = getattr(law, "dim", None) or np.shape(known)[-1:] or 1
         needed = 8.0 * _most_points(run) * int(np.prod(dim))
         what = f"one replicate of {_most_points(run)} points"
         check_memory(needed, what, "train on fewer points, or use method='statistics'")
-    elif hasattr(type(run.loop.real), "covariance"):
+    elif hasattr(type(law), "covariance"):
         # A bound from below, by one factor of a covariance each: the first fit itself can take long.
-        dim = int(np.prod(np.shape(run.loop.real.mean)[-1:]))  # of a source that is not fitted: 1
+        dim = int(np.prod(np.shape(law.mean)[-1:]))  # of a source that is not fitted: 1
         needed = 8.0 * run.replicates * dim * min(dim, run.loop.regime.n_initial)
         check_memory(needed, f"a run of {run.replicates} replicates in {dim} dimensions", _REMEDY)
 
@@ -301,12 +302,14 @@ def _most_points(run: Run) -> int:
     regime, last = run.loop.regime, run.generations
     if last == 1:
         return regime.n_initial
-    batch = regime.n_synthetic_at(last)
+    mix = regime.at(last)
     kept = {"last": 1, "all": last - 1, "logarithmic": last - 1}.get(str(regime.retain), regime.retain)
-    reals = {"last": 1, "all": last - 1}.get(str(regime.retain_real), regime.retain_real)
-    constant = isinstance(regime.n_synthetic, int)
-    synthetic = batch * (min(int(kept), last - 1) if constant else 1)
-    return max(regime.n_initial, synthetic + regime.n_real * min(int(reals), last))
+    first = int(regime.real_data == "fresh")  # the real data of generation 1 are a batch of their own
+    reals = {"last": 1, "all": last - 1 + first}.get(str(regime.retain_real), regime.retain_real)
+    synthetic = mix.n_synthetic * (min(int(kept), last - 1) if isinstance(regime.n_synthetic, int) else 1)
+    constant = isinstance(regime.n_real if first else regime.n_fresh, int)
+    fresh = mix.n_fresh * (min(int(reals), last - 1 + first) if constant else 1)
+    return max(regime.n_initial, synthetic + mix.n_fixed + fresh + mix.n_carried)
 
 
 def _check_memory(run: Run, first: Snapshot) -> None:

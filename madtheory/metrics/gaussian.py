@@ -187,7 +187,7 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     >>> [metric.__name__ for metric in metrics.defaults(loop)]
     ['support_size', 'entropy', 'heterozygosity', 'chi_squared', 'squared_error']
     """
-    model, real = loop.model, loop.real
+    model, real = loop.model, loop.at(1).real
     if hasattr(type(model), "support"):
         of_model, against = (support_size, entropy, heterozygosity), (chi_squared, squared_error)
         return (*of_model, *(against if hasattr(type(real), "probabilities") else ()))
@@ -197,6 +197,9 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     kept = tuple(metric for metric in DEFAULT if exact and not OF_MOMENTS[metric])
     others = tuple(metric for metric in DEFAULT if metric not in kept)
     classes = getattr(model, "classes", None) is not None
+    if loop.real_changes:  # samples are compared with one reference, and here each generation has its own
+        others = tuple(metric for metric in others if not OF_MOMENTS[metric])
+        return kept + (on_samples(*others, n=n, labelled=classes, rng=rng) if others else ())
     return kept + on_samples(*others, sliced_wasserstein, reference=real, n=n, labelled=classes, rng=rng)
 
 

@@ -167,7 +167,8 @@ def _sentences(settings: Settings) -> str:
         if regime.real_data == "none":
             words.append(f"{each} trained on {counted(synthetic)} synthetic images alone.")
         else:
-            real = _REAL[regime.real_data].format(counted(regime.n_real))
+            mix = regime.at(2)
+            real = _REAL[regime.real_data].format(counted(mix.n_fixed + mix.n_fresh))
             made = f", and {counted(synthetic)} synthetic ones" if synthetic else ""
             words.append(f"{each} trained on {real}{made}.")
         if settings.treatment is not None:

@@ -154,7 +154,8 @@ def _check_weights(weights: Sequence[float] | None, budget: Sizes | None) -> tup
         return 1.0, 1.0
     if budget is not None:
         raise ValueError("weights with a budget have no closed form here; drop weights or budget.")
-    return check_weights(weights)
+    real, synthetic = check_weights(weights)
+    return real, synthetic
 
 
 def _constant(*sizes: Sizes | None) -> bool:

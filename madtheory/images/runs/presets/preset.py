@@ -262,7 +262,7 @@ def _features(
 def _check_enough(settings: Settings, left: int) -> None:
     """Whether the real images last for all generations."""
     regime = settings.regime
-    again = regime.n_real * (settings.generations - 1) if regime.real_data == "fresh" else 0
+    again = sum(regime.at(t).n_fresh for t in range(2, settings.generations + 1))
     if regime.n_initial + again > left:
         raise ValueError(
             f"generations={settings.generations}: the run draws {regime.n_initial + again:,} real images, "
