@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from madtheory import data
+from madtheory.abilities import can, is_set, lacking
 from madtheory.core import retained as _retained
 from madtheory.core.adapters import check_bias_of_model, is_law_by_generation, model_of, source_at, source_of
 from madtheory.core.streams import Streams
@@ -85,7 +86,7 @@ class Loop:
         given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
         object.__setattr__(self, "treatments", tuple(given))
         for treatment in self.treatments:
-            if not (hasattr(treatment, "treated") and hasattr(treatment, "obstacle")):
+            if not can(treatment, "treated", "obstacle"):
                 raise TypeError(
                     f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
                 )
@@ -151,8 +152,8 @@ def statistics_obstacle(loop: Loop) -> str | None:
     """Why ``method="statistics"`` is impossible for a loop; ``None`` if it is possible."""
     loop = loop.at(1)
     for role in ("model", "real"):
-        if not hasattr(getattr(loop, role), "sample_statistic"):
-            return f"{role} {type(getattr(loop, role)).__name__} has no sample_statistic"
+        if (why := lacking(getattr(loop, role), "sample_statistic")) is not None:
+            return f"{role} {why}"
     of_model, of_real = (getattr(type(o), "statistic", data.Moments) for o in (loop.model, loop.real))
     if of_model is not of_real:
         return f"model is fitted to {of_model.__name__} and the statistic of real is {of_real.__name__}"
@@ -210,7 +211,7 @@ def start(
     lead: tuple[int, ...] = ()
     law = loop.at(1).real
     if replicates is not None:
-        if not (hasattr(law, "expand") and hasattr(loop.model, "expand")):
+        if not (can(law, "expand") and can(loop.model, "expand")):
             raise ValueError(
                 f"replicates={replicates} at once need expand on both model and real; use simulate."
             )
@@ -225,7 +226,7 @@ def start(
         part, left = _draw_real(left, n, method, lead, rng)
         drawn.append(part)
     initial = data.join(drawn)
-    if fixed and not (_is_accumulated(regime) and hasattr(initial, "joined")):
+    if fixed and not (_is_accumulated(regime) and is_set(initial)):
         kept = tuple(drawn) if len(drawn) > 1 else initial
         kept = _first(kept, regime.n_real, regime) if isinstance(regime.n_real, int) else kept
     _check_weighted(loop, initial)
@@ -260,7 +261,7 @@ def _first(initial: Any, n: int, regime: Regime) -> Any:
 def _check_weighted(loop: Loop, initial: Any) -> None:
     """Refuse weights where a fit knows points only, before the first fit."""
     weights, kind = loop.regime.weights, type(loop.model).__name__
-    if weights is None or hasattr(initial, "scaled") or getattr(loop.model, "takes_weights", False):
+    if weights is None or can(initial, "scaled") or getattr(loop.model, "takes_weights", False):
         return
     if loop.regime.n_synthetic == 0 and loop.regime.n_carried == 0:
         return  # weights are relative: real data alone are not weighted
@@ -292,7 +293,7 @@ def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
         n_fresh, n_synthetic = _subset_sizes(mix, previous)
 
     batch = _draw_batch(loop, previous, n_synthetic) if mix.n_synthetic else None
-    if hasattr(previous.training_set, "joined") and _is_accumulated(regime):
+    if is_set(previous.training_set) and _is_accumulated(regime):
         # All data so far are the last training set and this batch: no second copy of them is kept.
         return _fitted(loop, previous, data.join((previous.training_set, batch)), real=law)
     fixed, constant = regime.real_data == "fixed", isinstance(regime.n_real, int)
@@ -402,7 +403,7 @@ def _draw_real(
     real: Any, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[Any, Any]:
     """Real data, and the source they leave: a source with ``take`` gives each of its points once."""
-    if hasattr(real, "take") and not lead:
+    if can(real, "take") and not lead:
         drawn, left = real.take(n, rng=rng)
         return drawn, left
     return _draw(real.expand(*lead) if lead else real, n, method, rng), real

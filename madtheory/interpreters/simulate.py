@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from madtheory.abilities import can, knows
 from madtheory.core import Loop, Snapshot, Streams, choose_method, follow_on, start
 from madtheory.data import Counts
 from madtheory.interpreters.provenance import COORDINATES, provenance, variable_attributes
@@ -107,7 +108,7 @@ def start_all(run: Run, *, progress: bool | None = None) -> None:
     loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
     _check_points(run)
     probe: Snapshot | None = None
-    if hasattr(loop.model, "expand") and hasattr(loop.at(1).real, "expand"):
+    if can(loop.model, "expand") and can(loop.at(1).real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
         # Counts thin out as symbols die, and their calls cost the same however few are left.
         room = _BLOCK_NUMBERS * (4 if isinstance(probe.training_set, Counts) else 1)
@@ -290,7 +291,7 @@ def _check_points(run: Run) -> None:
         needed = 8.0 * _most_points(run) * int(np.prod(dim))
         what = f"one replicate of {_most_points(run)} points"
         check_memory(needed, what, "train on fewer points, or use method='statistics'")
-    elif hasattr(type(law), "covariance"):
+    elif knows(law, "covariance"):
         # A bound from below, by one factor of a covariance each: the first fit itself can take long.
         dim = int(np.prod(np.shape(law.mean)[-1:]))  # of a source that is not fitted: 1
         needed = 8.0 * run.replicates * dim * min(dim, run.loop.regime.n_initial)

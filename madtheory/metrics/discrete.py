@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from madtheory.abilities import knows
 from madtheory.data import spread
 from madtheory.types import Array
 from madtheory.validation import check_snapshot
@@ -61,7 +62,7 @@ def check_symbols(metric: str, model: type, real: Any = None) -> None:
             f"metric {metric} describes a Categorical; the model is a {model.__name__}. Leave metrics out: "
             f"the defaults fit the loop; or pass metrics=[...] of your own."
         )
-    if real is not None and not hasattr(type(real), "probabilities"):
+    if real is not None and not knows(real, "probabilities"):
         raise TypeError(
             f"metric {metric} compares with a truth on symbols; real is {type(real).__name__}: pass "
             f"real=Categorical(probabilities)."

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from madtheory.abilities import knows
 from madtheory.core import Loop, Snapshot, check_bias_of_model
 from madtheory.metrics.discrete import (
     OF_SYMBOLS,
@@ -188,11 +189,11 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     ['support_size', 'entropy', 'heterozygosity', 'chi_squared', 'squared_error']
     """
     model, real = loop.model, loop.at(1).real
-    if hasattr(type(model), "support"):
+    if knows(model, "support"):
         of_model, against = (support_size, entropy, heterozygosity), (chi_squared, squared_error)
-        return (*of_model, *(against if hasattr(type(real), "probabilities") else ()))
-    exact = has_moments(model)
-    if exact and hasattr(type(real), "covariance"):
+        return (*of_model, *(against if knows(real, "probabilities") else ()))
+    exact = knows(model, "moments")
+    if exact and knows(real, "covariance"):
         return DEFAULT
     kept = tuple(metric for metric in DEFAULT if exact and not OF_MOMENTS[metric])
     others = tuple(metric for metric in DEFAULT if metric not in kept)
@@ -214,20 +215,12 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
             metric.check_truth(loop.real)
         elif isinstance(metric, OnSamples) and (bias := metric.sampled.bias) is not None:
             check_bias_of_model(loop.model, bias)
-        elif metric in OF_MOMENTS and not has_moments(loop.model):
+        elif metric in OF_MOMENTS and not knows(loop.model, "moments"):
             raise TypeError(_no_moments(metric.__name__, kind.__name__))
-        elif OF_MOMENTS.get(metric) and not hasattr(type(loop.real), "covariance"):
+        elif OF_MOMENTS.get(metric) and not knows(loop.real, "covariance"):
             raise TypeError(_no_truth(metric.__name__, type(loop.real).__name__))
         elif metric in OF_SYMBOLS:
             check_symbols(metric.__name__, kind, loop.real if OF_SYMBOLS[metric] else None)
-
-
-def has_moments(model: Any) -> bool:
-    """Whether a model knows its mean and covariance once it is fitted."""
-    # Asked of the types: on an instance the question would compute the property.
-    if not hasattr(type(model), "scaled_factor"):
-        return False
-    return not hasattr(model, "auxiliary") or has_moments(model.base)
 
 
 def _fits_another(kind: type) -> bool:
@@ -260,16 +253,16 @@ def _no_truth(metric: str, real: str) -> str:
 def _model(snapshot: Snapshot, metric: str, *, truth: bool = True) -> Any:
     check_snapshot(snapshot)
     model = snapshot.model
-    if not has_moments(model):
+    if not knows(model, "moments"):
         raise TypeError(_no_moments(metric, type(model).__name__))
-    if truth and not hasattr(type(snapshot.real), "covariance"):
+    if truth and not knows(snapshot.real, "covariance"):
         raise TypeError(_no_truth(metric, type(snapshot.real).__name__))
-    return model
+    return model.moments
 
 
 def _true_factor(snapshot: Snapshot, invertible: str | None = None) -> Array:
     real = snapshot.real
-    factor = real.scaled_factor if hasattr(type(real), "scaled_factor") else _root(_Content(real.covariance))
+    factor = real.moments.scaled_factor if knows(real, "moments") else _root(_Content(real.covariance))
     if invertible is not None and not _has_full_rank(_Content(factor)):
         raise ValueError(
             f"metric {invertible} needs a truth with an invertible covariance; reduce its dimension."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from madtheory.abilities import can, knows
 from madtheory.data import Empirical
 from madtheory.types import Array, Metric
 from madtheory.validation import check_points
@@ -85,7 +86,7 @@ class NegativeLogLikelihood:
     @staticmethod
     def check_model(model: Any) -> None:
         """Refuse a model without a density."""
-        if not callable(getattr(type(model), "log_density", None)):
+        if not can(model, "log_density"):
             raise TypeError(
                 f"metric negative_log_likelihood needs a model with log_density(points), and "
                 f"{type(model).__name__} has none; measure its samples instead, by metrics.on_samples(...)."
@@ -103,7 +104,7 @@ class NegativeLogLikelihood:
                 f"test has shape {self.test.shape}; the loop has points of dimension {dim}: expected "
                 f"(m, {dim})."
             )
-        if hasattr(type(real), "probabilities") and ((self.test < 0) | (self.test % 1 != 0)).any():
+        if knows(real, "probabilities") and ((self.test < 0) | (self.test % 1 != 0)).any():
             raise ValueError(
                 "test holds values that are not symbols; pass integers 0, 1, 2, ..., shape (m, 1)."
             )

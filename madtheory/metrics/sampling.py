@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from madtheory.abilities import is_set, knows
 from madtheory.core import Streams, source_of
 from madtheory.data import Empirical
 from madtheory.files import identify
@@ -146,7 +147,7 @@ def on_samples(
         given = isinstance(source, Empirical) and source is not reference
         if not given:
             points = source.sample(n, rng=np.random.default_rng(np.random.SeedSequence(sampled.entropy)))
-        if hasattr(points, "joined"):
+        if is_set(points):
             raise TypeError(
                 f"reference draws {type(points).__name__}, not an array of points; measure images by their "
                 f"features, with madtheory.images.metrics."
@@ -158,7 +159,7 @@ def on_samples(
             real = freeze(sampled.represent(points)[0])
         object.__setattr__(sampled, "real", real)
         if "truth" in asked:
-            known = not given and features is None and not labelled and hasattr(type(source), "covariance")
+            known = not given and features is None and not labelled and knows(source, "covariance")
             truth = Gaussian(source.mean, source.covariance) if known else _gaussian("reference", real)
             object.__setattr__(sampled, "truth", truth)
     return tuple(OnSamples(sampled, name) for name in names)

@@ -2,78 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from madtheory.abilities import can, is_set, knows, lacking
 from madtheory.data import Counts, Moments, size
 from madtheory.models.extrapolated_gaussian import extrapolated_gaussian, guided_gaussian
 from madtheory.models.gaussian import Gaussian
+from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import check_bias, check_numbers, check_size, checked, shown
 
 Self = TypeVar("Self", bound="Improved")
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Improved:
     """A base, an auxiliary trained on samples of the base, and the law that both make."""
 
     _method: ClassVar[str]
     _weight_name: ClassVar[str]
-    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]]
+    _of_gaussians: ClassVar[Any]
 
     base: Any
-    _weight: float
-    n_auxiliary: int | None
-    auxiliary_bias: float | None
-    budget: int | None
-    learning_rate: float | None
-    treatments: tuple[Any, ...]
-    auxiliary: Any
-    law: Any
+    _: KW_ONLY
+    n_auxiliary: int | None = None
+    auxiliary_bias: float | None = None
+    budget: int | None = None
+    learning_rate: float | None = None
+    treatments: Any = ()
+    auxiliary: Any = None
+    law: Any = None
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
+        object.__setattr__(self, "treatments", tuple(given))
+        self._check_base()
+        number = check_numbers(self._weight_name, self._weight)
+        if number.ndim:
+            raise ValueError(
+                f"{self._weight_name}={shown(self._weight)} has shape {number.shape}; pass a number."
+            )
+        object.__setattr__(self, self._weight_name, float(number))
+        if self.n_auxiliary is not None:
+            check_size("n_auxiliary", self.n_auxiliary)
+        if self.auxiliary_bias is not None:
+            check_bias(self.auxiliary_bias, "auxiliary_bias")
+        self._check_training()
+        if self.auxiliary is not None and self.law is None:
+            object.__setattr__(self, "law", self._combined())
+
+    @property
+    def _weight(self) -> Any:
+        return getattr(self, self._weight_name)
 
     @property
     def takes_weights(self) -> bool:
         """Whether the base is fitted to `madtheory.data.Weighted` points too."""
         return bool(getattr(self.base, "takes_weights", False))
 
-    def _new(self: Self, **changes: Any) -> Self:
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__ | changes)
-        return made
+    def lacks(self, name: str) -> str | None:
+        """Return why this model does not have a method or property; ``None`` if it has."""
+        if name == "sample_statistic" and getattr(type(self.base), "statistic", Moments) is not Moments:
+            return f"{type(self).__name__} on {type(self.base).__name__} has no {name}"
+        if name == "sample_statistic" and self.treatments:
+            return f"{type(self).__name__} with treatments of points has no {name}"
+        if name in ("sample_statistic", "expand") and (why := lacking(self.base, name)) is not None:
+            return f"{type(self).__name__} on {why}"
+        if name == "moments" and not knows(self.base, name):
+            return f"{type(self).__name__} on {type(self.base).__name__} knows no {name}"
+        return None
 
-    def _begin(self, base: Any, weight: Any, treatments: Any, **settings: Any) -> None:
-        given = tuple(treatments) if np.iterable(treatments) else (treatments,)
-        self.__dict__.update(base=base, _weight=weight, **settings, treatments=given)
-        self.__dict__.update(auxiliary=None, law=None)
-        self._check()
-
-    def _check(self) -> None:
-        name, kind = type(self).__name__, type(self.base)
-        if isinstance(self.base, type) or not (hasattr(self.base, "fit") and hasattr(self.base, "sample")):
+    def _check_base(self) -> None:
+        kind = type(self.base)
+        if isinstance(self.base, type) or not can(self.base, "fit", "sample"):
             raise TypeError(
                 f"base={shown(self.base)} is no instance with fit and sample; see madtheory.types."
             )
-        if kind not in self._known and not callable(getattr(self.base, self._method, None)):
+        if kind is not Gaussian and not callable(getattr(self.base, self._method, None)):
             raise TypeError(
-                f"{name} needs a base that can be combined with an auxiliary: {kind.__name__} has no method "
-                f"{self._method}(auxiliary, weight) that returns a model; give it one, or use one of "
-                f"{', '.join(t.__name__ for t in self._known)}."
+                f"{type(self).__name__} needs a base that can be combined with an auxiliary: {kind.__name__} "
+                f"has no method {self._method}(auxiliary, weight) that returns a model; give it one, or use "
+                f"one of Gaussian."
             )
-        number = check_numbers(self._weight_name, self._weight)
-        if number.ndim:
-            raise ValueError(
-                f"{self._weight_name}={shown(self._weight)} has shape {number.shape}; pass a number."
-            )
-        self.__dict__["_weight"] = float(number)
-        if self.n_auxiliary is not None:
-            check_size("n_auxiliary", self.n_auxiliary)
-        if self.auxiliary_bias is not None:
-            check_bias(self.auxiliary_bias, "auxiliary_bias")
-        self._check_training()
 
     def _check_training(self) -> None:
         if self.budget is not None:
@@ -111,9 +127,8 @@ class Improved:
 
     def at(self: Self, weight: float, /) -> Self:
         """The same base and auxiliary at another w, `SIMS`' guidance or `Neon`'s weight; no training."""
-        made = self._new(_weight=weight)
-        made._check()
-        return made if self.auxiliary is None else made._with_auxiliary(self.auxiliary)
+        changed: dict[str, Any] = {self._weight_name: weight, "law": None}
+        return replace(self, **changed)
 
     def _completed(self: Self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Self:
         synthetic = self._synthetic(fitted, n, exactly, rng)
@@ -121,7 +136,7 @@ class Improved:
             auxiliary = fitted.fit(synthetic, rng=rng)
         else:
             auxiliary = self._fine_tuned(fitted, synthetic, self.budget, rng)
-        return self._new(base=fitted)._with_auxiliary(auxiliary)
+        return replace(self, base=fitted, auxiliary=auxiliary, law=None)
 
     def _synthetic(self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Any:
         """The set S of the base's own samples, or its statistic."""
@@ -139,45 +154,29 @@ class Improved:
         rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
         return model.fine_tuned(data, images=images, rng=rng, **rate)
 
-    def _with_auxiliary(self: Self, auxiliary: Any) -> Self:
-        return self._new(auxiliary=auxiliary, law=self._combined(self.base, auxiliary))
-
-    def _combined(self, fitted: Any, auxiliary: Any) -> Any:
+    def _combined(self) -> Any:
         if self._weight == 0:
-            return fitted
+            return self.base
         if self._weight == -1:
-            return auxiliary
-        own = getattr(fitted, self._method, None)
-        if callable(own):
-            return own(auxiliary, self._weight)
-        return self._known[type(fitted)](fitted, auxiliary, self._weight)
+            return self.auxiliary
+        combined = getattr(self.base, self._method, None) or partial(self._of_gaussians, self.base)
+        return combined(self.auxiliary, self._weight)
 
     @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         """Draw `n` points, shape (*replicate, n, d), or images; `bias` goes to the law's own sampling."""
         drawn = self._fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
-        return drawn if hasattr(drawn, "joined") else np.asarray(drawn)
+        return drawn if is_set(drawn) else np.asarray(drawn)
 
-    def __getattr__(self, name: str) -> Any:
-        # sample_statistic and expand exist where the base has them, in training sets of Moments.
-        if name not in ("sample_statistic", "expand") or "base" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        if name == "sample_statistic":
-            if getattr(type(self.base), "statistic", Moments) is not Moments:
-                raise AttributeError(f"{type(self).__name__} on {type(self.base).__name__} has no {name!r}")
-            if self.treatments:
-                raise AttributeError(f"{type(self).__name__} with treatments of points has no {name!r}")
-        getattr(self.base, name)
-        return getattr(self, f"_{name}")
-
-    def _sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
+    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
+        """Draw the moments of `n` points; the base must be able to, and there be no treatments."""
         return self._fitted().sample_statistic(n, rng=rng, bias=bias)
 
-    def _expand(self: Self, *replicates: int) -> Self:
+    def expand(self: Self, *replicates: int) -> Self:
+        """Add leading replicate axes, where the base can."""
         parts = {name: getattr(self, name) for name in ("base", "auxiliary", "law")}
-        return self._new(
-            **{k: None if part is None else part.expand(*replicates) for k, part in parts.items()}
-        )
+        wide = {k: None if part is None else part.expand(*replicates) for k, part in parts.items()}
+        return replace(self, **wide)  # type: ignore[arg-type]
 
     def _fitted(self) -> Any:
         if self.law is None:
@@ -188,50 +187,23 @@ class Improved:
         return self.law
 
     @property
+    def moments(self) -> Gaussian:
+        """The Gaussian of the mean and covariance of the law that is sampled."""
+        law = self._fitted()
+        if not knows(law, "moments"):
+            raise TypeError(f"{type(self).__name__} samples a {type(law).__name__}, which has no covariance.")
+        moments: Gaussian = law.moments
+        return moments
+
+    @property
     def mean(self) -> Array:
         """Mean of the law that is sampled, shape (*replicate, d)."""
-        return self._of_law("mean")
+        return np.asarray(self.moments.mean)
 
     @property
     def covariance(self) -> Array:
         """Covariance of the law that is sampled, shape (*replicate, d, d)."""
-        return self._of_law("covariance")
-
-    @property
-    def scaled_factor(self) -> Array:
-        """Factor of that covariance, shape (*replicate, d, rank)."""
-        return self._of_law("scaled_factor")
-
-    @property
-    def log_volume(self) -> Array:
-        """Log determinant of that covariance, shape (*replicate,)."""
-        return self._of_law("log_volume")
-
-    @property
-    def factor(self) -> Array:
-        """The factor, before `exponent`."""
-        return self._of_law("factor")
-
-    @property
-    def exponent(self) -> Any:
-        """Powers of two that multiply the columns of `factor`, or ``None``."""
-        return self._of_law("exponent")
-
-    @property
-    def dim(self) -> int:
-        """Dimension d."""
-        return int(self._of_law("dim"))
-
-    @property
-    def ddof(self) -> int:
-        """The base's divisor correction."""
-        return int(self.base.ddof)
-
-    def _of_law(self, name: str) -> Any:
-        law = self._fitted()
-        if not hasattr(type(law), name) and not hasattr(law, name):
-            raise TypeError(f"{type(self).__name__} samples a {type(law).__name__}, which has no {name}.")
-        return getattr(law, name)
+        return self.moments.covariance
 
 
 def _treated(treatment: Any, source: Any) -> Any:
@@ -252,7 +224,7 @@ class _NoSnapshot:
         )
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SIMS(Improved):
     r"""Negative guidance of a base by an auxiliary that is trained on the base's own samples.
 
@@ -310,36 +282,12 @@ class SIMS(Improved):
 
     _method: ClassVar[str] = "guided"
     _weight_name: ClassVar[str] = "guidance"
-    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]] = {Gaussian: guided_gaussian}
+    _of_gaussians: ClassVar[Any] = staticmethod(guided_gaussian)
 
-    def __init__(
-        self,
-        base: Any,
-        guidance: float,
-        *,
-        n_auxiliary: int | None = None,
-        auxiliary_bias: float | None = None,
-        budget: int | None = None,
-        learning_rate: float | None = None,
-        treatments: Any = (),
-    ) -> None:
-        self._begin(
-            base,
-            guidance,
-            treatments,
-            n_auxiliary=n_auxiliary,
-            auxiliary_bias=auxiliary_bias,
-            budget=budget,
-            learning_rate=learning_rate,
-        )
-
-    @property
-    def guidance(self) -> float:
-        """The guidance w."""
-        return self._weight
+    guidance: float
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Neon(Improved):
     r"""Negative extrapolation of a base's parameters from those of an auxiliary trained on its samples.
 
@@ -371,30 +319,6 @@ class Neon(Improved):
 
     _method: ClassVar[str] = "extrapolated"
     _weight_name: ClassVar[str] = "weight"
-    _known: ClassVar[dict[type, Callable[[Any, Any, float], Any]]] = {Gaussian: extrapolated_gaussian}
+    _of_gaussians: ClassVar[Any] = staticmethod(extrapolated_gaussian)
 
-    def __init__(
-        self,
-        base: Any,
-        weight: float,
-        *,
-        n_auxiliary: int | None = None,
-        auxiliary_bias: float | None = None,
-        budget: int | None = None,
-        learning_rate: float | None = None,
-        treatments: Any = (),
-    ) -> None:
-        self._begin(
-            base,
-            weight,
-            treatments,
-            n_auxiliary=n_auxiliary,
-            auxiliary_bias=auxiliary_bias,
-            budget=budget,
-            learning_rate=learning_rate,
-        )
-
-    @property
-    def weight(self) -> float:
-        """The weight w."""
-        return self._weight
+    weight: float

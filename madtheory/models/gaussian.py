@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -127,6 +129,11 @@ class Gaussian:
         return object.__new__(Gaussian)._set(mean, factor, exponent, self.ddof, self.known_mean)
 
     @classmethod
+    def of_factor(cls, mean: Array, factor: Array) -> Gaussian:
+        """N(mean, L Lᵀ) for a lower-triangular factor L, shape (*replicate, d, d)."""
+        return object.__new__(cls)._set(mean, factor, None, 0, None)
+
+    @classmethod
     @checked
     def standard(cls, dim: int) -> Gaussian:
         """The standard normal law N(0, I) in `dim` dimensions."""
@@ -164,6 +171,12 @@ class Gaussian:
         if self.exponent is not None:
             logs = logs + np.log(2.0) * self.exponent
         return 2.0 * logs.sum(-1)
+
+    @property
+    def moments(self) -> Gaussian:
+        """Itself: of any model that knows them, the Gaussian of its mean and covariance."""
+        self._fitted()
+        return self
 
     @one_thread
     @checked
@@ -298,6 +311,25 @@ class Gaussian:
         if self.mean is None:
             raise ValueError("this Gaussian is not fitted; call fit(data), or pass mean and covariance.")
         return self.mean
+
+
+class OnceKnown:
+    """A property `moments` that is computed once for each model, which cannot change.
+
+    It is kept outside of the model, whose identity and stored state stay as they are.
+    """
+
+    def __init__(self, compute: Callable[[Any], Gaussian]) -> None:
+        self.compute, self.known = compute, WeakKeyDictionary[Any, Gaussian]()
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, model: Any, kind: type | None = None) -> Any:
+        """Return the moments of a model."""
+        if model is None:
+            return self
+        if model not in self.known:
+            self.known[model] = self.compute(model)
+        return self.known[model]
 
 
 @one_thread

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from madtheory.data import Moments, Weighted, triangular
+from madtheory.models.gaussian import Gaussian, OnceKnown
 from madtheory.models.log_density import Whitening, check_test_points
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth, distances, relative_factor
 from madtheory.text import short_repr
@@ -59,7 +60,7 @@ class KernelDensity:
     points: Array | None = field(default=None, init=False)
     steps: Array | None = field(default=None, init=False)
     kernel: Array | None = field(default=None, init=False)
-    moments: Moments | None = field(default=None, init=False, repr=False)
+    summary: Moments | None = field(default=None, init=False, repr=False)
 
     __repr__ = short_repr
 
@@ -76,31 +77,18 @@ class KernelDensity:
         """Mean, shape (*replicate, d): that of the training set."""
         return self._fitted()[2].mean
 
-    @property
-    def scaled_factor(self) -> Array:
-        """Lower-triangular factor of the covariance, shape (*replicate, d, d)."""
-        _, kernel, moments = self._fitted()
-        spread = moments.root / np.sqrt(moments.weight)[..., None, None]
+    @OnceKnown
+    def moments(self) -> Gaussian:
+        """The Gaussian of the mean and, at bias 1, the covariance: that of the points (divisor n) plus H."""
+        _, kernel, summary = self._fitted()
+        spread = summary.root / np.sqrt(summary.weight)[..., None, None]
         pad = np.zeros((*spread.shape[:-1], self.dim))
-        return triangular(np.concatenate([spread, kernel, pad], -1))
-
-    @property
-    def exponent(self) -> None:
-        """None: the factor carries no powers of two."""
-        return None
+        return Gaussian.of_factor(summary.mean, triangular(np.concatenate([spread, kernel, pad], -1)))
 
     @property
     def covariance(self) -> Array:
         """Covariance at bias 1, shape (*replicate, d, d): that of the points (divisor n) plus H."""
-        factor = self.scaled_factor
-        return factor @ np.swapaxes(factor, -1, -2)
-
-    @property
-    def log_volume(self) -> Array:
-        """Log determinant of the covariance, shape (*replicate,); -inf if it is singular."""
-        with np.errstate(divide="ignore"):
-            logs = np.log(np.abs(np.diagonal(self.scaled_factor, axis1=-2, axis2=-1)))
-        return np.asarray(2 * logs.sum(-1))
+        return np.asarray(self.moments.covariance)
 
     @checked
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> KernelDensity:
@@ -212,14 +200,14 @@ class KernelDensity:
 
     def _with(self, *values: Any) -> KernelDensity:
         new = KernelDensity(self.bandwidth)
-        for name, value in zip(("points", "steps", "kernel", "moments"), values, strict=True):
+        for name, value in zip(("points", "steps", "kernel", "summary"), values, strict=True):
             object.__setattr__(new, name, value)
         return new
 
     def _fitted(self) -> tuple[Array, Array, Moments]:
-        if self.points is None or self.kernel is None or self.moments is None:
+        if self.points is None or self.kernel is None or self.summary is None:
             raise ValueError("this KernelDensity is not fitted; call fit(data).")
-        return self.points, self.kernel, self.moments
+        return self.points, self.kernel, self.summary
 
 
 def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, shares: Array) -> Array:

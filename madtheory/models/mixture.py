@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory.data import Moments, Weighted, triangular
-from madtheory.models.gaussian import Gaussian
+from madtheory.models.gaussian import Gaussian, OnceKnown
 from madtheory.models.log_density import Whitening, check_test_points
 from madtheory.numerics import one_openmp_thread, one_thread
 from madtheory.text import short_repr
@@ -326,30 +326,19 @@ class Mixture:
         """Mean of the mixture, shape (*replicate, d)."""
         return np.einsum("...k,...ki->...i", self._fitted()[0], self.means)
 
-    @property
-    def scaled_factor(self) -> Array:
-        """Lower-triangular factor of the covariance of the mixture, shape (*replicate, d, d)."""
+    @OnceKnown
+    def moments(self) -> Gaussian:
+        """The Gaussian of the mean and covariance of the mixture, within plus between components."""
         weights, parts = self._fitted()
         off = (self.means - self.mean[..., None, :])[..., None]
         roots = np.sqrt(weights)[..., None, None] * np.concatenate([parts.scaled_factor, off], -1)
         wide = np.swapaxes(roots, -3, -2).reshape(*roots.shape[:-3], parts.dim, -1)
-        return triangular(wide)
-
-    @property
-    def exponent(self) -> None:
-        """None: the factor of the whole mixture carries no powers of two."""
-        return None
+        return Gaussian.of_factor(self.mean, triangular(wide))
 
     @property
     def covariance(self) -> Array:
         """Covariance of the mixture, within plus between components, shape (*replicate, d, d)."""
-        return self.scaled_factor @ np.swapaxes(self.scaled_factor, -1, -2)
-
-    @property
-    def log_volume(self) -> Array:
-        """Log determinant of the covariance of the mixture, shape (*replicate,)."""
-        with np.errstate(divide="ignore"):
-            return 2 * np.log(np.abs(np.diagonal(self.scaled_factor, axis1=-2, axis2=-1))).sum(-1)
+        return np.asarray(self.moments.covariance)
 
     @property
     def takes_weights(self) -> bool:

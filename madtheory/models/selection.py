@@ -265,12 +265,12 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
     if improved.n_auxiliary is None:
         raise ValueError("n_auxiliary=None: no training set says how many points to draw; pass n_auxiliary.")
     for budget in images:
-        improved._new(budget=budget)._check()
+        replace(improved, budget=budget)
     synthetic = improved._synthetic(improved.base, improved.n_auxiliary, False, rng)
     auxiliary, seen, made = improved.base, 0, []
     for budget in images:
         auxiliary = improved._fine_tuned(auxiliary, synthetic, budget - seen, rng)
-        made.append(improved._new(budget=budget)._with_auxiliary(auxiliary))
+        made.append(replace(improved, budget=budget, auxiliary=auxiliary, law=None))
         seen = budget
     return made
 

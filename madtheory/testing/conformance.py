@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import madtheory as mad
+from madtheory.abilities import can
 from madtheory.types import Array
 from madtheory.validation import check_callable
 
@@ -47,15 +48,15 @@ def check_generative_model(
     """
     if metric is not None:
         check_callable("metric", metric)
-    real = real if hasattr(real, "sample") else mad.data.Empirical(real)
+    real = real if can(real, "sample") else mad.data.Empirical(real)
     _check_fit(model, real, n)
     fitted = model.fit(real.sample(n, rng=np.random.default_rng(1)), rng=np.random.default_rng(2))
     _check_sample(fitted, real, n)
     _check_repeats(model, real, n)
     _check_bias(fitted, n)
-    if hasattr(model, "expand"):
+    if can(model, "expand"):
         _check_expand(fitted, n)
-    if hasattr(model, "sample_statistic"):
+    if can(model, "sample_statistic"):
         _check_statistic(model, fitted, n)
     _check_in_loop(model, real, n, metric)
 
@@ -87,9 +88,7 @@ def _check_fit(model: Any, real: Any, n: int) -> None:
         f"{name}.fit changed the template; return a new model (dataclasses.replace) and leave self as it is.",
     )
     _promise(np.array_equal(points, kept), f"{name}.fit changed its data; work on a copy.")
-    _promise(
-        hasattr(fitted, "fit") and hasattr(fitted, "sample"), f"{name}.fit returned {fitted!r}, no model."
-    )
+    _promise(can(fitted, "fit", "sample"), f"{name}.fit returned {fitted!r}, no model.")
     state = joblib.hash(fitted)
     others = real.sample(n, rng=_rng(3))
     fitted.fit(others, rng=_rng(4))
@@ -210,7 +209,7 @@ def _check_statistic(model: Any, fitted: Any, n: int) -> None:
     """Models fitted to drawn statistics follow the law of models fitted to points, bias included."""
     name, replicates = type(model).__name__, 2000
     _promise(
-        hasattr(model, "expand"),
+        can(model, "expand"),
         f"{name} has sample_statistic but no expand; method='statistics' needs both.",
     )
     many = fitted.expand(replicates)
@@ -243,9 +242,9 @@ def _check_in_loop(model: Any, real: Any, n: int, metric: Callable[[mad.Snapshot
         mad.Loop(real=real, model=model, regime=regime)
         for regime in (mad.regimes.replace(n=n), mad.regimes.fresh(n_real=n, n_synthetic=n, memory=2))
     ]
-    methods = ("samples", "statistics") if hasattr(model, "sample_statistic") else ("samples",)
+    methods = ("samples", "statistics") if can(model, "sample_statistic") else ("samples",)
     for loop in loops:
-        for method in methods if hasattr(real, "sample_statistic") else ("samples",):
+        for method in methods if can(real, "sample_statistic") else ("samples",):
             one, two = (
                 mad.simulate(loop, 2, replicates=2, metrics=measured, rng=0, method=method, progress=False)  # type: ignore[arg-type]
                 for _ in range(2)

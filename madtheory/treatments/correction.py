@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory import data
+from madtheory.abilities import can, is_set, knows
 from madtheory.core import source_of
-from madtheory.treatments.rejection import Mask, accepted, is_set, sampled
+from madtheory.treatments.rejection import Mask, accepted, sampled
 from madtheory.types import Array, Source
 from madtheory.validation import check_choice, check_fields, check_snapshot, checked, shown
 
@@ -45,14 +46,14 @@ class Correction:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.toward is not None and not hasattr(self.toward, "sample"):
+        if self.toward is not None and not can(self.toward, "sample"):
             raise TypeError(f"toward={shown(self.toward)} is not a source; pass one, or points to correct.")
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of corrected points: `model` itself at strength 0, the truth at infinity."""
         for asked in ("replicates",) if self.toward is not None else ("real", "replicates"):
             check_snapshot(snapshot, asked)
-        if not hasattr(model, "sample"):
+        if not can(model, "sample"):
             raise TypeError(f"model={shown(model)} is not a source; pass a fitted model.")
         toward = snapshot.real if self.toward is None else self.toward
         if self.envelope != "exact":
@@ -68,7 +69,7 @@ class Correction:
         if self.strength == 0:
             return None
         toward = loop.real if self.toward is None else self.toward
-        if not (hasattr(toward, "sample_statistic") and hasattr(toward, "expand")):
+        if not can(toward, "sample_statistic", "expand"):
             return f"correct is directed toward {type(toward).__name__}, which has no sample_statistic"
         return None
 
@@ -144,7 +145,7 @@ class _Replicated:
     def sample(self, n: int, *, rng: np.random.Generator) -> Any:
         if not self.replicates:
             return sampled(self.source, n, rng)
-        if hasattr(self.source, "expand"):
+        if can(self.source, "expand"):
             return np.asarray(self.source.expand(*self.replicates).sample(n, rng=rng))
         points = np.asarray(self.source.sample(int(np.prod(self.replicates)) * n, rng=rng))
         return points.reshape(*self.replicates, n, points.shape[-1])
@@ -220,7 +221,7 @@ class _Histogram:
     def _published(self, cell: Array, low: Array, step: Array, rng: np.random.Generator) -> Array:
         """Rejection from the truth with max(mixture)/max(proposal) for a bound of their ratio."""
         toward, (*lead, n, _) = self.toward, cell.shape
-        if not hasattr(type(toward), "scaled_factor") or np.ndim(toward.mean) != 1:
+        if not knows(toward, "moments") or np.ndim(toward.mean) != 1:
             raise ValueError(
                 f"envelope='published' needs a Gaussian to correct towards, not {type(toward).__name__}; "
                 f"use envelope='exact'."
@@ -229,7 +230,7 @@ class _Histogram:
         place = (cell[..., 0] * _BINS + cell[..., 1]).reshape(rows, n) + bins * np.arange(rows)[:, None]
         counts = np.bincount(place.ravel(), minlength=rows * bins).reshape(*lead, bins)
         density = counts / n / np.prod(step, -1)
-        factor = toward.scaled_factor
+        factor = toward.moments.scaled_factor
         top = 1 / (2 * np.pi * np.abs(np.linalg.det(factor)))
         bound = ((1 - self.share) * density.max(-1, keepdims=True) + self.share * top) / top
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from madtheory.treatments.rejection import Mask, accepted, is_set, picked, places, sampled, valued
+from madtheory.abilities import is_set
+from madtheory.treatments.rejection import Mask, accepted, picked, places, sampled, valued
 from madtheory.types import Array, Source
 from madtheory.validation import check_choice, check_fields, check_numbers, check_size, checked
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from madtheory.abilities import is_set
 from madtheory.numerics import seeded_globals
 from madtheory.types import Array
 from madtheory.validation import check_array
@@ -25,11 +26,6 @@ Mask: TypeAlias = NDArray[np.bool_]
 _BLOCK_NUMBERS = 2**22  # coordinates of one round's candidates, all replicates together
 _PATIENCE = 10_000  # candidates per point asked for, and a million beside
 _BLOCK_OF_SETS, _PATIENCE_OF_SETS = 10, 100  # the same of a set, per point asked for: its points cost more
-
-
-def is_set(points: Any) -> bool:
-    """Whether points are a set of a type of its own, and no array."""
-    return hasattr(points, "joined")
 
 
 def sampled(model: Any, n: int, rng: np.random.Generator, bias: float | None = None) -> Any:

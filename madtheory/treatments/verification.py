@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from madtheory.abilities import is_set
 from madtheory.numerics import nearest as nearest_index
-from madtheory.treatments.rejection import Mask, accepted, is_set, places, sampled, seeded_by, valued
+from madtheory.treatments.rejection import Mask, accepted, places, sampled, seeded_by, valued
 from madtheory.types import Array, Source
 from madtheory.validation import check_fields, check_numbers, check_points, checked, freeze
 

@@ -28,7 +28,7 @@ LEADING = 0.5  # times 1 / n: relative accuracy asked of leading orders, so that
 
 def squared_norm(snapshot):
     """Tr of the squared covariance: a second moment that theory predicts and no public metric measures."""
-    factor = snapshot.model.scaled_factor
+    factor = snapshot.model.moments.scaled_factor
     gram = np.swapaxes(factor, -1, -2) @ factor
     return np.einsum("...ij,...ij->...", gram, gram)
 

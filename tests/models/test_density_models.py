@@ -56,7 +56,7 @@ def test_mean_and_covariance_are_those_of_samples(bandwidth, weights):
     if bandwidth != 0:
         with pytest.raises(AssertionError):
             assert_mean_matches(second, np.cov(POINTS.T, ddof=0, aweights=weights).ravel())
-    assert model.log_volume == pytest.approx(np.linalg.slogdet(model.covariance)[1])
+    assert model.moments.log_volume == pytest.approx(np.linalg.slogdet(model.covariance)[1])
 
 
 def test_bandwidth_zero_is_the_bootstrap():
@@ -92,7 +92,7 @@ def test_few_points_give_singular_kernels():
     model = KernelDensity("scott").fit(rng().standard_normal((3, 6)))
     assert model.sample(4, rng=rng()).shape == (4, 6)
     assert np.linalg.matrix_rank(model.covariance) == 2
-    assert model.log_volume < -60
+    assert model.moments.log_volume < -60
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def _network(model: Any) -> Any:
 def _stored(model: Any, store: Path) -> Any:
     """The same model with a store."""
     if hasattr(model, "base"):
-        return model._new(base=_stored(model.base, store))
+        return replace(model, base=_stored(model.base, store))
     return replace(model, store=store)
 
 
