@@ -356,8 +356,8 @@ def test_a_full_disk_in_the_store(tmp_path, finished, monkeypatch, n):
     assert run(1).go(tmp_path) == finished[1][:1]
 
 
-@pytest.mark.parametrize("kind", [models.SIMS, models.Neon])
-def test_sims_and_neon(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "weight"), [(models.SIMS, "guidance"), (models.Neon, "weight")])
+def test_sims_and_neon(tmp_path, kind, weight):
     def improved(weight):
         base = tiny(classes=None, training=BUDGET, sampler=Heun(2), batch=12)
         return run(1, classes=None, model=kind(base, weight, n_auxiliary=12, budget=32))
@@ -368,7 +368,7 @@ def test_sims_and_neon(tmp_path, kind):
     assert described["class"] == kind.__name__
     assert described["base"]["class"] == "ImageDiffusion"
     assert not list(tmp_path.rglob("*.partial"))
-    with pytest.raises(ImageStoreError, match=r"loop\.model\.weight \(0\.5 there, 2\.0 here\)"):
+    with pytest.raises(ImageStoreError, match=rf"loop\.model\.{weight} \(0\.5 there, 2\.0 here\)"):
         improved(2.0).go(tmp_path)
 
 

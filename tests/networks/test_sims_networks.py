@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 import madtheory as mad  # noqa: E402
 from madtheory import regimes, storage, treatments  # noqa: E402
+from madtheory.abilities import can  # noqa: E402
 from madtheory.models.extrapolated import SIMS, Neon  # noqa: E402
 from madtheory.models.selection import Tuned, checkpoints, select_guidance  # noqa: E402
 from madtheory.networks import network as _network  # noqa: E402
@@ -147,8 +148,8 @@ def test_results_repeat_and_do_not_depend_on_the_batch(scheme):
 def test_a_network_has_no_statistics(base, scheme):
     made = scheme(base, 0.5, budget=100)
     for name in ("sample_statistic", "expand"):
-        assert not hasattr(made, name)
-        assert not hasattr(made.self_trained(30, rng=rng()), name)
+        assert not can(made, name)
+        assert not can(made.self_trained(30, rng=rng()), name)
     loop = mad.Loop(real=PLANE, model=scheme(Line(), 0.5), regime=regimes.replace(n=50))
     assert mad.start(loop, rng=0).method == "samples"
     with pytest.raises(ValueError, match="not fitted"):
