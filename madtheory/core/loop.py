@@ -336,7 +336,7 @@ def _law(loop: Loop, previous: Snapshot) -> Any:
             f"method='statistics' was possible at generation 1 and is not at generation {t}: {obstacle}. Let "
             f"real({t}) be a source as real(1) is, or use method='samples'."
         )
-    if previous.replicates and not hasattr(now.real, "expand"):
+    if previous.replicates and not can(now.real, "expand"):
         raise ValueError(
             f"real({t}) of type {type(now.real).__name__} has no expand, and real(1) has; let it be a source "
             f"as real(1) is."
