@@ -773,6 +773,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "Generator": check_generator,
     "np.random.Generator": check_generator,
     "Loop": _part("a Loop", "regime"),
+    "Regime": _part("a Regime", "retain"),
     "Snapshot": _part("a Snapshot", "training_set"),
     "Sizes": _sizes,
     "Size": _sizes,

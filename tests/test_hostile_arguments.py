@@ -172,6 +172,7 @@ BASE: dict[str, Any] = {
     "ratio": 0.3,
     "real_data": "fresh",
     "reference": P,
+    "regime": mad.regimes.fresh(n_real=20, n_synthetic=15),
     "reward": [0.1, 0.5, 0.2],
     "row_sizes": [10, 20, 30],
     "rows": [P, P, P],

@@ -9,24 +9,27 @@ bounds the limit, and the law of a mean under migration.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory.theory.gaussian import Sizes, check_spectrum
+from madtheory import regimes
+from madtheory.numerics import Bandwidth
+from madtheory.regimes import Regime
+from madtheory.theory import moments
+from madtheory.theory.gaussian import Sizes
 from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.moments import Group, Model, Recursion, check_spectrum, regime_of
 from madtheory.validation import (
     check_bias,
     check_choice,
     check_ddof,
-    check_memory,
     check_numbers,
     check_shapes,
     check_size,
     checked,
     shown,
-    size_at,
 )
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "mixture_moments",
     "replace",
     "stationary",
+    "trajectory",
 ]
 
 Array = NDArray[np.floating[Any]]
@@ -55,70 +59,12 @@ def check_correction(correction: ArrayLike) -> Array:
         return np.where(np.isinf(gamma), 1.0, gamma / (1 + gamma))
 
 
-class Setting(NamedTuple):
-    """What the generations of a loop share."""
-
-    real_data: Literal["none", "fixed", "fresh"]
-    share: float  # of true points in a corrected batch
-    bias: float
-    ddof: int
-    known_mean: bool
-
-    def start(self, n: int) -> Array:
-        """Moments of the fit of `n` real points: variance, mean error, covariance with the real mean."""
-        divisor = _positive(n - self.ddof, n, self.ddof)
-        if self.known_mean:
-            return np.array([n / divisor, 0.0, 0.0])
-        return np.array([(n - 1) / divisor, 1 / n, 1 / n if self.real_data == "fixed" else 0.0])
-
-    def mixed(self, variance: float, error: float) -> float:
-        """Variance of a corrected point, given those of the model and of its mean."""
-        return (1 - self.share) * (self.bias * variance + self.share * error) + self.share
-
-
-def affine(setting: Setting, n_real: int, n_synthetic: int) -> tuple[Array, Array]:
-    """Matrix and offset of one generation, on (variance, mean error, covariance with the real mean)."""
-    offset = _next(setting, n_real, n_synthetic, np.zeros(3))
-    columns = [_next(setting, n_real, n_synthetic, unit) - offset for unit in np.eye(3)]
-    return np.stack(columns, -1), offset
-
-
-def _next(setting: Setting, n_real: int, n_synthetic: int, state: Array) -> Array:
-    variance, error, shared = state
-    total = n_real + n_synthetic
-    divisor = _positive(total - setting.ddof, total, setting.ddof)
-    point = setting.mixed(variance, error)
-    if setting.known_mean:
-        return np.array([(n_real + n_synthetic * setting.mixed(variance, 0.0)) / divisor, 0.0, 0.0])
-    w, kept, real = n_synthetic / total, 1 - setting.share, 1 / n_real if n_real else 0.0
-    batch = kept**2 * error + point / max(n_synthetic, 1)  # squared mean of the batch,
-    across = kept * shared if setting.real_data == "fixed" else 0.0  # its product with that of the real set
-    scatter = max(n_real - 1, 0) + max(n_synthetic - 1, 0) * point
-    scatter += n_real * w * (real + batch - 2 * across)
-    return np.array(
-        [
-            scatter / divisor,
-            (1 - w) ** 2 * real + w**2 * batch + 2 * w * (1 - w) * across,
-            (1 - w) * real + w * across if setting.real_data == "fixed" else 0.0,
-        ]
-    )
-
-
-def _positive(divisor: int, n: int, ddof: int) -> int:
-    if divisor <= 0:
-        raise ValueError(
-            f"a training set of {n} points leaves no degree of freedom with ddof={ddof}; use more points."
-        )
-    return divisor
-
-
 ACCRUAL_SOURCE = (
     "derived here, for the loop of Gillman et al. 2024 (arXiv 2402.07087), Fig. 2, with an exact sampler"
 )
 
 
 @checked
-@np.errstate(over="ignore", invalid="ignore")
 def accrual(
     *,
     n_initial: int,
@@ -158,8 +104,8 @@ def accrual(
     dim, spectrum : int, array of shape (dim,)
         The true covariance: identity of size `dim` (default 1), or these eigenvalues.
     generations : int
-        Number T of generations, the real fit included. With logarithmic accrual the cost is
-        O(T^3 n_synthetic) and the memory O(T^2 n_synthetic).
+        Number T of generations, the real fit included. With logarithmic accrual the cost is O(T^3) and the
+        memory O(T^2).
 
     Returns
     -------
@@ -175,56 +121,15 @@ def accrual(
     -----
     Source: derived here. Holds for real data of any law.
     """
-    check_choice("retain", retain, ("logarithmic", "all"))
-    n, s, last = check_size("n_initial", n_initial), check_size("n_synthetic", n_synthetic, 0), generations
-    m = check_correction(correction)
-    if m.ndim:
-        raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
-    setting = Setting("fixed", float(m), check_bias(bias), check_ddof(ddof, False), False)
-    kept = 1 - setting.share
-    variance, error, with_real = setting.start(n)
-    values = [(variance, error)]
-    batches = check_size("generations", last) - 1
-    check_memory(
-        24.0 * batches**2 * (s if retain == "logarithmic" else 1),
-        f"accrual of n_synthetic={s} points in generations={last}",
-        "pass fewer, or retain='all', whose memory does not grow with n_synthetic",
-    )
-    # Points of a batch that are dropped at different times differ: classes of `many` points that do not.
-    classes, many = (s, 1) if retain == "logarithmic" else (1, s)
-    # E[delta_j y], j along the rows, for y in class a of batch i < j; and for y a real point.
-    across = np.zeros((batches, batches * classes))
-    real_across, pairs, squares = np.zeros(batches), np.zeros(batches), np.zeros(batches)
-    for t in range(1, batches + 1):
-        i = t - 1
-        pairs[i] = kept**2 * error
-        squares[i] = setting.mixed(variance, error) + pairs[i]
-        real_across[i] = with_real
-        shares = np.arange(1, t + 1) / t
-        sizes = np.floor(shares * s + 1e-9).astype(int) if retain == "logarithmic" else np.full(t, s)
-        inside = np.arange(classes) * many < sizes[:, None]
-        total = n + sizes.sum()
-        # Sum over all points of the pool of their product with a point of class a of each batch.
-        own = (sizes[:, None] - inside) * pairs[:t, None] + inside * squares[:t, None]
-        own += n * kept * real_across[:t, None]
-        # earlier batches h < i: E[x_h x_i] = kept E[delta of the model of i, x_h]
-        known = across[:t, : t * classes]
-        earlier = many * (known @ inside.ravel().astype(float))
-        later = (sizes.astype(float) @ known).reshape(t, classes)
-        product = (own + kept * (earlier[:, None] + later)) / total
-        with_real = (1 + kept * (sizes @ real_across[:t])) / total
-        error = float((many * (inside * product).sum() + n * with_real) / total)
-        second = n + sizes @ squares[:t]
-        variance = float((second - total * error) / (total - setting.ddof))
-        values.append((variance, error))
-        if t < batches:
-            across[t, : t * classes] = product.ravel()
-    scaled = np.array(values) * check_spectrum(dim, spectrum).sum()
-    scaled[np.isnan(scaled)] = np.inf  # beyond the range of doubles
-    return {
-        "total_variance": labelled(scaled[:, 0], "exact mean", ACCRUAL_SOURCE),
-        "mean_error": labelled(scaled[:, 1], "exact mean", ACCRUAL_SOURCE),
-    }
+    n = check_size("n_initial", n_initial)
+    regime = Regime(
+        n_initial=n, n_real=n, real_data="fixed", n_synthetic=n_synthetic,
+        retain=check_choice("retain", retain, ("logarithmic", "all")),
+    )  # fmt: skip
+    return trajectory(
+        regime, correction=correction, bias=bias, ddof=ddof, dim=dim, spectrum=spectrum,
+        generations=generations,
+    )  # fmt: skip
 
 
 MIXTURE_SOURCE = (
@@ -412,9 +317,10 @@ def replace(
     -----
     Source: derived here. Holds for real data of any law.
     """
-    first = size_at("n", n, 1) if n_initial is None else check_size("n_initial", n_initial)
-    setting = _setting("none", correction, bias, ddof, known_mean)
-    return _trajectory(setting, first, 0, n, generations, dim, spectrum)
+    return trajectory(
+        regimes.replace(n=n, n_initial=n_initial), correction=correction,
+        bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -436,9 +342,11 @@ def augment(
     model's mean with that of the real set is carried along. Kind: exact mean. Parameters, returns, errors
     and source: as for `replace`.
     """
-    setting = _setting("fixed", correction, bias, ddof, known_mean)
-    first = check_size("n_real", n_real)
-    return _trajectory(setting, first, first, n_synthetic, generations, dim, spectrum)
+    return trajectory(
+        regime_of(n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed"),
+        correction=correction,
+        bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -459,9 +367,12 @@ def fresh(
 
     Kind: exact mean. Parameters, returns, errors and source: as for `replace`.
     """
-    setting = _setting("fresh", correction, bias, ddof, known_mean)
-    first = check_size("n_real", n_real) if n_initial is None else check_size("n_initial", n_initial)
-    return _trajectory(setting, first, check_size("n_real", n_real), n_synthetic, generations, dim, spectrum)
+    first = check_size("n_real", n_real) if n_initial is None else n_initial
+    return trajectory(
+        regime_of(n_initial=first, n_synthetic=n_synthetic, n_real=n_real, real_data="fresh"),
+        correction=correction,
+        bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -481,10 +392,9 @@ def accumulate(
     The ``retain="all"`` of `accrual`, for batches of one size. Kind: exact mean. Parameters, returns, errors
     and source: as for `replace`, and `accrual`.
     """
-    n = check_size("n", n)
-    return accrual(
-        n_initial=n if n_initial is None else n_initial, n_synthetic=n, retain="all", correction=correction,
-        bias=bias, ddof=ddof, dim=dim, spectrum=spectrum, generations=generations,
+    return trajectory(
+        regimes.accumulate(n=check_size("n", n), n_initial=n_initial), correction=correction, bias=bias,
+        ddof=ddof, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
 
@@ -526,50 +436,97 @@ def stationary(
     n_synthetic = check_size("n_synthetic", n_synthetic, int(n_real == 0))
     if (n_real > 0) == (real_data == "none"):
         raise ValueError(f"n_real={n_real} contradicts real_data={real_data!r}; pass both or neither.")
-    setting = _setting(real_data, correction, bias, ddof, known_mean)
-    matrix, offset = affine(setting, n_real, n_synthetic)
+    first = n_real or n_synthetic
+    regime = Regime(n_initial=first, n_synthetic=n_synthetic, n_real=n_real, real_data=real_data)
+    loop = Recursion(
+        regime, spectrum=check_spectrum(dim, spectrum), bias=check_bias(bias),
+        ddof=check_ddof(ddof, bool(known_mean)), known_mean=bool(known_mean), true_share=_share(correction),
+    )  # fmt: skip
+
+    def advance(state: Array) -> Array:
+        """Variance, mean error, and covariance with the mean of fixed real data, a generation later."""
+        variance, error, shared = state
+        apart = error + 1 / first - 2 * shared
+        loop.means.distance = np.array([[0, 1 / first, error], [1 / first, 0, apart], [error, apart, 0]])
+        loop.reals, loop.batches, loop.models = [Group(1, first, first - 1.0)], [], [Model(2, variance)]
+        loop.step(2)
+        variance, error = loop.moments
+        real, model = loop.reals[0].node, loop.models[0].node
+        shared = (error + 1 / first - loop.means.distance[real, model]) / 2
+        return np.array([variance, error, shared if real_data == "fixed" else 0.0])
+
+    offset = advance(np.zeros(3))
+    matrix = np.stack([advance(unit) - offset for unit in np.eye(3)], -1)
     rate = float(np.abs(np.linalg.eigvals(matrix)).max())
     limit = np.linalg.solve(np.eye(3) - matrix, offset) if rate < 1 - 1e-12 else np.full(3, np.inf)
-    trace = check_spectrum(dim, spectrum).sum()
-    values = {"total_variance": limit[0] * trace, "mean_error": limit[1] * trace, "rate": rate}
+    values = {"total_variance": limit[0] * loop.trace, "mean_error": limit[1] * loop.trace, "rate": rate}
     if known_mean:
         values["mean_error"] = 0.0
     return {name: labelled(value, "exact mean", SOURCE) for name, value in values.items()}
 
 
-def _setting(
-    real_data: Literal["none", "fixed", "fresh"],
+@checked
+def trajectory(
+    regime: Regime,
+    *,
     correction: float,
-    bias: float,
-    ddof: int | None,
-    known_mean: bool,
-) -> Setting:
+    bandwidth: Bandwidth | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+    generations: int,
+) -> dict[str, Labelled]:
+    """First moments of a corrected loop in a regime: of Gaussians, or by a bandwidth of kernel densities.
+
+    Kind: exact mean.
+
+    Parameters
+    ----------
+    regime : Regime
+        Which data each generation is trained on (`madtheory.regimes`).
+    bandwidth : float, str or function, optional
+        As in `madtheory.theory.kernel_density.first_moments`, where `bias` is that of the kernel and the
+        divisor the number of points, whatever `ddof`.
+    correction, bias, ddof, known_mean, dim, spectrum, generations
+        As for `replace`.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``total_variance`` and ``mean_error``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or a size leaves no degree of freedom.
+
+    Notes
+    -----
+    A corrected batch is one of a mixture that has the truth among its models. Source: derived here. Holds for
+    real data of any law.
+
+    Examples
+    --------
+    >>> from madtheory import regimes
+    >>> from madtheory.theory import correction
+    >>> regime = regimes.augment(n_real=9, n_synthetic=9, memory=2)
+    >>> moments = correction.trajectory(regime, correction=1.0, bias=0.5, generations=3)
+    >>> moments["total_variance"].round(3).tolist()
+    [1.0, 0.867, 0.86]
+    """
+    return moments.first_moments(
+        regime, source=SOURCE if regime.retain == "last" else ACCRUAL_SOURCE,
+        true_share=_share(correction), bandwidth=bandwidth, bias=bias,
+        ddof=ddof if bandwidth is None else 0, known_mean=known_mean, dim=dim, spectrum=spectrum,
+        generations=generations,
+    )  # fmt: skip
+
+
+def _share(correction: float) -> float:
+    """Share of true points of one correction."""
     share = check_correction(correction)
     if share.ndim:
-        raise ValueError(f"correction={correction!r} is not one number; call once for each strength.")
-    known = bool(known_mean)
-    return Setting(real_data, float(share), check_bias(bias), check_ddof(ddof, known), known)
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _trajectory(
-    setting: Setting,
-    first: int,
-    n_real: int,
-    n_synthetic: Sizes,
-    generations: int,
-    dim: int,
-    spectrum: ArrayLike | None,
-) -> dict[str, Labelled]:
-    state = setting.start(first)
-    states = [state]
-    for t in range(2, check_size("generations", generations) + 1):
-        matrix, offset = affine(setting, n_real, size_at("n_synthetic", n_synthetic, t, int(n_real == 0)))
-        state = matrix @ state + offset
-        states.append(state)
-    values = np.array(states) * check_spectrum(dim, spectrum).sum()
-    values[np.isnan(values)] = np.inf  # beyond the range of doubles
-    return {
-        "total_variance": labelled(values[:, 0], "exact mean", SOURCE),
-        "mean_error": labelled(values[:, 1], "exact mean", SOURCE),
-    }
+        raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
+    return float(share)

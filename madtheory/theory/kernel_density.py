@@ -10,23 +10,25 @@ fitted by maximum likelihood, a mixture after an M-step of EM); EM with a ridge 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory import regimes
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
-from madtheory.theory.gaussian import Sizes, check_spectrum, moments as moments, sizes_of
+from madtheory.regimes import Regime
+from madtheory.theory import moments
+from madtheory.theory.gaussian import Sizes
 from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.moments import regime_of, squared_factor
 from madtheory.validation import (
     check_bias,
     check_choice,
     check_kernel_bias,
     check_numbers,
-    check_retain_real,
     check_size,
     checked,
-    size_at,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "limit",
     "replace",
     "rule_growth",
+    "trajectory",
 ]
 
 source = (
@@ -47,20 +50,16 @@ source = (
 )
 
 
-def squared_factor(rule: str, n: float, dim: int) -> float:
-    """Square of the factor between the bandwidth and the standard deviation."""
-    return float((n if rule == "scott" else n * (dim + 2) / 4) ** (-2 / (dim + 4)))
-
-
-def _kernel(bandwidth: Bandwidth, count: int, mass: float, squares: float, dim: int) -> tuple[float, float]:
-    """Gain and added part of tr H = gain * tr S + added, for sums of weights and of their squares."""
-    width = absolute_width(bandwidth, count, dim)
-    if width is not None:
-        return 0.0, width**2 * dim
-    effective = mass**2 / squares
-    if effective <= 1:
-        raise ValueError(f"bandwidth={bandwidth!r} needs the spread of 2 or more points; pass a number.")
-    return squared_factor(str(bandwidth), effective, dim) * effective / (effective - 1), 0.0
+@checked
+def trajectory(
+    regime: Regime, *, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1,
+    spectrum: ArrayLike | None = None, generations: int,
+) -> dict[str, Labelled]:  # fmt: skip
+    """Expected moments in a regime (`madtheory.regimes`); see `first_moments`. Exact mean."""
+    return moments.first_moments(
+        regime, source=source, bandwidth=check_bandwidth(bandwidth), bias=bias, dim=dim, spectrum=spectrum,
+        generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -116,70 +115,13 @@ def first_moments(
     ValueError
         For sizes, weights or choices out of range.
     """
-    bandwidth = check_bandwidth(bandwidth)
-    bias = check_kernel_bias(bandwidth, bias)
-    check_choice("real_data", real_data, ("none", "fixed", "fresh"))
-    if not isinstance(retain, str) or retain not in ("last", "all"):
-        check_size("retain", retain)
-    kept_real = check_retain_real(retain_real, real_data)
-    memory, generations = check_size("memory", memory), check_size("generations", generations)
-    if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
-        raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
-    shares = moments._check_weights(weights, budget)
-    values = check_spectrum(dim, spectrum)
-    trace, least = float(values.sum()), int(real_data == "none")
-
-    means = moments._Means()
-    reals = [moments._real(means, check_size("n_initial", n_initial))]
-    reports: list[tuple[float, float]] = []
-    models: list[moments._Model] = []
-
-    def fit(pool: list[moments._Group], weight: Any) -> None:
-        """Fit the next model: `reports` gets its covariance, `models` that of its samples."""
-        node, variance = moments._fit(means, pool, weight, 0, False)
-        sizes = np.array([group.size for group in pool])
-        gain, added = _kernel(bandwidth, int(sizes.sum()), weight @ sizes, weight**2 @ sizes, len(values))
-        kernel = gain * variance + added / trace
-        models[:] = [*models, moments._Model(node, variance + bias * kernel)][-memory:]
-        reports.append((variance + kernel, means.distance[moments._TRUTH, node]))
-
-    fit(reals, np.ones(1))
-    batches: list[moments._Group] = []
-    constant = moments._constant(n_synthetic, n_real, budget)
-    before: tuple[Any, ...] = ()
-    with np.errstate(over="ignore", invalid="ignore"):
-        for g in range(2, generations + 1):
-            batches.append(moments._draw(means, models, size_at("n_synthetic", n_synthetic, g, least), 1.0))
-            batches = moments._window(means, batches, retain)
-            if real_data == "fresh":
-                drawn = moments._real(means, size_at("n_real", n_real, g))
-                reals = moments._window(means, [*reals, drawn], kept_real)
-            present = [] if real_data == "none" else reals
-            pool = present + batches
-            weight = np.array([shares[0]] * len(present) + [shares[1]] * len(batches))
-            if budget is not None:
-                size = size_at("budget", budget, g)
-                pool = [moments._subset(means, moments._merge(means, pool), size, replacement)]
-                weight = np.ones(1)
-            fit(pool, weight)
-            if not np.isfinite(reports[-1]).all():
-                reports.pop()
-                break
-            place = means.keep([*(b.node for b in reals + batches), *(m.node for m in models)])
-            reals = [r._replace(node=place[r.node]) for r in reals]
-            batches = [b._replace(node=place[b.node]) for b in batches]
-            models = [m._replace(node=place[m.node]) for m in models]
-            now = means.distance, tuple(reals + batches), tuple(models), *reports[-1]
-            if constant and moments._repeats(now, before):
-                reports += [reports[-1]] * (generations - g)
-                break
-            before = now
-    out = np.full((2, generations), np.inf)
-    out[:, : len(reports)] = trace * np.array(reports).T
-    return {
-        "total_variance": labelled(out[0], "exact mean", source),
-        "mean_error": labelled(out[1], "exact mean", source),
-    }
+    regime = regime_of(
+        n_initial=n_initial, n_synthetic=n_synthetic, n_real=n_real, real_data=real_data, retain=retain,
+        retain_real=retain_real, memory=memory, budget=budget, replacement=replacement, weights=weights,
+    )  # fmt: skip
+    return trajectory(
+        regime, bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations
+    )
 
 
 @checked
@@ -209,9 +151,9 @@ def replace(
     dict of Labelled, shape (generations,)
         See `first_moments`.
     """
-    return first_moments(
-        n_initial=size_at("n", n, 1) if n_initial is None else n_initial, n_synthetic=n, bandwidth=bandwidth,
-        bias=bias, dim=dim, spectrum=spectrum, generations=generations,
+    return trajectory(
+        regimes.replace(n=n, n_initial=n_initial),
+        bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
 
@@ -222,9 +164,11 @@ def augment(
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with the fixed real set beside the last batch; see `first_moments`. Exact mean."""
-    return first_moments(
-        n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed", memory=memory,
-        weights=weights,
+    return trajectory(
+        regime_of(
+            n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed", memory=memory,
+            weights=weights,
+        ),
         bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
@@ -235,10 +179,9 @@ def accumulate(
     dim: int = 1, spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with the fixed real set beside all batches so far; see `first_moments`. Exact mean."""
-    sizes = sizes_of(n, n_initial, generations)
-    return first_moments(
-        n_initial=sizes[0], n_synthetic=sizes, real_data="fixed", retain="all", bandwidth=bandwidth,
-        bias=bias, dim=dim, spectrum=spectrum, generations=generations,
+    return trajectory(
+        regimes.accumulate(n=n, n_initial=n_initial),
+        bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
 
@@ -248,8 +191,8 @@ def accumulate_subsample(
     dim: int = 1, spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments when n points of all so far are trained on; see `first_moments`. Exact mean."""
-    return first_moments(
-        n_initial=n, n_synthetic=n, real_data="fixed", retain="all", budget=n, replacement=replacement,
+    return trajectory(
+        regimes.accumulate_subsample(n=n, replacement=replacement),
         bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
@@ -261,11 +204,12 @@ def fresh(
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with new real points beside the last batch; see `first_moments`. Exact mean."""
-    return first_moments(
-        n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
-        n_synthetic=n_synthetic, n_real=n_real,
-        real_data="fresh", memory=memory, weights=weights, bandwidth=bandwidth, bias=bias, dim=dim,
-        spectrum=spectrum, generations=generations,
+    return trajectory(
+        regime_of(
+            n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
+            n_synthetic=n_synthetic, n_real=n_real, real_data="fresh", memory=memory, weights=weights,
+        ),
+        bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -48,6 +48,16 @@ def labelled(values: ArrayLike, kind: str, source: str) -> Labelled:
     out = np.array(values, dtype=float).view(Labelled)
     out.kind, out.source = kind, source
     return out
+
+
+class Trajectory(dict[str, Labelled]):
+    """Variables of a loop by name, and in `omitted` those that similar loops have, each with the cause."""
+
+    def __init__(
+        self, variables: Mapping[str, Labelled], cause: str = "", names: Collection[str] = ()
+    ) -> None:
+        super().__init__(variables)
+        self.omitted = getattr(variables, "omitted", {}) | {x: cause for x in names if x not in variables}
 
 
 def is_asked(variables: Collection[str] | None, *names: str) -> bool:

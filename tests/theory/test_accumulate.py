@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.special import gamma, gammaln, zeta
 
+from madtheory.theory.gaussian import first_moments
 from madtheory.theory.gaussian.accumulation import (
     accumulate_exponent,
     accumulate_limit,
@@ -11,7 +12,6 @@ from madtheory.theory.gaussian.accumulation import (
     subsample_limit,
     universal_constants,
 )
-from madtheory.theory.gaussian.moments import first_moments
 from madtheory.theory.gaussian.trajectories import accumulate_subsample, augment, fresh
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=5)

@@ -6,7 +6,6 @@ from hypothesis import given, strategies as st
 
 from madtheory.testing import assert_mean_matches
 from madtheory.theory import correction, gaussian, stability
-from madtheory.theory.gaussian import moments as first_moments
 
 STRENGTHS = st.one_of(st.just(0.0), st.floats(1e-3, 20.0), st.just(np.inf))
 MODELS = st.fixed_dictionaries(
@@ -71,36 +70,67 @@ def test_two_generations_of_every_accrual_are_the_augmented_loop(n_real, n_synth
         np.testing.assert_allclose(values, last[name], rtol=1e-12)
 
 
-@given(
-    st.sampled_from((("none", "last"), ("fixed", "last"), ("fresh", "last"), ("fixed", "all"))),
-    SIZES, SIZES, STRENGTHS, st.floats(0.3, 1.1), st.sampled_from([0, 1]),
-)  # fmt: skip
-def test_all_loops_by_expected_distances(kinds, n_real, n_synthetic, strength, bias, ddof):
-    """A second derivation: the recursion of distances of means, whose batches draw on the truth too."""
-    kind, retain = kinds
+def covariances(kind, n_real, n_synthetic, share, bias, ddof, generations):
+    """Variance and mean error by a second derivation: covariances of means with that of the real set."""
+    first = n_synthetic if kind == "none" else n_real
+    n_real = 0 if kind == "none" else n_real
+    variance, error = (first - 1) / (first - ddof), 1 / first
+    with_real, total = error if kind == "fixed" else 0.0, n_real + n_synthetic
+    yield variance, error
+    for _ in range(generations - 1):
+        point = (1 - share) * (bias * variance + share * error) + share
+        w, real = n_synthetic / total, 1 / n_real if n_real else 0.0
+        batch = (1 - share) ** 2 * error + point / n_synthetic  # squared mean of the batch,
+        across = (1 - share) * with_real if kind == "fixed" else 0.0  # its product with that of the real set
+        scatter = max(n_real - 1, 0) + (n_synthetic - 1) * point + n_real * w * (real + batch - 2 * across)
+        variance = scatter / (total - ddof)
+        error = (1 - w) ** 2 * real + w**2 * batch + 2 * w * (1 - w) * across
+        with_real = (1 - w) * real + w * across
+        yield variance, error
+
+
+@given(st.sampled_from(KINDS), SIZES, SIZES, STRENGTHS, st.floats(0.3, 1.1), st.sampled_from([0, 1]))
+def test_all_loops_by_covariances(kind, n_real, n_synthetic, strength, bias, ddof):
+    ours = trajectory(
+        kind, n_real, n_synthetic, correction=strength, bias=bias, ddof=ddof, generations=6
+    )  # fmt: skip
     share = 1 - 1 / (1 + strength)
+    theirs = np.array([*covariances(kind, n_real, n_synthetic, share, bias, ddof, 6)]).T
+    for values, expected in zip(ours.values(), theirs, strict=True):
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-13)
 
-    def draw(means, models, size, bias):
-        nodes = [*(m.node for m in models), first_moments._TRUTH]
-        weights = np.array([(1 - share) / len(models)] * len(models) + [share])
-        within = weights @ [*(bias * m.variance for m in models), 1.0]
-        covariance = within + means.spread(nodes, weights)
-        node = means.add(nodes, weights, covariance / size)
-        return first_moments._Group(node, size, (size - 1) * covariance)
 
-    keywords = {"bias": bias, "ddof": ddof, "generations": 6}
-    if retain == "all":
-        ours = correction.accumulate(n=n_synthetic, n_initial=n_real, correction=strength, **keywords)
-    else:
-        ours = trajectory(kind, n_real, n_synthetic, correction=strength, **keywords)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(first_moments, "_draw", draw)
-        theirs = gaussian.first_moments(
-            n_initial=n_synthetic if kind == "none" else n_real, n_synthetic=n_synthetic, retain=retain,
-            n_real=n_real if kind == "fresh" else 0, real_data=kind, **keywords,
-        )  # fmt: skip
-    for name, values in ours.items():
-        np.testing.assert_allclose(values, theirs[name], rtol=1e-9, atol=1e-13)
+def accrued_by_points(n, s, share, bias, generations, logarithmic):
+    """Variance and mean error by a third derivation: products of all pairs of points, ddof 0."""
+    kept, size = 1 - share, n + s * (generations - 1)
+    points = np.zeros((size, size))  # expected products of points about the true mean
+    points[:n, :n] = np.eye(n)
+    pool = np.arange(n)
+    for t in range(1, generations + 1):
+        mean = points[pool].mean(0)  # of the model's mean with every point so far
+        error, second = mean[pool].mean(), np.diag(points)[pool].mean()
+        yield second - error, error
+        if t < generations:
+            new = np.arange(n + s * (t - 1), n + s * t)
+            points[new, :] = kept * mean
+            points[:, new] = kept * mean[:, None]
+            points[np.ix_(new, new)] = kept**2 * error
+            own = kept * (bias * (second - error) + error) + share
+            points[new, new] = own
+            left = [int(i / t * s + 1e-9) if logarithmic else s for i in range(1, t + 1)]
+            pool = np.r_[np.arange(n), *(n + s * i + np.arange(k) for i, k in enumerate(left))].astype(int)
+
+
+@given(st.integers(2, 9), st.integers(1, 9), STRENGTHS, st.floats(0.3, 1.1), st.booleans())
+def test_retained_batches_by_products_of_points(n, s, strength, bias, logarithmic):
+    ours = correction.accrual(
+        n_initial=n, n_synthetic=s, correction=strength, bias=bias, ddof=0, generations=7,
+        retain="logarithmic" if logarithmic else "all",
+    )  # fmt: skip
+    share = 1 - 1 / (1 + strength)
+    theirs = np.array([*accrued_by_points(n, s, share, bias, 7, logarithmic)]).T
+    for values, expected in zip(ours.values(), theirs, strict=True):
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-13)
 
 
 @given(STRENGTHS, st.integers(2, 12))

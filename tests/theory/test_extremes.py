@@ -12,12 +12,19 @@ MIX = {"n_real": 20, "n_synthetic": 15}
 TIGHT = {"synthetic_ratio": 0.3, "curvature": 5e-324, "smoothness": 1.0, "misfit": 0.1}
 
 
+def test_accrual_of_any_number_of_points():
+    """Where synthetic points are many, the mean keeps its error but for the true points among them."""
+    moments = correction.accrual(n_initial=20, n_synthetic=10**12, correction=0.25, generations=4)
+    np.testing.assert_allclose(moments["mean_error"][1], 0.8**2 / 20, rtol=1e-9)
+    few = correction.accrual(n_initial=20, n_synthetic=10**3, correction=0.25, generations=4)
+    assert abs(few["mean_error"][1] / (0.8**2 / 20) - 1) > 1e-3
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [
         ("bias", lambda: guidance.largest_stable_guidance(**MIX, bias=5e-324)),
         ("bias", lambda: guidance.largest_stable_guidance(**MIX, auxiliary_bias=5e-324)),
-        ("n_synthetic", lambda: correction.accrual(n_initial=20, n_synthetic=10**12, generations=4)),
         ("generations", lambda: correction.accrual(n_initial=20, n_synthetic=1, generations=10**6)),
         ("bandwidth", lambda: kernel_density.replace(bandwidth=int, n=20, generations=3)),
         ("bandwidth", lambda: kernel_density.limit(bandwidth=float, n=20)),

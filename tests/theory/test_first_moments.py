@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from raw_loops import simulate, z_score
 
 from madtheory import regimes
-from madtheory.theory.gaussian.moments import first_moments
+from madtheory.theory.gaussian import first_moments
 
 SIZES = {"n_initial": 6, "n_synthetic": 5, "bias": 0.8, "generations": 4}
 SELECTIONS = {
@@ -284,7 +284,7 @@ def test_labels_and_shape():
         ({"retain": 0}, "retain"),
         ({"retain": "some"}, "retain"),
         ({"memory": 0}, "memory"),
-        ({"budget": 3, "weights": (1, 1)}, "no closed form"),
+        ({"budget": 3, "weights": (1, 1)}, "cannot go with budget=3"),
         ({"budget": 9}, "exceeds the pool of 5"),
         ({"weights": (1, -1)}, "weights"),
         ({"weights": (1, 0)}, "weights"),

@@ -7,9 +7,9 @@ from hypothesis import given, settings, strategies as st
 from raw_loops import simulate, z_score
 from scipy import integrate, special, stats
 
-from madtheory.theory.gaussian.accumulation import _log_and_root, accumulate
-from madtheory.theory.gaussian.moments import first_moments
-from madtheory.theory.gaussian.trajectories import accumulate_subsample, augment, fresh
+from madtheory.theory.gaussian import first_moments
+from madtheory.theory.gaussian.accumulation import _log_and_root
+from madtheory.theory.gaussian.trajectories import accumulate, accumulate_subsample, augment, fresh
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=30)
 BIAS, DDOF = st.floats(0, 1.5), st.sampled_from([0, 1])

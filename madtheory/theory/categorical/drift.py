@@ -11,8 +11,9 @@ from scipy import special
 
 from madtheory.theory.categorical.ancestry import support_size, surviving_branching
 from madtheory.theory.categorical.chain import check_law, chi_squared, entropy
-from madtheory.theory.gaussian import Sizes, first_moments, sizes_of
+from madtheory.theory.gaussian import Sizes, sizes_of
 from madtheory.theory.labels import Labelled, is_asked, labelled
+from madtheory.theory.moments import first_moments, regime_of
 from madtheory.validation import check_numbers, check_size, checked
 
 _SOURCE = (
@@ -60,7 +61,7 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
     p = check_law(probabilities)
     trace = float(p @ (1 - p))
     scale = trace if trace > 0 else 1.0
-    moments = first_moments(spectrum=[scale], ddof=0, generations=generations, **regime)
+    moments = first_moments(regime_of(**regime), source=_SOURCE, spectrum=[scale], generations=generations)
     share = trace / scale
     return {
         name: labelled(share * np.asarray(moments[key]), "exact mean", _SOURCE)

@@ -1,11 +1,10 @@
 """Closed forms of Gaussian loops. All arguments are keyword-only; every result carries kind and source.
 
 Trajectories, by the names of the regimes: `replace`, `augment`, `accumulate`, `accumulate_subsample`,
-`fresh`; `first_moments` covers the whole design space.
+`fresh`; `first_moments` covers the whole design space, and `trajectory` takes a regime.
 """
 
 from madtheory.theory.gaussian.accumulation import (
-    accumulate,
     accumulate_exponent,
     accumulate_limit,
     accumulate_second_moments,
@@ -30,11 +29,9 @@ from madtheory.theory.gaussian.collapse import (
     survival_limit,
     tail_bound,
 )
-from madtheory.theory.gaussian.moments import first_moments
 from madtheory.theory.gaussian.replacement import (
     Sizes as Sizes,
     chain_sizes as chain_sizes,
-    check_spectrum as check_spectrum,
     direction_gains as direction_gains,
     replace,
     scaled_log_moment as scaled_log_moment,
@@ -48,7 +45,14 @@ from madtheory.theory.gaussian.second_moment_maps import (
     second_moment_map,
 )
 from madtheory.theory.gaussian.stationarity import diffusion_limit, stationary, tail_index
-from madtheory.theory.gaussian.trajectories import accumulate_subsample, augment, fresh
+from madtheory.theory.gaussian.trajectories import (
+    accumulate,
+    accumulate_subsample,
+    augment,
+    first_moments,
+    fresh,
+    trajectory,
+)
 from madtheory.theory.gaussian.variance_laws import VarianceLaw, variance_law
 from madtheory.theory.gaussian.wasserstein import loop_wasserstein2_squared, real_fit_wasserstein2_squared
 
@@ -88,6 +92,7 @@ __all__ = [
     "tail_bound",
     "tail_index",
     "third_moments",
+    "trajectory",
     "universal_constants",
     "variance_law",
 ]

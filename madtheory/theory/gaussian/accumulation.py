@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory.theory.gaussian.moments import first_moments
-from madtheory.theory.gaussian.replacement import Sizes, check_spectrum, log_root_moment, sizes_of
-from madtheory.theory.labels import Labelled, is_asked, labelled
+from madtheory.theory.gaussian.replacement import Sizes, log_root_moment
+from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.moments import check_spectrum
 from madtheory.validation import check_bias, check_ddof, check_size, checked, size_at
 
 _MANY = 10**5  # from here on the difference of two log gamma functions is mostly rounding
@@ -27,97 +27,23 @@ def _sizes(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, Arra
     return first, batch, first + np.cumsum(batch) - batch
 
 
-@checked
-def accumulate(
-    *,
-    n: Sizes,
-    n_initial: int | None = None,
-    bias: float = 1.0,
-    ddof: int | None = None,
-    known_mean: bool = False,
-    dim: int = 1,
-    spectrum: ArrayLike | None = None,
-    generations: int,
-    variables: Collection[str] | None = None,
-) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees the first real points and all synthetic batches so far.
-
-    With :math:`N_g` points at generation :math:`g` and :math:`E\Sigma_g = v_g \Sigma_0`,
-
-    .. math::
-        v_g = v_{g-1} \frac{N_{g-1} - c + \lambda (n - 1 + N_{g-1}/N_g)}{N_g - c}, \quad
-        E|\mu_g - \mu_0|^2 = \operatorname{tr} \Sigma_0
-        \Big(\frac1{N_1} + \sum_{i \le g} \frac{\lambda n v_{i-1}}{N_i^2}\Big).
-
-    Kind: exact mean; in one dimension the log volume, divergence and Wasserstein distance are numerical
-    (a quadrature for each generation).
-
-    Parameters
-    ----------
-    n : int, sequence or callable
-        Batch size of generation g.
-    n_initial : int, optional
-        Real points of generation 1; `n` at generation 1 by default.
-    bias, ddof, known_mean, dim, spectrum, generations
-        As in `first_moments`.
-    variables : collection of str, optional
-        Compute these only, beside the moments; all by default.
-
-    Returns
-    -------
-    dict of Labelled, shape (generations,)
-        ``total_variance``, ``mean_error``, ``total_variance_std``, ``squared_norm`` and, for ``dim=1``,
-        ``log_volume``, ``kl_divergence``, ``wasserstein2_squared``.
-
-    Raises
-    ------
-    ValueError
-        For arguments out of range, or a divisor of 0.
-
-    Notes
-    -----
-    The two first moments hold for any real law with covariance :math:`\Sigma_0`, the rest for Gaussian data.
-    Any bias below 1 makes the covariance vanish, see `accumulate_exponent`.
-    Source: derived here; the loop is that of Gerstgrasser et al. 2024 (arXiv 2404.01413).
-
-    Examples
-    --------
-    >>> from madtheory.theory import gaussian
-    >>> print(gaussian.accumulate(n=20, generations=4)["total_variance"].round(4))
-    [1.     0.9872 0.9816 0.9785]
-    """
-    sizes = sizes_of(n, n_initial, generations)
-    size = sizes[0]
-    shared: dict[str, Any] = {
-        "bias": bias,
-        "ddof": ddof,
-        "known_mean": known_mean,
-        "generations": generations,
-    }
-    truth = check_spectrum(dim, spectrum)
-    moments = first_moments(
-        n_initial=size, n_synthetic=sizes, real_data="fixed", retain="all", spectrum=truth, **shared
-    )
-    second = accumulate_second_moments(n=n, n_initial=size, spectrum=truth, **shared)
-    moments = with_deviation(moments, second)
-    if truth.size > 1 or not is_asked(variables, "log_volume", "kl_divergence", "wasserstein2_squared"):
-        return moments
-    log, root = mean_log_and_root(n=n, n_initial=size, **shared)
+def logs_and_distance(moments: Mapping[str, Labelled], truth: float, **loop: Any) -> dict[str, Labelled]:
+    """Log volume, divergence and distance of one-dimensional models fitted to all data so far."""
+    log, root = mean_log_and_root(**loop)
     source = "derived here (quadrature of the Laplace transform of the factor of each generation)"
     with np.errstate(over="ignore", invalid="ignore"):
         second_moment = np.asarray(moments["total_variance"]) + np.asarray(moments["mean_error"])
-        divergence = (second_moment / truth[0] - 1 - log) / 2
-        distance = np.where(np.isfinite(second_moment), second_moment + truth[0] * (1 - 2 * root), np.inf)
+        divergence = (second_moment / truth - 1 - log) / 2
+        distance = np.where(np.isfinite(second_moment), second_moment + truth * (1 - 2 * root), np.inf)
         distance = np.maximum(distance, 0.0)  # of 10^16 points nothing but rounding is left
     return {
-        **moments,
-        "log_volume": labelled(np.log(truth[0]) + log, "numerical", source),
+        "log_volume": labelled(np.log(truth) + log, "numerical", source),
         "kl_divergence": labelled(divergence, "numerical", source),
         "wasserstein2_squared": labelled(distance, "numerical", source),
     }
 
 
-def with_deviation(moments: dict[str, Labelled], second: dict[str, Labelled]) -> dict[str, Labelled]:
+def with_deviation(moments: Mapping[str, Labelled], second: dict[str, Labelled]) -> dict[str, Labelled]:
     """Add the squared norm of the covariance and the standard deviation of its trace."""
     squared = second["squared_trace"]
     with np.errstate(invalid="ignore", over="ignore"):

@@ -10,17 +10,9 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import (
-    LONGEST,
-    check_bias,
-    check_ddof,
-    check_numbers,
-    check_size,
-    checked,
-    shown,
-    size_at,
-)
+from madtheory.theory.labels import Labelled, Trajectory, labelled
+from madtheory.theory.moments import check_spectrum
+from madtheory.validation import check_bias, check_ddof, check_size, checked, size_at
 
 Sizes = int | Sequence[int] | Callable[[int], int]
 Array = NDArray[np.floating]
@@ -45,17 +37,6 @@ def chain_sizes(
             f"is 0; pass at least {ddof + 1} points, or ddof=0."
         )
     return sizes, sizes - (not known_mean), sizes - ddof
-
-
-def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
-    """Eigenvalues of the truth's covariance: `dim` ones, or `spectrum`."""
-    dim = check_size("dim", dim, maximum=LONGEST["dim"])
-    values = np.ones(dim) if spectrum is None else np.atleast_1d(check_numbers("spectrum", spectrum))
-    if values.ndim != 1 or not values.size or not np.all(values > 0):
-        raise ValueError(f"spectrum={shown(spectrum)} is not a list of positive eigenvalues.")
-    if dim not in (1, len(values)):
-        raise ValueError(f"spectrum has {len(values)} eigenvalues but dim={dim}; leave dim out or equal.")
-    return values
 
 
 def digamma_minus_log(x: ArrayLike) -> Array:
@@ -349,7 +330,8 @@ def replace(
             result[f"wasserstein2_squared_{side}"] = labelled(
                 np.maximum(distance, trace * drift), "bound", WISHART
             )
-    return result
+    few = "a fit has at most dim + 1 degrees of freedom, so that its inverse covariance has no mean"
+    return Trajectory(result, few, ["reverse_kl_divergence"])
 
 
 @checked

@@ -1,36 +1,282 @@
-"""Expected trajectories of Gaussian loops under the named regimes, generation by generation."""
+"""Expected trajectories of Gaussian loops, generation by generation: of any regime, and of the named ones."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory.theory.gaussian.accumulation import with_deviation
-from madtheory.theory.gaussian.moments import first_moments
-from madtheory.theory.gaussian.replacement import Sizes, check_spectrum
-from madtheory.theory.labels import Labelled, is_asked
+from madtheory import regimes
+from madtheory.regimes import Regime
+from madtheory.theory import moments
+from madtheory.theory.gaussian.accumulation import (
+    accumulate_second_moments,
+    logs_and_distance,
+    with_deviation,
+)
+from madtheory.theory.gaussian.replacement import Sizes, replace
+from madtheory.theory.labels import Labelled, Trajectory, is_asked
+from madtheory.theory.moments import DISTANCES, SPREADS, check_spectrum, regime_of
 from madtheory.validation import check_size, checked, size_at
 
-_DISTANCES = ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2_squared_upper")
+_SOURCE = (
+    "derived here: linear recursion of expected scatters and squared distances of means; real_data='none': "
+    "Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2, with the first fit on n_initial real points"
+)
 
 
-def _distances(
-    *, n_real: int, n_synthetic: Sizes, n_initial: int | None = None, bias: float, ddof: int | None,
-    known_mean: bool, real_data: str, dim: int, spectrum: ArrayLike | None, generations: int,
-    variables: Collection[str] | None,
-) -> dict[str, Labelled]:  # fmt: skip
-    """Squared Wasserstein distance and its bounds."""
-    from madtheory.theory.gaussian.second_moment_maps import batches_of, checked_mix
+@checked
+def trajectory(
+    regime: Regime,
+    *,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+    generations: int,
+    variables: Collection[str] | None = None,
+) -> dict[str, Labelled]:
+    r"""Everything that is known of a Gaussian refitted in a regime.
+
+    The first moments always, and what is known of the regime by its name.
+
+    Kind: see `replace`, `augment`, `accumulate` and `fresh`, and for all other regimes `first_moments`.
+
+    Parameters
+    ----------
+    regime : Regime
+        Which data each generation is trained on (`madtheory.regimes`).
+    bias, ddof, known_mean, dim, spectrum, generations
+        As in `first_moments`.
+    variables : collection of str, optional
+        Compute these only, apart from the first moments; all by default.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``total_variance``, ``mean_error``, and the further variables of the function named as the regime.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range, or a divisor of 0.
+
+    Notes
+    -----
+    The two first moments hold for any real law with covariance :math:`\Sigma_0`, the rest for Gaussian data.
+    Source: as of these functions.
+
+    Examples
+    --------
+    >>> from madtheory import regimes
+    >>> from madtheory.theory import gaussian
+    >>> regime = regimes.Regime(n_initial=9, n_synthetic=9, retain=2)
+    >>> gaussian.trajectory(regime, bias=0.5, generations=3)["total_variance"].round(3).tolist()
+    [1.0, 0.5, 0.36]
+    """
+    model: dict[str, Any] = {"bias": bias, "ddof": ddof, "known_mean": known_mean, "generations": generations}
+    values: Any
+    truth: dict[str, Any] = {"dim": dim, "spectrum": spectrum}
+    chain: dict[str, Any] = {"n": regime.n_synthetic, "n_initial": regime.n_initial}
+    alone = regime.memory == 1 and regime.budget is None
+    if alone and regime.real_data == "none" and regime.retain == "last":  # where weights do not matter
+        return replace(**chain, **model, **truth)
+    first = moments.first_moments(regime, source=_SOURCE, **model, **truth)
+    if regime.name == "accumulate":
+        second = accumulate_second_moments(**chain, **model, **truth)
+        costly = ("log_volume", "kl_divergence", "wasserstein2_squared")
+        found, values = with_deviation(first, second), check_spectrum(dim, spectrum)
+        if values.size == 1 and is_asked(variables, *costly):
+            found |= logs_and_distance(first, values[0], **chain, **model)
+        return Trajectory(found, "known in one dimension only", costly)
+    if regime.name not in ("augment", "fresh") or not alone or regime.weights is not None:
+        return first
+    from madtheory.theory.gaussian import second_moment_maps as maps
     from madtheory.theory.gaussian.wasserstein import distances
 
-    truth, batches = check_spectrum(dim, spectrum).astype(np.float64), batches_of(n_synthetic)
-    size = size_at("n_synthetic", n_synthetic, 2, 0) if batches is None else 1
-    mix = checked_mix(n_real, size, bias, ddof, known_mean, truth.size, real_data)
-    first = n_real if n_initial is None else n_initial
-    return distances(mix, first, batches, truth, generations, is_asked(variables, "wasserstein2_squared"))
+    mixed: dict[str, Any] = {"n_real": regime.n_real, "n_synthetic": regime.n_synthetic}
+    found = dict(first)
+    if is_asked(variables, *SPREADS):
+        second = (
+            maps.fixed_second_moments(**mixed, **model, **truth)
+            if regime.real_data == "fixed"
+            else maps.fresh_second_moments(**mixed, n_initial=regime.n_initial, **model, **truth)
+        )
+        found = with_deviation(first, second)
+    if is_asked(variables, *DISTANCES):
+        batches = maps.batches_of(regime.n_synthetic)
+        values = check_spectrum(dim, spectrum).astype(np.float64)
+        size = size_at("n_synthetic", regime.n_synthetic, 2, 0) if batches is None else 1
+        mix = maps.checked_mix(regime.n_real, size, bias, ddof, known_mean, values.size, regime.real_data)
+        estimated = is_asked(variables, "wasserstein2_squared")
+        found |= distances(mix, regime.n_initial, batches, values, generations, estimated)
+    cause = "there is an estimate for batches of one size and a covariance c * identity; the bounds hold"
+    return Trajectory(found, cause, DISTANCES)
+
+
+@checked
+def first_moments(
+    *,
+    n_initial: int,
+    n_synthetic: Sizes,
+    n_real: Sizes = 0,
+    real_data: Literal["none", "fixed", "fresh"] = "none",
+    retain: Literal["last", "all"] | int = "last",
+    retain_real: Literal["last", "all"] | int = "last",
+    memory: int = 1,
+    budget: Sizes | None = None,
+    replacement: bool = False,
+    weights: Sequence[float] | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+    generations: int,
+) -> dict[str, Labelled]:
+    r"""Expected covariance trace and mean error of a Gaussian refitted to any mix of real and synthetic data.
+
+    With factors :math:`E\Sigma_g = v_g \Sigma_0`, a batch of size :math:`n` of generation :math:`g` and the
+    fit to groups of sizes :math:`N_i`, weights :math:`w_i`, means :math:`m_i` and scatters :math:`S_i` obey
+
+    .. math::
+        C = \lambda \bar v + \tfrac12 \overline{E|\mu_k - \mu_l|^2}, \quad E|b - \bar\mu|^2 = C/n, \quad
+        E S_b = (n - 1) C,
+
+        v_g = \frac{\sum_i w_i S_i + W \cdot \tfrac12 \sum_{ij} p_i p_j E|m_i - m_j|^2}{W - c W_2 / W},
+        \quad \mu_g = \sum_i p_i m_i, \quad p_i = w_i N_i / W,
+
+    bars being averages over the models of the last `memory` generations (per coordinate, units of
+    :math:`\Sigma_0`), :math:`W = \sum w_i N_i`, :math:`W_2 = \sum w_i^2 N_i`. Kind: exact mean.
+
+    Parameters
+    ----------
+    n_initial : int
+        Real points that generation 1 is fitted to (all of them, unweighted).
+    n_synthetic : int, sequence or callable
+        Batch size of generation g >= 2; entry g - 1 of a sequence (entry 0 is not used).
+    n_real : int, sequence or callable
+        New real points of each generation g >= 2; only for ``real_data="fresh"``.
+    real_data : {"none", "fixed", "fresh"}
+        Real part of the pool: nothing, the `n_initial` points of generation 1, or new points.
+    retain : {"last", "all"} or int
+        Synthetic batches in the pool: the last one, all so far, or the last `retain`.
+    retain_real : {"last", "all"} or int
+        Batches of ``real_data="fresh"`` in the pool: the last one, all since generation 1's, or that many.
+    memory : int
+        Each synthetic point comes from one of the last ``min(memory, g - 1)`` models, at random.
+    budget : int, sequence or callable, optional
+        Train on a uniformly random subset of that many points of the pool; the pool itself is kept.
+    replacement : bool
+        Draw that subset with replacement.
+    weights : (float, float), optional
+        Weight of each real and of each synthetic point (``aweights`` of `numpy.cov`); not with `budget`.
+    bias : float
+        Factor of the covariance of synthetic samples, >= 0, dimensionless.
+    ddof : {0, 1}, optional
+        The divisor is N - ddof; default 1, or 0 with `known_mean`.
+    known_mean : bool
+        Take the scatter about the true mean, which every model then has.
+    dim, spectrum : int, array of shape (dim,)
+        The true covariance: identity of size `dim` (default 1), or these eigenvalues.
+    generations : int
+        Number of generations, the real fit included.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``total_variance``, the mean of the trace of the covariance, and ``mean_error``, the mean squared
+        distance of the mean to the truth; infinite beyond the range of doubles.
+
+    Raises
+    ------
+    ValueError
+        For sizes, weights or choices out of range, or a divisor N - ddof that is not positive.
+
+    Notes
+    -----
+    Holds for real data of any law with covariance :math:`\Sigma_0`. With bias near 1 the mean trace is
+    carried by ever rarer runs: typical runs collapse below it.
+    Source: derived here; ``real_data="none"`` is Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2, there
+    with ``ddof=1`` and equal sizes.
+    """
+    regime = regime_of(
+        n_initial=n_initial, n_synthetic=n_synthetic, n_real=n_real, real_data=real_data, retain=retain,
+        retain_real=retain_real, memory=memory, budget=budget, replacement=replacement, weights=weights,
+    )  # fmt: skip
+    return moments.first_moments(
+        regime, source=_SOURCE, bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum,
+        generations=generations,
+    )  # fmt: skip
+
+
+@checked
+def accumulate(
+    *,
+    n: Sizes,
+    n_initial: int | None = None,
+    bias: float = 1.0,
+    ddof: int | None = None,
+    known_mean: bool = False,
+    dim: int = 1,
+    spectrum: ArrayLike | None = None,
+    generations: int,
+    variables: Collection[str] | None = None,
+) -> dict[str, Labelled]:
+    r"""Expected trajectory when every fit sees the first real points and all synthetic batches so far.
+
+    With :math:`N_g` points at generation :math:`g` and :math:`E\Sigma_g = v_g \Sigma_0`,
+
+    .. math::
+        v_g = v_{g-1} \frac{N_{g-1} - c + \lambda (n - 1 + N_{g-1}/N_g)}{N_g - c}, \quad
+        E|\mu_g - \mu_0|^2 = \operatorname{tr} \Sigma_0
+        \Big(\frac1{N_1} + \sum_{i \le g} \frac{\lambda n v_{i-1}}{N_i^2}\Big).
+
+    Kind: exact mean; in one dimension the log volume, divergence and Wasserstein distance are numerical
+    (a quadrature for each generation).
+
+    Parameters
+    ----------
+    n : int, sequence or callable
+        Batch size of generation g.
+    n_initial : int, optional
+        Real points of generation 1; `n` at generation 1 by default.
+    bias, ddof, known_mean, dim, spectrum, generations
+        As in `first_moments`.
+    variables : collection of str, optional
+        Compute these only, beside the moments; all by default.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``total_variance``, ``mean_error``, ``total_variance_std``, ``squared_norm`` and, for ``dim=1``,
+        ``log_volume``, ``kl_divergence``, ``wasserstein2_squared``.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range, or a divisor of 0.
+
+    Notes
+    -----
+    The two first moments hold for any real law with covariance :math:`\Sigma_0`, the rest for Gaussian data.
+    Any bias below 1 makes the covariance vanish, see `accumulate_exponent`.
+    Source: derived here; the loop is that of Gerstgrasser et al. 2024 (arXiv 2404.01413).
+
+    Examples
+    --------
+    >>> from madtheory.theory import gaussian
+    >>> print(gaussian.accumulate(n=20, generations=4)["total_variance"].round(4))
+    [1.     0.9872 0.9816 0.9785]
+    """
+    return trajectory(
+        regimes.accumulate(n=n, n_initial=n_initial),
+        bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
+        variables=variables,
+    )  # fmt: skip
 
 
 @checked
@@ -87,19 +333,10 @@ def accumulate_subsample(
     Source: derived here; the loop is that of Kazdan et al. 2024 (arXiv 2410.16713).
     """
     return first_moments(
-        n_initial=size_at("n", n, 1) if n_initial is None else n_initial,
-        n_synthetic=n,
-        real_data="fixed",
-        retain="all",
-        budget=n,
-        replacement=replacement,
-        bias=bias,
-        ddof=ddof,
-        known_mean=known_mean,
-        dim=dim,
-        spectrum=spectrum,
-        generations=generations,
-    )
+        n_initial=size_at("n", n, 1) if n_initial is None else n_initial, n_synthetic=n, real_data="fixed",
+        retain="all", budget=n, replacement=replacement, bias=bias, ddof=ddof, known_mean=known_mean,
+        dim=dim, spectrum=spectrum, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -158,25 +395,14 @@ def augment(
     The two first moments hold for any real law with covariance :math:`\Sigma_0`, the rest for Gaussian data.
     Source: derived here; the loop is Alemohammad et al. 2024 (arXiv 2307.01850), synthetic augmentation.
     """
-    shared: dict[str, Any] = {
-        "bias": bias,
-        "ddof": ddof,
-        "known_mean": known_mean,
-        "generations": generations,
-    }
-    shared |= {"n_synthetic": n_synthetic, "dim": dim, "spectrum": spectrum}
-    moments = first_moments(
-        n_initial=check_size("n_real", n_real), real_data="fixed", memory=memory, weights=weights, **shared
-    )
-    if memory > 1 or weights is not None:
-        return moments
-    from madtheory.theory.gaussian.second_moment_maps import fixed_second_moments
-
-    if is_asked(variables, "total_variance_std", "squared_norm"):
-        moments = with_deviation(moments, fixed_second_moments(n_real=n_real, **shared))
-    if not is_asked(variables, *_DISTANCES):
-        return moments
-    return moments | _distances(real_data="fixed", n_real=n_real, variables=variables, **shared)
+    n_real = check_size("n_real", n_real)
+    return trajectory(
+        regime_of(
+            n_initial=n_real, n_synthetic=n_synthetic, real_data="fixed", memory=memory, weights=weights
+        ),
+        bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
+        variables=variables,
+    )  # fmt: skip
 
 
 @checked
@@ -238,22 +464,11 @@ def fresh(
     Source: derived here; the loop is Alemohammad et al. 2024 (arXiv 2307.01850), fresh data.
     """
     n_real = check_size("n_real", n_real)
-    first = n_real if n_initial is None else n_initial
-    shared: dict[str, Any] = {
-        "bias": bias,
-        "ddof": ddof,
-        "known_mean": known_mean,
-        "generations": generations,
-    }
-    shared |= {"n_real": n_real, "n_synthetic": n_synthetic, "n_initial": first}
-    shared |= {"dim": dim, "spectrum": spectrum}
-    moments = first_moments(real_data="fresh", memory=memory, weights=weights, **shared)
-    if memory > 1 or weights is not None:
-        return moments
-    from madtheory.theory.gaussian.second_moment_maps import fresh_second_moments
-
-    if is_asked(variables, "total_variance_std", "squared_norm"):
-        moments = with_deviation(moments, fresh_second_moments(**shared))
-    if not is_asked(variables, *_DISTANCES):
-        return moments
-    return moments | _distances(real_data="fresh", variables=variables, **shared)
+    return trajectory(
+        regime_of(
+            n_initial=n_real if n_initial is None else n_initial, n_synthetic=n_synthetic, n_real=n_real,
+            real_data="fresh", memory=memory, weights=weights,
+        ),
+        bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
+        variables=variables,
+    )  # fmt: skip

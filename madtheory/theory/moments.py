@@ -1,0 +1,359 @@
+"""Exact first moments of every loop: one linear recursion for the whole design space.
+
+Each training set is made of groups of points, and only two expectations of a group matter: its
+scatter about its own mean, and the squared distances between its mean and the other means in play.
+Drawing, pooling, weighing, subsampling and fitting act linearly on them, whatever the law of the real data.
+Distances, not covariances with the truth, are carried because they stay accurate when a collapsed model sits
+far from the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
+from madtheory.regimes import Regime
+from madtheory.theory.labels import Labelled, Trajectory, labelled
+from madtheory.validation import (
+    LONGEST,
+    check_bias,
+    check_choice,
+    check_ddof,
+    check_kernel_bias,
+    check_memory,
+    check_numbers,
+    check_size,
+    shown,
+    size_at,
+)
+
+Array = NDArray[np.floating]
+TRUTH = 0  # the node of the true mean
+SPREADS = ("total_variance_std", "squared_norm")
+DISTANCES = ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2_squared_upper")
+OTHERS = (*SPREADS, *DISTANCES)
+
+
+def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
+    """Eigenvalues of the truth's covariance: `dim` ones, or `spectrum`."""
+    dim = check_size("dim", dim, maximum=LONGEST["dim"])
+    values = np.ones(dim) if spectrum is None else np.atleast_1d(check_numbers("spectrum", spectrum))
+    if values.ndim != 1 or not values.size or not np.all(values > 0):
+        raise ValueError(f"spectrum={shown(spectrum)} is not a list of positive eigenvalues.")
+    if dim not in (1, len(values)):
+        raise ValueError(f"spectrum has {len(values)} eigenvalues but dim={dim}; leave dim out or equal.")
+    return values
+
+
+def regime_of(
+    *, n_initial: int, n_real: Any = 0, real_data: str = "none", budget: Any = None, **rest: Any
+) -> Regime:
+    """Return the regime of these numbers; `n_real` and `budget` may be sizes by generation.
+
+    Of fixed real data `n_real` may be left out.
+    """
+    check_choice("real_data", real_data, ("none", "fixed", "fresh"))
+    n_initial = check_size("n_initial", n_initial)
+    if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
+        raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
+    sizes = {"n_real": n_initial if real_data == "fixed" else n_real, "budget": budget}
+    changing = {name: size for name, size in sizes.items() if callable(size) or np.iterable(size)}
+    keywords = {**rest, "n_initial": n_initial, "real_data": real_data, **sizes, **dict.fromkeys(changing, 1)}
+    regime = Regime(**keywords)
+    for name, size in changing.items():
+        object.__setattr__(regime, name, size)
+    return regime
+
+
+class Group(NamedTuple):
+    """Points in units of the truth: node of their mean, their number, expected scatter about that mean."""
+
+    node: int
+    size: int
+    scatter: float
+
+
+class Model(NamedTuple):
+    """A fitted model: node of its mean, expected variance factor of its samples without a bias."""
+
+    node: int
+    variance: float
+
+
+class Means:
+    """Expected squared distances between the means in play; node 0 is the true mean."""
+
+    def __init__(self) -> None:
+        self.distance: Array = np.zeros((1, 1))
+
+    def spread(self, nodes: list[int], share: Array) -> float:
+        """Expected squared distance of a node drawn with probabilities `share` to the barycentre."""
+        if len(nodes) == 1:
+            return 0.0
+        return float(share @ self._among(nodes) @ share) / 2
+
+    def add(self, nodes: list[int], share: Array, noise: float = 0.0) -> int:
+        """Append the barycentre of `nodes` plus independent noise of that variance; return its node."""
+        k = len(self.distance)
+        row = self.distance[:, nodes] @ share - self.spread(nodes, share) + noise
+        grown = np.zeros((k + 1, k + 1))
+        grown[:k, :k] = self.distance
+        grown[k, :k] = grown[:k, k] = row
+        self.distance = grown
+        return k
+
+    def _among(self, nodes: list[int]) -> Array:
+        """Distances among these nodes; `np.ix_` checks more than it picks."""
+        index = np.array(nodes)
+        return self.distance[index[:, None], index]
+
+    def near(self, node: int, noise: float) -> int:
+        """Append one node plus independent noise."""
+        return self.add([node], np.ones(1), noise)
+
+    def move(self, node: int, noise: float) -> None:
+        """Add independent noise to a node."""
+        self.distance[node] += noise
+        self.distance[:, node] += noise
+        self.distance[node, node] = 0.0
+
+    def keep(self, nodes: Sequence[int]) -> dict[int, int]:
+        """Forget all other nodes; return the new place of each kept one."""
+        alive = sorted({TRUTH, *nodes})
+        self.distance = self._among(alive)
+        return {old: new for new, old in enumerate(alive)}
+
+
+def draw_real(means: Means, size: int) -> Group:
+    """A group of i.i.d. points of the truth."""
+    return Group(means.near(TRUTH, 1 / size), size, size - 1.0)
+
+
+def _draw(means: Means, models: list[Model], size: int, bias: float, true_share: float) -> Group:
+    """A batch of i.i.d. points of the equal mixture of `models`, a share of them replaced by true ones."""
+    if size == 0:
+        return Group(TRUTH, 0, 0.0)
+    nodes, share = [m.node for m in models], np.full(len(models), 1 / len(models))
+    covariance = bias * sum(m.variance for m in models) / len(models)
+    if true_share:
+        nodes, share = [*nodes, TRUTH], np.append((1 - true_share) * share, true_share)
+        covariance = (1 - true_share) * covariance + true_share
+    covariance += means.spread(nodes, share)
+    return Group(means.add(nodes, share, covariance / size), size, (size - 1) * covariance)
+
+
+def _merge(means: Means, groups: list[Group]) -> Group:
+    """The groups as one pool."""
+    groups = [group for group in groups if group.size] or groups[:1]
+    if len(groups) == 1:
+        return groups[0]
+    nodes, size = [g.node for g in groups], sum(g.size for g in groups)
+    share = np.array([g.size for g in groups]) / size
+    scatter = sum(g.scatter for g in groups) + size * means.spread(nodes, share)
+    return Group(means.add(nodes, share), size, scatter)
+
+
+def _window(means: Means, batches: list[Group], retained: str | int) -> list[Group]:
+    """Those of the batches that stay in the pool; all of them as one group."""
+    if retained == "all":
+        return [_merge(means, batches)]
+    return batches[-1:] if retained == "last" else batches[-int(retained) :]
+
+
+def _choose(pool: Group, size: int, replacement: bool) -> tuple[float, float]:
+    """Variance of the mean of random points about that of their pool, and of the points about theirs.
+
+    Finite-population sampling: Cochran 1977, ch. 2.
+    """
+    if replacement:
+        variance, kept = pool.scatter / pool.size, 1.0
+    elif size > pool.size:
+        raise ValueError(
+            f"budget={size} exceeds the pool of {pool.size} points; lower it or pass replacement=True."
+        )
+    else:
+        variance, kept = pool.scatter / max(pool.size - 1, 1), 1 - size / pool.size
+    return kept * variance / size, variance
+
+
+def _first(means: Means, batch: Group, size: int) -> Group:
+    """The first points of a batch: random ones of those that were left, on which all models bear alike."""
+    if size == batch.size:
+        return batch
+    if size == 0:
+        return Group(TRUTH, 0, 0.0)
+    noise, variance = _choose(batch, size, False)
+    means.move(batch.node, noise)
+    return Group(batch.node, size, (size - 1) * variance)
+
+
+def _kernel(bandwidth: Bandwidth, count: int, mass: float, squares: float, dim: int) -> tuple[float, float]:
+    """Gain and added part of tr H = gain * tr S + added, for sums of weights and of their squares."""
+    width = absolute_width(bandwidth, count, dim)
+    if width is not None:
+        return 0.0, width**2 * dim
+    effective = mass**2 / squares
+    if effective <= 1:
+        raise ValueError(f"bandwidth={bandwidth!r} needs the spread of 2 or more points; pass a number.")
+    return squared_factor(str(bandwidth), effective, dim) * effective / (effective - 1), 0.0
+
+
+def squared_factor(rule: str, n: float, dim: int) -> float:
+    """Square of the factor between the bandwidth and the standard deviation."""
+    return float((n if rule == "scott" else n * (dim + 2) / 4) ** (-2 / (dim + 4)))
+
+
+class Recursion:
+    """The moments of one loop, generation by generation, in units of the truth.
+
+    `true_share` of the points of a batch are true ones. The bias scales the kernel, or without a `bandwidth`
+    the covariance of the models.
+    """
+
+    def __init__(
+        self, regime: Regime, *, spectrum: Array, bias: float = 1.0, ddof: int = 0, known_mean: bool = False,
+        bandwidth: Bandwidth | None = None, true_share: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.regime, self.spectrum, self.trace = regime, spectrum, float(spectrum.sum())
+        self.ddof, self.known_mean, self.true_share = ddof, known_mean, true_share
+        self.bandwidth = bandwidth
+        self.bias, self.kernel_bias = (bias, 1.0) if bandwidth is None else (1.0, bias)
+        self.means = Means()
+        self.reals = [draw_real(self.means, regime.n_initial)]
+        self.drawn: list[int] = []
+        self.batches: list[Group] = []
+        self.models: list[Model] = []
+        self.fit([(self.reals[0], 1.0)])
+
+    def step(self, generation: int) -> None:
+        """Draw a batch, assemble the pool, fit the next model."""
+        regime, means = self.regime, self.means
+        size = size_at("n_synthetic", regime.n_synthetic, generation, int(regime.real_data == "none"))
+        self.batches.append(_draw(means, self.models, size, self.bias, self.true_share))
+        if regime.retain == "logarithmic":
+            self.drawn.append(size)
+            left = [int(i / len(self.drawn) * n + 1e-9) for i, n in enumerate(self.drawn, start=1)]
+            self.batches = [_first(means, batch, n) for batch, n in zip(self.batches, left, strict=True)]
+        else:
+            self.batches = _window(means, self.batches, regime.retain)
+        if regime.real_data == "fresh":
+            drawn = draw_real(means, size_at("n_real", regime.n_real, generation))
+            self.reals = _window(means, [*self.reals, drawn], regime.retain_real)
+        of_real, of_synthetic = regime.weights or (1.0, 1.0)
+        pool = [(group, of_real) for group in self.reals if regime.real_data != "none"]
+        pool += [(group, of_synthetic) for group in self.batches]
+        if regime.budget is not None:
+            whole, budget = (
+                _merge(means, [group for group, _ in pool]),
+                size_at("budget", regime.budget, generation),
+            )
+            noise, variance = _choose(whole, budget, regime.replacement)
+            pool = [(Group(means.near(whole.node, noise), budget, (budget - 1) * variance), 1.0)]
+        self.fit(pool)
+        groups = [*self.reals, *self.batches]
+        place = means.keep([*(group.node for group in groups), *(model.node for model in self.models)])
+        self.reals = [real._replace(node=place[real.node]) for real in self.reals]
+        self.batches = [batch._replace(node=place[batch.node]) for batch in self.batches]
+        self.models = [model._replace(node=place[model.node]) for model in self.models]
+
+    def fit(self, pool: list[tuple[Group, float]]) -> None:
+        """Fit the next model, by maximum likelihood or without bias, to groups of points of given weights."""
+        groups, weight = [group for group, _ in pool], np.array([weight for _, weight in pool])
+        nodes, sizes = [g.node for g in groups], np.array([g.size for g in groups])
+        mass = weight * sizes
+        total = mass.sum()
+        divisor = total - self.ddof * (weight @ mass) / total if total > 0 else 0.0
+        if divisor <= 1e-12 * total:
+            raise ValueError(
+                f"a training set of total weight {total:.3g} leaves no degree of freedom with "
+                f"ddof={self.ddof}: train on more points, or pass ddof=0."
+            )
+        scatter = weight @ np.array([g.scatter for g in groups])
+        if self.known_mean:
+            node, scatter = TRUTH, scatter + mass @ self.means.distance[TRUTH, nodes]
+        else:
+            scatter += total * self.means.spread(nodes, mass / total)
+            node = self.means.add(nodes, mass / total)
+        variance, kernel = float(scatter / divisor), 0.0
+        if self.bandwidth is not None:
+            count, dim = int(sizes.sum()), len(self.spectrum)
+            gain, added = _kernel(self.bandwidth, count, weight @ sizes, weight**2 @ sizes, dim)
+            kernel = gain * variance + added / self.trace
+        self.models = [*self.models, Model(node, variance + self.kernel_bias * kernel)][-self.regime.memory :]
+        self.moments = variance + kernel, float(self.means.distance[TRUTH, node])
+
+    def state(self) -> tuple[Any, ...]:
+        """All that later generations depend on."""
+        return tuple(self.reals), tuple(self.batches), tuple(self.models), self.moments
+
+    def run(self, generations: int) -> Array:
+        """Variance and mean error of generations 1, 2, ..., shape (2, generations)."""
+        regime = self.regime
+        out = np.full((2, generations), np.inf)
+        if self.known_mean:
+            out[1] = 0.0
+        out[:, 0] = self.moments
+        sizes = (regime.n_synthetic, regime.n_real, regime.budget)
+        constant = not any(callable(size) or np.iterable(size) for size in sizes)
+        before: tuple[Any, ...] = ()
+        with np.errstate(over="ignore", invalid="ignore"):
+            for g in range(2, generations + 1):
+                self.step(g)
+                if not np.isfinite(self.moments).all():
+                    break
+                out[:, g - 1] = self.moments
+                now = self.state(), self.means.distance
+                if constant and before and now[0] == before[0] and np.array_equal(now[1], before[1]):
+                    out[:, g:] = out[:, g - 1 : g]  # so will be all later ones
+                    break
+                before = now
+        return out
+
+
+def first_moments(
+    regime: Regime, *, source: str, bias: float = 1.0, ddof: int | None = 0, known_mean: bool = False,
+    bandwidth: Bandwidth | None = None, true_share: float = 0.0, dim: int = 1,
+    spectrum: ArrayLike | None = None, generations: int,
+) -> dict[str, Labelled]:  # fmt: skip
+    """Expected trace of the covariance and mean error of a loop's models, as labelled by `source`."""
+    known_mean, generations = bool(known_mean), check_size("generations", generations)
+    if bandwidth is None:
+        bias = check_bias(bias)
+    else:
+        bandwidth = check_bandwidth(bandwidth)
+        bias = check_kernel_bias(bandwidth, bias)
+    values = check_spectrum(dim, spectrum)
+    if regime.retain == "logarithmic" and regime.memory > 1:
+        raise ValueError(
+            f"retain='logarithmic' with memory={regime.memory} has no closed form: the first points of a "
+            f"batch are those of the oldest model; pass memory=1, or simulate."
+        )
+    kept = (
+        regime.memory,
+        generations if regime.retain == "logarithmic" else regime.retain,
+        regime.retain_real,
+    )
+    nodes = sum(min(most, generations) for most in kept if not isinstance(most, str))
+    remedy = "ask for fewer generations, or retain fewer batches and models"
+    check_memory(24.0 * nodes**2, f"a recursion of generations={generations}", remedy)
+    loop = Recursion(
+        regime, spectrum=values, bias=bias, ddof=check_ddof(ddof, known_mean), known_mean=known_mean,
+        bandwidth=bandwidth, true_share=true_share,
+    )  # fmt: skip
+    with np.errstate(over="ignore"):
+        variance, error = values.sum() * loop.run(generations)
+    moments = {
+        "total_variance": labelled(variance, "exact mean", source),
+        "mean_error": labelled(error, "exact mean", source),
+    }
+    if true_share:
+        cause = "the treatment of synthetic data has closed forms of other variables only"
+    elif regime.memory > 1 or regime.weights is not None:
+        cause = f"memory={regime.memory} and weights={regime.weights} have first moments only"
+    else:
+        cause = f"no closed form is known in regime {regime.name!r}"
+    return Trajectory(moments, cause, () if bandwidth is not None else OTHERS)
