@@ -448,11 +448,11 @@ def stationary(
         variance, error, shared = state
         apart = error + 1 / first - 2 * shared
         loop.means.distance = np.array([[0, 1 / first, error], [1 / first, 0, apart], [error, apart, 0]])
-        loop.reals, loop.batches, loop.models = [Group(1, first, first - 1.0)], [], [Model(2, variance)]
+        loop.fixed, loop.reals, loop.batches = [Group(1, first, first - 1.0)], [], []
+        loop.models = [Model(2, variance)]
         loop.step(2)
         variance, error = loop.moments
-        real, model = loop.reals[0].node, loop.models[0].node
-        shared = (error + 1 / first - loop.means.distance[real, model]) / 2
+        shared = (error + 1 / first - loop.means.distance[loop.fixed[0].node, loop.models[0].node]) / 2
         return np.array([variance, error, shared if real_data == "fixed" else 0.0])
 
     offset = advance(np.zeros(3))

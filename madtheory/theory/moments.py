@@ -28,7 +28,6 @@ from madtheory.validation import (
     check_numbers,
     check_size,
     shown,
-    size_at,
 )
 
 Array = NDArray[np.floating]
@@ -49,24 +48,14 @@ def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
     return values
 
 
-def regime_of(
-    *, n_initial: int, n_real: Any = 0, real_data: str = "none", budget: Any = None, **rest: Any
-) -> Regime:
-    """Return the regime of these numbers; `n_real` and `budget` may be sizes by generation.
-
-    Of fixed real data `n_real` may be left out.
-    """
+def regime_of(*, n_initial: int, n_real: Any = 0, real_data: str = "none", **rest: Any) -> Regime:
+    """Return the regime of these numbers; of fixed real data `n_real` may be left out."""
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
     n_initial = check_size("n_initial", n_initial)
     if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
         raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
-    sizes = {"n_real": n_initial if real_data == "fixed" else n_real, "budget": budget}
-    changing = {name: size for name, size in sizes.items() if callable(size) or np.iterable(size)}
-    keywords = {**rest, "n_initial": n_initial, "real_data": real_data, **sizes, **dict.fromkeys(changing, 1)}
-    regime = Regime(**keywords)
-    for name, size in changing.items():
-        object.__setattr__(regime, name, size)
-    return regime
+    n_real = n_initial if real_data == "fixed" else n_real
+    return Regime(n_initial=n_initial, n_real=n_real, real_data=real_data, **rest)  # type: ignore[arg-type]
 
 
 class Group(NamedTuple):
@@ -130,6 +119,8 @@ class Means:
 
 def draw_real(means: Means, size: int) -> Group:
     """A group of i.i.d. points of the truth."""
+    if size == 0:
+        return Group(TRUTH, 0, 0.0)
     return Group(means.near(TRUTH, 1 / size), size, size - 1.0)
 
 
@@ -207,6 +198,13 @@ def squared_factor(rule: str, n: float, dim: int) -> float:
     return float((n if rule == "scott" else n * (dim + 2) / 4) ** (-2 / (dim + 4)))
 
 
+def _is_constant(value: Any) -> bool:
+    """Whether a size, or a pair of weights, is the same in every generation."""
+    return (
+        value is None or isinstance(value, int) or (isinstance(value, tuple) and isinstance(value[0], float))
+    )
+
+
 class Recursion:
     """The moments of one loop, generation by generation, in units of the truth.
 
@@ -223,41 +221,39 @@ class Recursion:
         self.bandwidth = bandwidth
         self.bias, self.kernel_bias = (bias, 1.0) if bandwidth is None else (1.0, bias)
         self.means = Means()
-        self.reals = [draw_real(self.means, regime.n_initial)]
+        first = draw_real(self.means, regime.n_initial)
+        self.fixed = [] if regime.real_data == "fresh" else [first]
+        self.reals = [first] if regime.real_data == "fresh" else []
         self.drawn: list[int] = []
         self.batches: list[Group] = []
         self.models: list[Model] = []
-        self.fit([(self.reals[0], 1.0)])
+        self.fit([(first, 1.0)])
 
     def step(self, generation: int) -> None:
         """Draw a batch, assemble the pool, fit the next model."""
-        regime, means = self.regime, self.means
-        size = size_at("n_synthetic", regime.n_synthetic, generation, int(regime.real_data == "none"))
-        self.batches.append(_draw(means, self.models, size, self.bias, self.true_share))
+        regime, means, mix = self.regime, self.means, self.regime.at(generation)
+        self.batches.append(_draw(means, self.models, mix.n_synthetic, self.bias, self.true_share))
         if regime.retain == "logarithmic":
-            self.drawn.append(size)
+            self.drawn.append(mix.n_synthetic)
             left = [int(i / len(self.drawn) * n + 1e-9) for i, n in enumerate(self.drawn, start=1)]
             self.batches = [_first(means, batch, n) for batch, n in zip(self.batches, left, strict=True)]
         else:
             self.batches = _window(means, self.batches, regime.retain)
-        if regime.real_data == "fresh":
-            drawn = draw_real(means, size_at("n_real", regime.n_real, generation))
-            self.reals = _window(means, [*self.reals, drawn], regime.retain_real)
-        of_real, of_synthetic = regime.weights or (1.0, 1.0)
-        pool = [(group, of_real) for group in self.reals if regime.real_data != "none"]
+        if regime.draws_real:
+            self.reals = _window(means, [*self.reals, draw_real(means, mix.n_fresh)], regime.retain_real)
+        of_real, of_synthetic = mix.weights or (1.0, 1.0)
+        pool = [(group, of_real) for group in (*(self.fixed if mix.n_fixed else ()), *self.reals)]
         pool += [(group, of_synthetic) for group in self.batches]
-        if regime.budget is not None:
-            whole, budget = (
-                _merge(means, [group for group, _ in pool]),
-                size_at("budget", regime.budget, generation),
-            )
-            noise, variance = _choose(whole, budget, regime.replacement)
-            pool = [(Group(means.near(whole.node, noise), budget, (budget - 1) * variance), 1.0)]
+        if mix.budget is not None:
+            whole = _merge(means, [group for group, _ in pool])
+            noise, variance = _choose(whole, mix.budget, regime.replacement)
+            pool = [(Group(means.near(whole.node, noise), mix.budget, (mix.budget - 1) * variance), 1.0)]
         self.fit(pool)
-        groups = [*self.reals, *self.batches]
+        groups = [*self.fixed, *self.reals, *self.batches]
         place = means.keep([*(group.node for group in groups), *(model.node for model in self.models)])
-        self.reals = [real._replace(node=place[real.node]) for real in self.reals]
-        self.batches = [batch._replace(node=place[batch.node]) for batch in self.batches]
+        self.fixed = [group._replace(node=place[group.node]) for group in self.fixed]
+        self.reals = [group._replace(node=place[group.node]) for group in self.reals]
+        self.batches = [group._replace(node=place[group.node]) for group in self.batches]
         self.models = [model._replace(node=place[model.node]) for model in self.models]
 
     def fit(self, pool: list[tuple[Group, float]]) -> None:
@@ -288,7 +284,7 @@ class Recursion:
 
     def state(self) -> tuple[Any, ...]:
         """All that later generations depend on."""
-        return tuple(self.reals), tuple(self.batches), tuple(self.models), self.moments
+        return *self.fixed, *self.reals, *self.batches, *self.models, self.moments
 
     def run(self, generations: int) -> Array:
         """Variance and mean error of generations 1, 2, ..., shape (2, generations)."""
@@ -297,8 +293,8 @@ class Recursion:
         if self.known_mean:
             out[1] = 0.0
         out[:, 0] = self.moments
-        sizes = (regime.n_synthetic, regime.n_real, regime.budget)
-        constant = not any(callable(size) or np.iterable(size) for size in sizes)
+        sizes = (regime.n_synthetic, regime.n_real, regime.n_fresh, regime.budget, regime.weights)
+        constant = all(_is_constant(size) for size in sizes)
         before: tuple[Any, ...] = ()
         with np.errstate(over="ignore", invalid="ignore"):
             for g in range(2, generations + 1):

@@ -125,11 +125,8 @@ def test_mixtures_by_em_on_skewed_data(regime):
 @settings(max_examples=60, deadline=None)
 def test_without_a_kernel_it_is_the_maximum_likelihood_gaussian(regime, seed):
     spectrum = np.random.default_rng(seed).exponential(size=3)
-    keywords = dict(vars(regime))
-    if keywords["real_data"] == "fixed":
-        keywords["n_real"] = 0
-    one = theory.first_moments(**keywords, bandwidth=0.0, spectrum=spectrum, generations=6)
-    two = gaussian.first_moments(**keywords, ddof=0, spectrum=spectrum, generations=6)
+    one = theory.trajectory(regime, bandwidth=0.0, spectrum=spectrum, generations=6)
+    two = gaussian.trajectory(regime, ddof=0, spectrum=spectrum, generations=6, variables=["mean_error"])
     for name in one:
         np.testing.assert_allclose(one[name], two[name], rtol=1e-12)
 

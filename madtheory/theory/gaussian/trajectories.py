@@ -110,7 +110,8 @@ def trajectory(
         batches = maps.batches_of(regime.n_synthetic)
         values = check_spectrum(dim, spectrum).astype(np.float64)
         size = size_at("n_synthetic", regime.n_synthetic, 2, 0) if batches is None else 1
-        mix = maps.checked_mix(regime.n_real, size, bias, ddof, known_mean, values.size, regime.real_data)
+        n_real: Any = regime.n_real
+        mix = maps.checked_mix(n_real, size, bias, ddof, known_mean, values.size, regime.real_data)
         estimated = is_asked(variables, "wasserstein2_squared")
         found |= distances(mix, regime.n_initial, batches, values, generations, estimated)
     cause = "there is an estimate for batches of one size and a covariance c * identity; the bounds hold"
