@@ -1,41 +1,13 @@
 """The figures, one command each: ``python -m paper_scripts`` lists them."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from paper_scripts._figure import Figure
-from paper_scripts._gallery import Entry, foreign, redraw, render, write_readme
-
-__all__ = ["all_figures", "main"]
-
-MODULES = (
-    "mad2024",
-    "mad2024_mixture",
-    "mad2024_networks_small",
-    "mad2024_networks",
-    "bertrand2024",
-    "bertrand2024_networks",
-    "gillman2024",
-    "gillman2024_networks",
-    "ferbach2024",
-    "ferbach2024_networks",
-    "sims2024",
-    "sims2024_networks",
-    "images",
-    "own",
-)
-
-
-def all_figures() -> dict[str, Figure]:
-    """Every figure by name, in the order of the gallery."""
-    figures = [figure for name in MODULES for figure in import_module(f"paper_scripts.{name}").FIGURES]
-    return {figure.name: figure for figure in figures}
+from paper_scripts.figure import Figure
+from paper_scripts.gallery import Entry, all_figures, foreign, redraw, render, write_readme
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

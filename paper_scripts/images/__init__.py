@@ -1,0 +1,1 @@
+"""Loops of image diffusions, and their throughput."""
