@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from paper_scripts.figure import Figure
-from paper_scripts.gallery import Entry, all_figures, foreign, redraw, render, write_readme
+from paper_scripts.gallery import Entry, all_figures, foreign, redraw, render, write_headlines, write_readme
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,6 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in options.only or () if name not in figures]
     if unknown:
         _parser().error(f"no figure is called {', '.join(unknown)}; there are: {', '.join(figures)}.")
+    if options.readme:
+        try:
+            write_headlines(options.readme, figures, options.out)
+        except (OSError, ValueError) as error:
+            _parser().error(f"--readme: {error}")
+        return 0
     chosen = _chosen(options, figures)
     if not chosen:
         _list(figures)
@@ -84,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
         ("networks", "all that train networks: hours; go on where they were killed"),
     ):
         group.add_argument(f"--{name}", action="store_const", const=name, dest="group", help=f"make {which}")
+    group.add_argument(
+        "--readme",
+        type=Path,
+        nargs="?",
+        const=Path("README.md"),
+        metavar="FILE",
+        help="make nothing; write the table of the headline figures into a file, default README.md",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer replicates and points: seconds a figure")
     parser.add_argument(
         "--redraw",

@@ -52,7 +52,7 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One picture of the gallery: a module in the folder of its paper, with these names in capitals or not.
+    """One picture of the gallery, as a module in the folder of its paper describes it.
 
     Attributes
     ----------

@@ -94,11 +94,6 @@ def above(values: xr.DataArray, sigmas: float = NOISE) -> bool:
     return bool(mean > student_limit(sigmas, values.sizes["seed"]) * error)
 
 
-def within(value: float, expected: float, tolerance: float) -> Verdict:
-    """Tell whether a paper's number comes out within a relative tolerance."""
-    return holds(abs(value - expected) <= tolerance * abs(expected))
-
-
 def holds(*clauses: object) -> Verdict:
     """Judge a claim by its clauses: all of them hold, some, or none."""
     if all(clauses):

@@ -76,4 +76,6 @@ def show_digits(ax: Axes, images: Any, top: int = 255, **keywords: Any) -> None:
     """Draw 8 x 8 digits, a row for each of the first axis."""
     from madtheory import plotting
 
-    plotting.sample_grid(np.reshape(np.asarray(images), (len(images), -1, 8, 8)), limits=(0, top), ax=ax, **keywords)
+    plotting.sample_grid(
+        np.reshape(np.asarray(images), (len(images), -1, 8, 8)), limits=(0, top), ax=ax, **keywords
+    )

@@ -11,6 +11,7 @@ from paper_scripts.style import GREEN, seed_band, show_digits
 from simulations import sims_loop_digits
 
 SOURCE = "SIMS, section 4.2, continued"
+HEADLINE = True
 NETWORKS = True
 CAPTION = (
     ANALOGUE + "(a) Synthetic images only; (b) all real digits and as many images of the last "

@@ -17,8 +17,10 @@ from madtheory.models.extrapolated import SIMS, Neon
 from madtheory.models.extrapolated_gaussian import extrapolated_gaussian, guided_gaussian
 from madtheory.testing import check_generative_model
 from madtheory.theory import guidance as theory
-from paper_scripts.sims2024 import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import self_improvement
+
+FIGURES = all_figures()
 
 PLANE = mad.Gaussian([1.0, -1.0], [[2.0, 1.0], [1.0, 2.0]])
 MEASURED = [metrics.wasserstein2_squared, metrics.log_volume, metrics.mean_error, metrics.total_variance]
@@ -330,19 +332,17 @@ def shown():
 
 
 def test_pictures_and_findings_show_the_data(shown):
-    for figure in FIGURES:
-        if figure.name not in shown:
-            continue
-        data = shown[figure.name]
+    for name, data in shown.items():
+        figure = FIGURES[name]
         assert figure.draw(data).axes
         found = figure.findings(data)
         assert "disagrees" not in [f.verdict for f in found]
         assert "not reproduced" not in [f.verdict for f in found]
     wrong = shown["sims_rates"].assign(predicted_rate=shown["sims_rates"]["predicted_rate"] + 0.1)
-    assert FIGURES[2].findings(wrong)[0].verdict == "disagrees"
+    assert FIGURES["sims_rates"].findings(wrong)[0].verdict == "disagrees"
     flat = shown["sims_distance"].copy(deep=True)
     flat["predicted_line"] = flat["predicted_line"] + 0.01
-    assert FIGURES[0].findings(flat)[0].verdict == "disagrees"
+    assert FIGURES["sims_distance"].findings(flat)[0].verdict == "disagrees"
 
 
 def test_biased_loop_with_real_data_is_better_with_sims():
@@ -378,6 +378,6 @@ def test_loops_follow_theory_and_are_drawn():
     ).assign(stable_weight=(("bias", "size"), np.ones((2, 2))))
     z = (data["log_volume"] - data["predicted_log_volume"]) / data["log_volume_error"]
     assert abs(z.sel(regime="replace")).max() < 5
-    found = FIGURES[1].findings(data)
+    found = FIGURES["sims_loops"].findings(data)
     assert found[-1].verdict == "agrees"
-    assert len(FIGURES[1].draw(data).axes) == 8
+    assert len(FIGURES["sims_loops"].draw(data).axes) == 8

@@ -11,10 +11,11 @@ import numpy as np
 import xarray as xr
 
 from madtheory import networks
-from paper_scripts.ferbach2024_networks import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import curated_networks
 
-PLANAR, DIGITS = FIGURES
+FIGURES = all_figures()
+PLANAR, DIGITS = FIGURES["ferbach_planar_networks"], FIGURES["ferbach_digits_networks"]
 
 
 @pytest.fixture(autouse=True)

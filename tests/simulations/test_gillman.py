@@ -8,8 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from paper_scripts.gillman2024 import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import self_corrected_digits, self_correction
+
+FIGURES = all_figures()
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +35,9 @@ def verdicts(figure, data):
 
 
 def test_samples_agree_with_exact_means_and_not_with_others(gaussians):
-    assert "disagrees" not in verdicts(FIGURES[0], gaussians)
+    assert "disagrees" not in verdicts(FIGURES["gillman_2"], gaussians)
     wrong = gaussians.assign(predicted_last_total_variance=0.9 * gaussians["predicted_last_total_variance"])
-    assert "disagrees" in verdicts(FIGURES[0], wrong)
+    assert "disagrees" in verdicts(FIGURES["gillman_2"], wrong)
 
 
 def test_the_published_sampler_loses_variance_and_the_formula_does_not(gaussians):
@@ -55,7 +57,7 @@ def test_stronger_correction_is_closer(gaussians):
 def test_published_values_are_judged(gaussians):
     """With the paper's values beside it the verdict follows the distances."""
     ours = gaussians["wasserstein2"].isel(generation=-1)
-    figure = FIGURES[0]
+    figure = FIGURES["gillman_2"]
     same = gaussians.assign(paper=ours.sel(sampler="published", drop=True))
     assert verdicts(figure, same)[0] == "reproduced"
     far = gaussians.assign(paper=3 * ours.sel(sampler="published", drop=True))
@@ -68,9 +70,9 @@ def test_digits(digits):
     ideal = end.sel(correction="ideal, strength 1")
     assert (ideal < end.sel(correction="none")).all()
     assert digits["centre_variance"] < 0.8 * digits["real_variance"]
-    assert verdicts(FIGURES[1], digits)[0] == "reproduced"
+    assert verdicts(FIGURES["gillman_3_digits"], digits)[0] == "reproduced"
     swapped = digits.assign_coords(correction=["nearest centre", "none", "ideal, strength 1"])
-    assert verdicts(FIGURES[1], swapped)[0] == "not reproduced"
+    assert verdicts(FIGURES["gillman_3_digits"], swapped)[0] == "not reproduced"
 
 
 def test_numbers_do_not_depend_on_the_workers():
@@ -79,9 +81,9 @@ def test_numbers_do_not_depend_on_the_workers():
 
 
 def test_pictures_show_the_data(gaussians, digits):
-    picture = FIGURES[0].draw(gaussians)
+    picture = FIGURES["gillman_2"].draw(gaussians)
     lines = [line.get_ydata() for line in picture.axes[0].lines]
     for i in range(gaussians.sizes["strength"]):
         expected = gaussians["wasserstein2"].sel(sampler="published").isel(strength=i)
         assert any(np.array_equal(y, expected) for y in lines)
-    assert len(FIGURES[1].draw(digits).axes) == digits.sizes["ratio"] + 20
+    assert len(FIGURES["gillman_3_digits"].draw(digits).axes) == digits.sizes["ratio"] + 20

@@ -12,17 +12,13 @@ import xarray as xr
 pytest.importorskip("torch")
 
 from madtheory import plotting, sources
-from paper_scripts import (
-    _mad2024_classes_findings as classes,
-    _mad2024_fresh_findings as fresh,
-    _mad2024_networks_drawing as drawing,
-    _mad2024_networks_findings as findings,
-)
-from paper_scripts.mad2024_networks import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import network_digits, network_digits_fresh
 from simulations._cells import run_cells
 from simulations._digit_loops import VARIABLES, RealDigits, halves, measured, one_loop, to_grey
 from simulations.network_digits_fresh import effective_size
+
+FIGURES = all_figures()
 
 TINY = {"generations": 2, "images": 600, "seed": 0, "rng": 0}
 REPLACE = {"regime": "replace", "sizes": {"n": 60}, "bias": 0.8, **TINY}
@@ -201,22 +197,22 @@ AS_CLAIMED = {
     ],
 )
 def test_statements_on_the_fully_synthetic_loop(wrong, row):
-    right = findings.synthetic_findings(made_up(AS_CLAIMED))
+    right = FIGURES["mad_4_16"].findings(made_up(AS_CLAIMED))
     assert verdicts(right) == ["shown", *["reproduced"] * 7, "shown"]
-    assert findings.synthetic_findings(made_up(AS_CLAIMED | wrong))[row].verdict != "reproduced"
+    assert FIGURES["mad_4_16"].findings(made_up(AS_CLAIMED | wrong))[row].verdict != "reproduced"
 
 
 def test_statements_on_classes():
     data = made_up(AS_CLAIMED)
-    assert verdicts(classes.merging_findings(data)) == ["reproduced"]
-    assert verdicts(classes.collapsing_findings(data)) == ["reproduced", "reproduced"]
+    assert verdicts(FIGURES["mad_5"].findings(data)) == ["reproduced"]
+    assert verdicts(FIGURES["mad_7"].findings(data)) == ["reproduced", "reproduced"]
     still = made_up({})
-    assert verdicts(classes.merging_findings(still)) == ["not reproduced"]
-    assert verdicts(classes.collapsing_findings(still))[0] == "partly reproduced"
+    assert verdicts(FIGURES["mad_5"].findings(still)) == ["not reproduced"]
+    assert verdicts(FIGURES["mad_7"].findings(still))[0] == "partly reproduced"
     legible = made_up(AS_CLAIMED | {"accuracy": -0.01})
-    assert verdicts(classes.merging_findings(legible)) == ["partly reproduced"]
+    assert verdicts(FIGURES["mad_5"].findings(legible)) == ["partly reproduced"]
     merged = made_up(AS_CLAIMED | {"between_variance": -0.1, "precision": -0.05})
-    assert verdicts(classes.collapsing_findings(merged)) == ["partly reproduced", "not reproduced"]
+    assert verdicts(FIGURES["mad_7"].findings(merged)) == ["partly reproduced", "not reproduced"]
 
 
 def both_loops(augment, replace):
@@ -244,8 +240,8 @@ AUGMENT = {
 )
 def test_statements_on_the_augmentation_loop(wrong, row):
     replace = AS_CLAIMED
-    assert verdicts(findings.augmented_findings(both_loops(AUGMENT, replace))) == ["reproduced"] * 5
-    assert findings.augmented_findings(both_loops(AUGMENT | wrong, replace))[row].verdict != "reproduced"
+    assert verdicts(FIGURES["mad_9"].findings(both_loops(AUGMENT, replace))) == ["reproduced"] * 5
+    assert FIGURES["mad_9"].findings(both_loops(AUGMENT | wrong, replace))[row].verdict != "reproduced"
 
 
 def approaching(limits, growth=0.0):
@@ -261,9 +257,11 @@ def approaching(limits, growth=0.0):
 
 
 def test_statements_on_limits():
-    assert verdicts(fresh.limit_findings(approaching((2.0, 2.0)))) == ["reproduced"] * 3
-    assert verdicts(fresh.limit_findings(approaching((2.0, 2.3))))[:2] == ["not reproduced"] * 2
-    assert verdicts(fresh.limit_findings(approaching((2.0, 2.0), growth=0.2)))[2] == "not reproduced"
+    assert verdicts(FIGURES["mad_10_right"].findings(approaching((2.0, 2.0)))) == ["reproduced"] * 3
+    assert verdicts(FIGURES["mad_10_right"].findings(approaching((2.0, 2.3))))[:2] == ["not reproduced"] * 2
+    assert (
+        verdicts(FIGURES["mad_10_right"].findings(approaching((2.0, 2.0), growth=0.2)))[2] == "not reproduced"
+    )
 
 
 def admissible(ratios):
@@ -289,22 +287,22 @@ def admissible(ratios):
 
 def test_statements_on_the_effective_size():
     right = admissible([[1.2, 1.5, 1.8], [1.2, 1.4, 0.5]])
-    assert verdicts(fresh.admissible_findings(right)) == ["reproduced"] * 4
+    assert verdicts(FIGURES["mad_11_digits"].findings(right)) == ["reproduced"] * 4
     wrong = admissible([[1.2, 1.5, 0.7], [1.2, 1.4, 1.6]])
-    assert verdicts(fresh.admissible_findings(wrong)) == ["partly reproduced"] * 4
+    assert verdicts(FIGURES["mad_11_digits"].findings(wrong)) == ["partly reproduced"] * 4
     none = admissible([[0.9, 0.8, 0.7], [0.5, 0.8, 1.0]])
-    assert verdicts(fresh.admissible_findings(none)) == ["not reproduced"] * 4
+    assert verdicts(FIGURES["mad_11_digits"].findings(none)) == ["not reproduced"] * 4
 
 
 def test_pictures_show_the_data():
     data = made_up(AS_CLAIMED)
     with plotting.style():
-        curves = [line.get_ydata() for line in drawing.draw_synthetic(data).axes[2].lines]
+        curves = [line.get_ydata() for line in FIGURES["mad_4_16"].draw(data).axes[2].lines]
         for bias in BIASES:
             assert any(np.array_equal(y, data["recall"].sel(bias=bias).mean("seed")) for y in curves)
-        assert len(drawing.draw_augmented(both_loops(AUGMENT, AS_CLAIMED)).axes[0].lines) == 9
-        assert len(drawing.draw_limits(approaching((2.0, 2.0))).axes) == 2
-        axes = drawing.draw_admissible(admissible([[1.2, 1.5, 1.8], [1.2, 1.4, 0.5]])).axes
+        assert len(FIGURES["mad_9"].draw(both_loops(AUGMENT, AS_CLAIMED)).axes[0].lines) == 9
+        assert len(FIGURES["mad_10_right"].draw(approaching((2.0, 2.0))).axes) == 2
+        axes = FIGURES["mad_11_digits"].draw(admissible([[1.2, 1.5, 1.8], [1.2, 1.4, 0.5]])).axes
         assert np.allclose(axes[1].lines[0].get_ydata(), [1.2, 1.5, 1.8])
 
 
@@ -320,7 +318,7 @@ def test_pictures_of_samples():
         },
         {"shown": [2, 5]},
     )
-    drawn = drawing.draw_embedding(plane).axes
+    drawn = FIGURES["mad_5"].draw(plane).axes
     offsets = drawn[1].collections[1].get_offsets()
     assert np.allclose(offsets, plane["embedding"][1])
     image = rng.integers(17, size=(1, 3, 20, 64))
@@ -328,13 +326,15 @@ def test_pictures_of_samples():
     samples = xr.Dataset(
         {"image": (dims, image), "label": label}, {"shown_bias": [0.8], "shown_generation": [1, 2, 3]}
     )
-    shown = drawing.draw_samples(samples, bias=0.8).axes[0].images[0].get_array()
+    shown = FIGURES["mad_27"].draw(samples).axes[0].images[0].get_array()
     assert np.array_equal(shown[9:17, :8], image[0, 1, 0].reshape(8, 8))
 
 
 def test_figures_say_that_they_are_analogues():
-    assert len({figure.name for figure in FIGURES}) == 8
-    assert all("an analogue" in figure.title and "digits" in figure.caption for figure in FIGURES)
-    assert all(figure.networks for figure in FIGURES)
+    names = ("mad_4_16", "mad_5", "mad_7", "mad_9", "mad_10_right", "mad_11_digits", "mad_26", "mad_27")
+    for figure in (FIGURES[name] for name in names):
+        assert "an analogue" in figure.title
+        assert "digits" in figure.caption
+        assert figure.networks
     assert network_digits_fresh.FULL.seeds >= 5
     assert network_digits.FULL.seeds >= 5

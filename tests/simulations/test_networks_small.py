@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 from madtheory import sources
-from paper_scripts.mad2024_networks_small import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import _cells, flow_tails, wgan_digits
 
-DIGITS, FLOW = FIGURES
+DIGITS, FLOW = FIGURES = [all_figures()[name] for name in ("mad_13_digits", "mad_17")]
 TAILS = list(flow_tails.TAILS)
 
 
@@ -36,7 +36,7 @@ def tiny(monkeypatch):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_tiny_run_is_drawn_and_judged(tiny, figure):
-    data = figure.simulation(quick=True, rng=1, n_jobs=1)
+    data = figure.simulate(quick=True, rng=1, n_jobs=1)
     assert all(data[name].notnull().all() for name in data.data_vars)
     measure = data["mass" if figure is FLOW else "fid"]
     assert (measure.std("seed") > 0).any()

@@ -14,7 +14,7 @@ from scipy.linalg.lapack import dgejsv
 
 import madtheory as mad
 from madtheory import regimes
-from paper_scripts.own import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import digits, lyapunov, variance_collapse
 
 SMALL = digits._Sizes(5, 4, 2, (1, 5))
@@ -45,7 +45,7 @@ def pictures():
 
 
 def figure(name):
-    return next(figure for figure in FIGURES if figure.name == name)
+    return all_figures()[name]
 
 
 def z(data, name, predicted=None):

@@ -11,8 +11,10 @@ import numpy as np
 import xarray as xr
 
 import madtheory as mad
-from paper_scripts.bertrand2024_networks import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import _cells, retrained_networks
+
+FIGURES = all_figures()
 
 TINY = retrained_networks._Sizes((0.0, 0.5, np.inf), 3, 2, 20, 5, 200, (1, 3))
 RATIOS = list(retrained_networks.RATIOS)
@@ -33,14 +35,14 @@ def tiny(monkeypatch):
     monkeypatch.setattr(retrained_networks, "PICTURED", 50)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_tiny_run_is_drawn_and_judged(tiny, number, tmp_path):
-    figure = FIGURES[number]
-    data = figure.simulation(quick=True, rng=1, n_jobs=1, folder=tmp_path)
+@pytest.mark.parametrize("name", ["bertrand_eight_gaussians", "bertrand_two_moons"])
+def test_a_tiny_run_is_drawn_and_judged(tiny, name, tmp_path):
+    figure = FIGURES[name]
+    data = figure.simulate(quick=True, rng=1, n_jobs=1, folder=tmp_path)
     assert data["distance"].dims == ("seed", "ratio", "generation")
     assert data["distance"].shape == (2, 3, 3)
     assert data["points"].shape == (3, 2, 50, 2)
-    assert ("coverage" in data) == (number == 0)
+    assert ("coverage" in data) == (name == "bertrand_eight_gaussians")
     assert data["distance"].notnull().all()
     # All loops of a seed share generation 1, and seeds differ.
     first = data["distance"].isel(generation=0)
@@ -91,7 +93,7 @@ def made_up(distance, *, seeds=5, noise=0.002):
 
 
 def verdicts(data):
-    found = FIGURES[1].findings(data)
+    found = FIGURES["bertrand_two_moons"].findings(data)
     return {"stable": found[0].verdict, "collapse": found[1].verdict, "order": found[-3].verdict}
 
 

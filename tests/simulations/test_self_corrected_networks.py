@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from madtheory import networks, sources
-from paper_scripts.gillman2024_networks import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import self_corrected_networks
 
 LOOPS = list(self_corrected_networks.LOOPS)
-(FIGURE,) = FIGURES
+FIGURE = all_figures()["gillman_3_networks"]
 
 
 @pytest.fixture(autouse=True)

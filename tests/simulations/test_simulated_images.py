@@ -18,13 +18,14 @@ import torch
 from madtheory import storage
 from madtheory.images import ImageDiffusion, UNet
 from madtheory.images.data import datasets
-from paper_scripts import images
-from paper_scripts._images_findings import loops_findings, throughput_findings
+from paper_scripts.gallery import all_figures
 from simulations import image_loops, image_throughput
 from simulations.image_throughput import CODES, TASKS, Bench, alone
 
-FIGURES = {figure.name: figure for figure in images.FIGURES}
-LOOPS = [name for name in FIGURES if name != "image_throughput"]
+FIGURES = all_figures()
+LOOPS = ["image_loops_digits", "image_photographs"]
+loops_findings = FIGURES["image_loops_digits"].findings
+throughput_findings = FIGURES["image_throughput"].findings
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_loops(name, tiny, tmp_path, monkeypatch):
 
     figure = FIGURES[name]
     assert figure.networks
-    first = figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
+    first = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     assert dict(first.sizes).items() >= {"seed": 1, "loop": 4, "generation": 2, "shown": 10}.items()
     for variable in ("distance", "precision", "recall", "floor"):
         assert np.isfinite(first[variable]).all()
@@ -58,12 +59,12 @@ def test_loops(name, tiny, tmp_path, monkeypatch):
     # torch, not our own code: that is part of what a cell is known by.
     monkeypatch.setattr(torch.Tensor, "backward", unwanted)
     kept = sorted(tmp_path.iterdir())
-    again = figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
+    again = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     xr.testing.assert_identical(first, again)
     assert sorted(tmp_path.iterdir()) == kept
     monkeypatch.setattr(ImageDiffusion, "fit", unwanted)
     with pytest.raises(AssertionError, match="trained again"):
-        figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
+        figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     plt.close(figure.draw(again))
     assert all(finding.ours for finding in figure.findings(again))
 

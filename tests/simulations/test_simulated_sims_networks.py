@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,19 +14,24 @@ pytest.importorskip("matplotlib")
 import torch
 
 from madtheory.networks import Heun
-from paper_scripts import sims2024_networks
-from paper_scripts._neon2025_findings import toy_findings
-from paper_scripts._sims2024_networks_findings import (
-    budgets_findings,
-    classes_findings,
-    loops_findings,
-    pollution_findings,
-)
+from paper_scripts.gallery import all_figures
 from simulations import neon_toy, sims_digits, sims_loop_digits
 from simulations._sims_digits import Images, diffusion
 from simulations._toy_diffusion import ScaledDDIM, ToyChain
 
-FIGURES = {figure.name: figure for figure in sims2024_networks.FIGURES}
+FIGURES = {
+    name: all_figures()[name]
+    for name in (
+        "sims_budget_digits",
+        "sims_pollution_digits",
+        "sims_loop_digits",
+        "sims_classes_digits",
+        "neon_toy",
+    )
+}
+budgets_findings, pollution_findings, loops_findings, classes_findings, toy_findings = (
+    figure.findings for figure in FIGURES.values()
+)
 SEEDS = np.linspace(-0.1, 0.1, 5)
 
 
@@ -64,7 +68,7 @@ def test_figure(name, tiny, tmp_path, monkeypatch):
 
     figure = FIGURES[name]
     assert figure.networks
-    first = figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
+    first = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     assert np.isfinite(first["fid"]).all()
     assert first.sizes["seed"] == 2
     kept = sorted(tmp_path.iterdir())
@@ -75,11 +79,11 @@ def test_figure(name, tiny, tmp_path, monkeypatch):
 
     # torch, not our own code: that is part of what a cell is known by.
     monkeypatch.setattr(torch.autograd, "backward", unwanted)
-    again = figure.simulation(quick=True, n_jobs=1, folder=tmp_path)
+    again = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     xr.testing.assert_identical(first, again)
     assert sorted(tmp_path.iterdir()) == kept
     with pytest.raises(AssertionError, match="trained again"):
-        figure.simulation(quick=True, rng=1, n_jobs=1)
+        figure.simulate(quick=True, rng=1, n_jobs=1)
 
     plt.close(figure.draw(again))
     assert all(finding.ours for finding in figure.findings(again))
@@ -261,8 +265,3 @@ def test_toy_verdicts():
     later = _toy().assign_coords(epochs=[50, 250])
     later["fid"] = later["fid"].isel(epochs=[1, 0]).assign_coords(epochs=[50, 250])
     assert _verdicts(toy_findings(later))[2] == "not reproduced"
-
-
-def test_names_are_unique():
-    names = [figure.name for figure in sims2024_networks.FIGURES]
-    assert all(a != b for a, b in pairwise(sorted(names)))

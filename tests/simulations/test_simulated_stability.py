@@ -11,7 +11,7 @@ import pytest
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory.theory import stability
-from paper_scripts.bertrand2024 import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import iterative_retraining as retraining
 
 
@@ -32,7 +32,7 @@ def loops():
 
 
 def figure(name):
-    return next(figure for figure in FIGURES if figure.name == name)
+    return all_figures()[name]
 
 
 def test_measured_contractions_are_exact(contraction):

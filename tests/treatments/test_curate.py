@@ -17,9 +17,11 @@ from madtheory.testing import assert_mean_matches
 from madtheory.theory import curation
 from madtheory.treatments import curate
 from madtheory.treatments.curation import AT_ONCE
-from paper_scripts.ferbach2024 import FIGURES
+from paper_scripts.gallery import all_figures
 from simulations import curation as simulation
 from simulations._lattice import Lattice
+
+FIGURES = all_figures()
 
 PLACES = np.arange(4.0)[:, None]
 LAW = np.array([0.4, 0.3, 0.2, 0.1])
@@ -234,14 +236,19 @@ def test_the_papers_modes_survive(mixture):
 
 
 def test_findings_and_pictures(symbols, mixture):
-    for figure, data in zip(FIGURES, (symbols, mixture, mixture), strict=True):
+    for name, data in {
+        "ferbach_symbols": symbols,
+        "ferbach_maps": mixture,
+        "ferbach_rewards": mixture,
+    }.items():
+        figure = FIGURES[name]
         picture = figure.draw(data)
         picture.canvas.draw()
         found = figure.findings(data)
-        assert {f.verdict for f in found} <= {"reproduced", "agrees"}, figure.name
+        assert {f.verdict for f in found} <= {"reproduced", "agrees"}, name
     wrong = symbols.assign(predicted_share=symbols["predicted_share"] * 1.1)
-    assert {f.verdict for f in FIGURES[0].findings(wrong)[:4]} == {"disagrees"}
-    lines = [line.get_ydata() for line in FIGURES[0].draw(symbols).axes[0].lines]
+    assert {f.verdict for f in FIGURES["ferbach_symbols"].findings(wrong)[:4]} == {"disagrees"}
+    lines = [line.get_ydata() for line in FIGURES["ferbach_symbols"].draw(symbols).axes[0].lines]
     one = symbols["share"].sel(choices=4).values
     assert any(np.array_equal(one, line) for line in lines)
 
