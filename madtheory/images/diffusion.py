@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +20,16 @@ from madtheory.images.unet import ImageDenoiser, UNet, of_one_type
 from madtheory.networks import (
     EDM,
     PARAMETERISATIONS,
-    Guided,
     Heun,
     Process,
     Sampler,
+    Trained,
     check_parts,
+    guidance_of,
     own_torch,
-    sample_seeds,
     seeded,
 )
 from madtheory.validation import (
-    check_bias,
     check_choice,
     check_fields,
     check_generator,
@@ -101,31 +100,12 @@ def check_marks(model: Any, seeds: NDArray[np.uint64], labels: Any) -> NDArray[n
     return marks
 
 
-def guidance_of(model: Any, bias: float | None) -> float:
-    """The w of a bias of 1 / (1 + w)."""
-    if bias is None or check_bias(bias) == 1:
-        return 0.0
-    if model.classes is None:
-        raise ValueError(
-            f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, say, "
-            f"and images "
-            f"with labels, or bias=None."
-        )
-    if model.dropout == 0 or bias <= 0:
-        raise ValueError(
-            f"bias={shown(bias)} is 1 / (1 + w) for a guidance w, and needs a network that was trained "
-            f"without "
-            f"classes too: pass bias > 0, and dropout=0.1 for training."
-        )
-    return 1 / bias - 1
-
-
 def _are_classes(labels: NDArray[np.int64], classes: int) -> bool:
     return bool(((labels >= 0) & (labels < classes)).all())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ImageDiffusion:
+class ImageDiffusion(Trained):
     r"""A diffusion model of images: a U-Net that learns to remove noise of every level.
 
     It is a value like every other model: `fit` returns a new one. Pixels are numbers from -1 to 1, and noise
@@ -172,8 +152,6 @@ class ImageDiffusion:
     On one process a fit that was killed and goes on ends in the same bits, on the same device.
     """
 
-    usual_replicates: ClassVar[int] = 1  # of `simulate`
-
     unet: UNet = field(default_factory=UNet)
     process: Process = field(default_factory=lambda: EDM(p_mean=-1.2))
     parameterisation: str = "edm"
@@ -205,58 +183,10 @@ class ImageDiffusion:
             object.__setattr__(self, "store", check_path("store", self.store))
         self.process.levels(self.sampler.steps)
 
-    def fit(self, data: Any, *, rng: np.random.Generator) -> ImageDiffusion:
-        """Train on images; from these weights on if there are any, else from random ones."""
-        if self.weights is None:
-            return self._trained(data, self.training.images, self.training.learning_rate, rng)
-        return self.fine_tuned(data, images=self.training.warm_images or self.training.images, rng=rng)
-
-    def fine_tuned(
-        self, data: Any, *, images: int, learning_rate: float | None = None, rng: np.random.Generator
-    ) -> ImageDiffusion:
-        """Go on training for a budget of images seen; return a new model.
-
-        The learning rate is by default the training's ``warm_learning_rate``, else its ``learning_rate``.
-        """
-        self._check_fitted()
-        rate = self.training.warm_learning_rate if learning_rate is None else learning_rate
-        images = check_size("images", images)
-        return self._trained(data, images, self.training.learning_rate if rate is None else rate, rng)
-
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
-        """Draw `n` images; with equal class counts if class-conditional."""
-        seeds = sample_seeds(n, rng)
-        if self.classes is None:
-            return self.generate(seeds, bias=bias)
-        order = rng.permutation(self.classes)
-        return self.generate(seeds, rng.permutation(order[np.arange(n) % self.classes]), bias=bias)
-
-    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Images:
-        """The images of given seeds (and classes, if class-conditional): image i needs seed i alone."""
-        return self._combined(((1.0, self),), seeds, labels, bias)
-
-    def guided(self, auxiliary: Any, weight: float) -> Guided:
-        r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
-        return Guided(self, auxiliary, check_number("weight", weight))
-
-    def extrapolated(self, auxiliary: Any, weight: float) -> ImageDiffusion:
-        r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
-        self._check_like(auxiliary)
-        weight = check_number("weight", weight)
-        mine, theirs = self._check_fitted(), auxiliary.weights
-        key = key_of(extrapolated=[fingerprint(mine), fingerprint(theirs)], weight=float(weight))
-
-        def merged() -> dict[str, NDArray[Any]]:
-            # theta - w (theta_s - theta) in double precision: the difference is small.
-            return {
-                name: value
-                if name.startswith("_")
-                else (value - weight * (theirs[name].astype(float) - value)).astype(value.dtype)
-                for name, value in mine.items()
-            }
-
+    def _merged(self, merge: Any, theirs: Any, weight: float) -> ImageDiffusion:
+        key = key_of(extrapolated=[fingerprint(self.weights), fingerprint(theirs)], weight=float(weight))
         with accelerated(self.device) as accelerator:
-            return self._kept(key, merged, accelerator)
+            return self._kept(key, merge, accelerator)
 
     @own_torch(threads=None)
     def _trained(
@@ -323,7 +253,7 @@ class ImageDiffusion:
     def _combined(self, terms: Any, seeds: Any, labels: Any, bias: float | None) -> Images:
         """Images of a sum of networks: the guided model's denoiser is the sum of their denoisers."""
         shape = tuple(self._check_fitted()["_shape"].tolist())
-        guidance = guidance_of(self, bias)
+        guidance = guidance_of(self, bias, "images with labels")
         seeds = check_seeds(seeds)
         marks = check_marks(self, seeds, labels)
         modules: list[Term] = []
@@ -359,22 +289,7 @@ class ImageDiffusion:
                     found.append(Term(-coefficient * guidance, module, self.classes, False))
         return found
 
-    def _check_fitted(self) -> Arrays:
-        if self.weights is None:
-            raise ValueError("this ImageDiffusion is not fitted; call fit(images, rng=rng).")
-        return self.weights
-
-    def _check_like(self, other: Any) -> None:
-        """Refuse to combine what is not the same network for the same images."""
-        mine, theirs = self._check_fitted(), getattr(other, "weights", None)
-        if type(other) is not type(self) or theirs is None:
-            raise TypeError(
-                f"auxiliary={shown(other)} is not a fitted ImageDiffusion; fit it from this model."
-            )
-        if described_network(self) != described_network(other) or not np.array_equal(
-            mine["_shape"], theirs["_shape"]
-        ):
-            raise ValueError(
-                "auxiliary has another network, process or image size than this model; train it from this "
-                "model, with fine_tuned(samples, images=...)."
-            )
+    def _difference(self, other: Any) -> str | None:
+        shapes = [self._check_fitted()["_shape"], other.weights["_shape"]]
+        same = described_network(self) == described_network(other) and np.array_equal(*shapes)
+        return None if same else "another network, process or image size"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from madtheory.images.data import Images, ImageStoreError
 from madtheory.images.device import ahead, deterministic, sent
 from madtheory.images.store import Checkpoint, StoredWeights
 from madtheory.images.unet import ImageDenoiser
-from madtheory.networks import Process, check_betas
-from madtheory.validation import check_choice, check_fields, check_flag, check_number, check_size
+from madtheory.networks import Budget, Optimised, Process
+from madtheory.validation import check_number, check_size
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -49,34 +49,12 @@ def load_weights(module: nn.Module, weights: Arrays) -> None:
             named[name].copy_(torch.from_numpy(array))
 
 
-class State:
-    """Weights, their average, and the moments of Adam."""
-
-    def __init__(
-        self, module: nn.Module, learning_rate: float, betas: tuple[float, float], half_life: int
-    ) -> None:
-        self.half_life, self.named = half_life, dict(module.named_parameters())
-        self.parameters = list[Tensor](self.named.values())
-        self.optimiser = torch.optim.Adam(self.parameters, lr=learning_rate, betas=betas, fused=True)
-        self.averages = [p.detach().clone() for p in self.parameters] if half_life else []
-
-    def average(self, seen: int, batch: int) -> None:
-        """Move the average towards the weights, after a step of `batch` images."""
-        if self.averages:
-            half_life = max(min(self.half_life, seen / 20), 1e-9)
-            with torch.no_grad():
-                torch._foreach_lerp_(self.averages, self.parameters, 1 - 0.5 ** (batch / half_life))
-
-    def finish(self, step: int) -> None:
-        """Put the average in the place of the weights."""
-        self._check_finite(step)
-        with torch.no_grad():
-            for parameter, average in zip(self.parameters, self.averages, strict=False):
-                parameter.copy_(average)
+class State(Optimised):
+    """Weights, their average, and the moments of Adam, which a checkpoint keeps."""
 
     def write(self, checkpoint: Checkpoint, step: int, scaler: Any) -> None:
         """Write the state after so many steps; `scaler` is that of half precision, or ``None``."""
-        self._check_finite(step)
+        self.check_finite(step)
         moments = self.optimiser.state
         tensors = {"weights": self.parameters, "average": self.averages}
         if moments:
@@ -128,7 +106,8 @@ class State:
             scaler.load_state_dict(header["scaler"])
         return int(header["step"])
 
-    def _check_finite(self, step: int) -> None:
+    def check_finite(self, step: int) -> None:
+        """Refuse weights that have diverged."""
         if not all(bool(torch.isfinite(p).all()) for p in self.parameters):
             raise ValueError(
                 f"the weights are not finite after {step} steps; lower learning_rate, raise warm_up_images, "
@@ -153,7 +132,7 @@ def _check_same(named: Mapping[str, Tensor], given: Arrays) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageTraining:
+class ImageTraining(Budget):
     """A training budget: it counts images SEEN, not epochs, so that steps = images / batch.
 
     Attributes
@@ -196,39 +175,24 @@ class ImageTraining:
     batch: int = 256
     learning_rate: float = 2e-4
     warm_up_images: int = 0
-    decay: str = "constant"
-    betas: tuple[float, float] = (0.9, 0.999)
+    decay: Literal["constant", "linear", "cosine"] = "constant"
     clip_norm: float | None = None
     ema_images: int = 500_000
-    augment: str = "none"
-    precision: str = "no"
+    augment: Literal["none", "flips"] = "none"
+    precision: Literal["no", "bf16", "fp16"] = "no"
     accumulate: int = 1
     compile: bool = False
     channels_last: bool = False
     checkpoint_every_images: int = 1_000_000
     checkpoint_every_seconds: float = 600.0
-    warm_images: int | None = None
-    warm_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        for name in ("images", "batch", "accumulate", "checkpoint_every_images"):
-            check_size(name, getattr(self, name))
-        for name in ("warm_up_images", "ema_images"):
-            check_size(name, getattr(self, name), 0)
-        if self.warm_images is not None:
-            check_size("warm_images", self.warm_images)
-        check_choice("decay", self.decay, ("constant", "linear", "cosine"))
-        check_choice("augment", self.augment, ("none", "flips"))
-        check_choice("precision", self.precision, ("no", "bf16", "fp16"))
-        for name in ("learning_rate", "warm_learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None:
-                check_number(name, value, 0, above=True)
+        super().__post_init__()
+        for name, least in (("accumulate", 1), ("checkpoint_every_images", 1), ("warm_up_images", 0)):
+            check_size(name, getattr(self, name), least)
+        if self.clip_norm is not None:
+            check_number("clip_norm", self.clip_norm, 0, above=True)
         check_number("checkpoint_every_seconds", self.checkpoint_every_seconds, 0, infinite=True)
-        check_betas(self.betas)
-        check_flag("compile", self.compile)
-        check_flag("channels_last", self.channels_last)
 
     def rate(self, seen: int, images: int) -> float:
         """Share of the learning rate after `seen` of a budget of `images`."""
@@ -339,7 +303,8 @@ class Fit:
                 if checkpoint is not None and due and accelerator.is_main_process:
                     state.write(checkpoint, step + 1, accelerator.scaler)
                     written, seconds = step + 1, time.monotonic()
-            state.finish(self.steps)
+            state.check_finite(self.steps)
+            state.finish()
 
     def _step(
         self,

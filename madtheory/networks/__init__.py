@@ -36,12 +36,14 @@ from madtheory.networks.diffusion import (
     Parameterisation as Parameterisation,
     Process as Process,
     Sampler as Sampler,
+    guidance_of as guidance_of,
     sample_denoiser,
 )
 from madtheory.networks.flow import Flow
-from madtheory.networks.network import Guided, Network, noise, sample_seeds
+from madtheory.networks.network import Network, noise
 from madtheory.networks.storage import NetworkFileError, load, save
-from madtheory.networks.training import Training, check_betas as check_betas
+from madtheory.networks.trained import Guided, Trained as Trained, sample_seeds
+from madtheory.networks.training import Budget as Budget, Optimised as Optimised, Training
 from madtheory.networks.vae import VAE
 from madtheory.networks.wgan_gp import WGANGP
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from madtheory.networks.context import own_torch
-from madtheory.networks.network import Network, Seeds, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.network import Network, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
 from madtheory.types import Array
 from madtheory.validation import check_number, check_points, check_size

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory.networks.context import check_device, own_torch, seeded
+from madtheory.networks.trained import Seeds, Trained
 from madtheory.networks.training import Training, batches, optimised
 from madtheory.types import Array
 from madtheory.validation import (
@@ -30,17 +30,10 @@ from madtheory.validation import (
 )
 
 Weights = dict[str, NDArray[np.floating]]
-Seeds = NDArray[np.uint64]
 Term = tuple[float, Any]
 """A coefficient and a module: what is sampled is a sum of such terms."""
 
 Self = TypeVar("Self", bound="Network")
-
-
-def sample_seeds(n: int, rng: np.random.Generator) -> Seeds:
-    """Draw one seed for each of `n` samples."""
-    check_generator("rng", rng)
-    return rng.integers(2**64, size=check_size("n", n), dtype=np.uint64)
 
 
 def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
@@ -68,7 +61,7 @@ def data_units(x: Array) -> tuple[Array, float]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Network(ABC):
+class Network(Trained):
     """A generator that is trained: configuration, and the weights once it is fitted.
 
     Attributes
@@ -89,8 +82,6 @@ class Network(ABC):
     weights : dict of arrays, optional
         By name. Those that begin with ``_`` are not learned. ``None``: not fitted.
     """
-
-    usual_replicates: ClassVar[int] = 1  # of `simulate`: a fit takes seconds to minutes
 
     hidden: tuple[int, ...] = (128, 128, 128)
     training: Training = field(default_factory=Training)
@@ -127,54 +118,6 @@ class Network(ABC):
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
         """Samples (n, d) in the network's units, of the sum of `terms`."""
-
-    def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
-        """Train on points (n, d); from these weights on if there are any, else from random ones."""
-        if self.weights is None:
-            return self._trained(data, self.training.images, self.training.learning_rate, rng)
-        return self.fine_tuned(data, images=self.training.warm_images or self.training.images, rng=rng)
-
-    def fine_tuned(
-        self: Self, data: Any, *, images: int, learning_rate: float | None = None, rng: np.random.Generator
-    ) -> Self:
-        """Go on training on points (n, d) for a budget of images seen; return a new model.
-
-        The learning rate is by default the training's ``warm_learning_rate``, else its ``learning_rate``.
-        """
-        self._check_fitted()
-        rate = self.training.warm_learning_rate if learning_rate is None else learning_rate
-        images = check_size("images", images)
-        return self._trained(data, images, self.training.learning_rate if rate is None else rate, rng)
-
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        """Draw `n` points, shape (n, d); (n, d + 1) with equal class counts if class-conditional."""
-        seeds = sample_seeds(n, rng)
-        if self.classes is None:
-            return self.generate(seeds, bias=bias)
-        order = rng.permutation(self.classes)
-        return self.generate(seeds, rng.permutation(order[np.arange(n) % self.classes]), bias=bias)
-
-    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Array:
-        """The samples of given seeds (and classes, if class-conditional): sample i needs seed i alone."""
-        return self._combined(((1.0, self),), seeds, labels, bias)
-
-    def guided(self, auxiliary: Any, weight: float) -> Guided:
-        r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
-        return Guided(self, auxiliary, check_number("weight", weight))
-
-    def extrapolated(self: Self, auxiliary: Any, weight: float) -> Self:
-        r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
-        self._check_like(auxiliary)
-        weight = check_number("weight", weight)
-        mine, theirs = self._check_fitted(), auxiliary.weights
-        merged = {
-            # theta - w (theta_s - theta) in double precision: the difference is small.
-            name: value
-            if name.startswith("_")
-            else (value - weight * (theirs[name].astype(float) - value)).astype(value.dtype)
-            for name, value in mine.items()
-        }
-        return replace(self, weights=merged)
 
     @own_torch()
     def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
@@ -274,58 +217,12 @@ class Network(ABC):
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(automatic if self.device is None else self.device)
 
-    def _check_fitted(self) -> Weights:
-        if self.weights is None:
-            raise ValueError(f"this {type(self).__name__} is not fitted; call fit(data, rng=rng).")
-        return self.weights
-
-    def _check_like(self, other: Any) -> None:
-        """Refuse to combine what is not the same network in the same units."""
-        mine, theirs = self._check_fitted(), getattr(other, "weights", None)
-        if type(other) is not type(self) or theirs is None:
-            raise TypeError(
-                f"auxiliary={shown(other)} is no fitted {type(self).__name__}; fit it from this model."
-            )
+    def _difference(self, other: Any) -> str | None:
+        mine, theirs = self.weights or {}, other.weights
         same = {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in theirs.items()}
-        if not same or any(not np.array_equal(mine[k], theirs[k]) for k in mine if k.startswith("_")):
-            raise ValueError(
-                "auxiliary has other layers or other units than this model; train it from this model, with "
-                "fine_tuned(samples, images=...)."
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class Guided:
-    r"""What :math:`(1 + w)` times `base` minus w times `auxiliary` samples, with the same noise for both.
-
-    For a diffusion the two denoisers are combined at every noise level, which is SIMS (arXiv 2408.16333); for
-    a generator of one step its two outputs.
-    """
-
-    base: Any
-    auxiliary: Any
-    weight: float
-
-    def __post_init__(self) -> None:
-        self.base._check_like(self.auxiliary)
-        if not math.isfinite(self.weight):
-            raise ValueError(f"weight={shown(self.weight)} is not finite; pass a number, for example 1.0.")
-
-    def fit(self, data: Any, *, rng: np.random.Generator) -> Any:
-        """Train the base on; without the auxiliary, which belongs to the base as it was."""
-        return self.base.fit(data, rng=rng)
-
-    sample = Network.sample
-
-    @property
-    def classes(self) -> int | None:
-        """Those of the base."""
-        return self.base.classes
-
-    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Array:
-        """The samples of given seeds; see `Network.generate`."""
-        terms = ((1 + self.weight, self.base), (-self.weight, self.auxiliary))
-        return self.base._combined(terms, seeds, labels, bias)
+        if same and all(np.array_equal(mine[k], theirs[k]) for k in mine if k.startswith("_")):
+            return None
+        return "other layers or other units"
 
 
 def mlp(

@@ -29,7 +29,7 @@ def _known() -> dict[str, type]:
         classifier,
         diffusion,
         flow,
-        network as _network,
+        trained,
         training as _training,
         vae,
         wgan_gp,
@@ -37,7 +37,7 @@ def _known() -> dict[str, type]:
     from madtheory.networks.diffusion import processes as _processes, samplers as _samplers
 
     kinds: list[type] = [flow.Flow, vae.VAE, wgan_gp.WGANGP, diffusion.Diffusion, classifier.Classifier]
-    kinds += [_network.Guided, _training.Training, _processes.EDM, _processes.DDPM, _processes.FlowMatching]
+    kinds += [trained.Guided, _training.Training, _processes.EDM, _processes.DDPM, _processes.FlowMatching]
     kinds += [_samplers.Heun, _samplers.DDIM]
     return {kind.__name__: kind for kind in kinds}
 

@@ -5,18 +5,45 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.validation import check_choice, check_number, check_size, shown
+from madtheory.validation import check_fields, check_number, check_size, shown
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Budget:
+    """What every training states; it counts images SEEN, not epochs, so that steps = images / batch."""
+
+    images: int
+    batch: int
+    learning_rate: float
+    decay: Literal["constant", "linear", "cosine"]
+    betas: tuple[float, float] = (0.9, 0.999)
+    ema_images: int
+    warm_images: int | None = None
+    warm_learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.betas, (str, bytes)) or not np.iterable(self.betas) or len(tuple(self.betas)) != 2:
+            raise ValueError(f"betas={shown(self.betas)} are not two numbers; pass for example (0.9, 0.999).")
+        for beta in self.betas:
+            check_number("betas", beta, 0, 1, below=True)
+        check_fields(self)
+        for name, least in (("images", 1), ("batch", 1), ("ema_images", 0), ("warm_images", 1)):
+            if (size := getattr(self, name)) is not None:
+                check_size(name, size, least)
+        for name in ("learning_rate", "warm_learning_rate"):
+            if (rate := getattr(self, name)) is not None:
+                check_number(name, rate, 0, above=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Budget):
     """A training budget: it counts images SEEN, not epochs, so that steps = images / batch.
 
     Attributes
@@ -42,37 +69,14 @@ class Training:
     images: int = 768_000
     batch: int = 512
     learning_rate: float = 1e-3
-    decay: str = "cosine"
-    betas: tuple[float, float] = (0.9, 0.999)
+    decay: Literal["constant", "linear", "cosine"] = "cosine"
     ema_images: int = 0
-    warm_images: int | None = None
-    warm_learning_rate: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("images", 1), ("batch", 1), ("ema_images", 0)):
-            object.__setattr__(self, name, check_size(name, getattr(self, name), least))
-        check_choice("decay", self.decay, ("constant", "linear", "cosine"))
-        if self.warm_images is not None:
-            check_size("warm_images", self.warm_images)
-        rates = [("learning_rate", self.learning_rate), ("warm_learning_rate", self.warm_learning_rate)]
-        for name, rate in rates:
-            if rate is not None:
-                check_number(name, rate, 0, above=True)
-        check_betas(self.betas)
 
     def rate(self, progress: float) -> float:
         """Share of the learning rate after a share `progress` of the budget."""
         if self.decay == "constant":
             return 1.0
         return 1 - progress if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def check_betas(betas: Any) -> None:
-    """Refuse what are not the two coefficients of Adam."""
-    if isinstance(betas, (str, bytes)) or not np.iterable(betas) or len(tuple(betas)) != 2:
-        raise ValueError(f"betas={shown(betas)} are not two numbers; pass for example (0.9, 0.999).")
-    for beta in betas:
-        check_number("betas", beta, 0, 1, below=True)
 
 
 def batches(n: int, images: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -85,6 +89,31 @@ def batches(n: int, images: int, batch: int, generator: torch.Generator) -> Iter
         order = order[batch:]
 
 
+class Optimised:
+    """The weights of a module, Adam, and the exponential average of the weights."""
+
+    def __init__(
+        self, module: nn.Module, learning_rate: float, betas: tuple[float, float], half_life: int
+    ) -> None:
+        self.half_life, self.named = half_life, dict(module.named_parameters())
+        self.parameters = list[Tensor](self.named.values())
+        self.optimiser = torch.optim.Adam(self.parameters, lr=learning_rate, betas=betas, fused=True)
+        self.averages = [p.detach().clone() for p in self.parameters] if half_life else []
+
+    def average(self, seen: int, batch: int) -> None:
+        """Move the average towards the weights, after a step of `batch` images."""
+        if self.averages:
+            half_life = max(min(self.half_life, seen / 20), 1e-9)
+            with torch.no_grad():
+                torch._foreach_lerp_(self.averages, self.parameters, 1 - 0.5 ** (batch / half_life))
+
+    def finish(self) -> None:
+        """Put the average in the place of the weights."""
+        with torch.no_grad():
+            for parameter, average in zip(self.parameters, self.averages, strict=False):
+                parameter.copy_(average)
+
+
 def optimised(
     module: nn.Module,
     loss: Callable[[Tensor], Tensor],
@@ -95,26 +124,18 @@ def optimised(
     name: str = "network",
 ) -> dict[str, NDArray[np.float32]]:
     """Minimise `loss`, a function of the indices of a batch; return the (averaged) weights."""
-    parameters = list(module.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate, betas=training.betas, fused=True)
-    averages = [p.detach().clone() for p in parameters] if training.ema_images else []
+    state = Optimised(module, learning_rate, training.betas, training.ema_images)
     total, seen = math.ceil(images / training.batch), 0
     module.train()
     for i, index in enumerate(progress_bar(steps, total, name)):
-        for group in optimiser.param_groups:
+        for group in state.optimiser.param_groups:
             group["lr"] = learning_rate * training.rate(i / total)
-        optimiser.zero_grad(set_to_none=True)
+        state.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss(index))
-        optimiser.step()
-        if averages:
-            seen += len(index)
-            half_life = max(min(training.ema_images, seen / 20), 1e-9)
-            with torch.no_grad():
-                torch._foreach_lerp_(averages, list[Tensor](parameters), 1 - 0.5 ** (len(index) / half_life))
-    if averages:
-        with torch.no_grad():
-            for parameter, average in zip(parameters, averages, strict=True):
-                parameter.copy_(average)
+        state.optimiser.step()
+        seen += len(index)
+        state.average(seen, len(index))
+    state.finish()
     return {key: value.detach().cpu().numpy().copy() for key, value in module.state_dict().items()}
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory.networks.network import Network, Seeds, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.network import Network, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
 from madtheory.validation import check_size
 

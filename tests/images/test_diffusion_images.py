@@ -152,7 +152,7 @@ def test_the_average_of_the_weights():
     assert state.averages[0].item() == pytest.approx(0.5)
     state.average(seen=40, batch=2)  # at the beginning a twentieth of what was seen
     assert state.averages[0].item() == pytest.approx(0.25)
-    state.finish(2)
+    state.finish()
     assert layer.weight.item() == pytest.approx(0.25)
 
 

@@ -1,7 +1,12 @@
 """Diffusions: noise processes, samplers, denoisers, and the network that learns to denoise."""
 
 from madtheory.networks.diffusion.denoisers import EmpiricalDenoiser, GaussianDenoiser
-from madtheory.networks.diffusion.model import PARAMETERISATIONS, Diffusion, Parameterisation
+from madtheory.networks.diffusion.model import (
+    PARAMETERISATIONS,
+    Diffusion,
+    Parameterisation,
+    guidance_of as guidance_of,
+)
 from madtheory.networks.diffusion.processes import DDPM, EDM, FlowMatching, Process
 from madtheory.networks.diffusion.samplers import DDIM, Heun, Sampler, sample_denoiser
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from madtheory.networks.context import check_parts
 from madtheory.networks.diffusion.processes import EDM, Process
 from madtheory.networks.diffusion.samplers import Heun, Sampler
-from madtheory.networks.network import Network, Seeds, Term, noise
+from madtheory.networks.network import Network, Term, noise
+from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
-from madtheory.validation import check_choice, check_number, shown
+from madtheory.validation import check_bias, check_choice, check_number, shown
 
 
 class Parameterisation(NamedTuple):
@@ -186,7 +187,7 @@ class Diffusion(Network):
     def _generate(
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
-        guidance = self._guidance(bias)
+        guidance = guidance_of(self, bias, "data with their class as last coordinate")
         parts: list[tuple[float, nn.Module, Tensor | None]] = []
         for coefficient, module in terms:
             parts.append((coefficient * (1 + guidance), module, labels))
@@ -203,23 +204,23 @@ class Diffusion(Network):
         drawn: Tensor = self.sampler.integrate(denoiser, start, sigmas, _StepNoise(seeds, dim, device))
         return drawn
 
-    def _guidance(self, bias: float | None) -> float:
-        """The w of a bias of 1 / (1 + w)."""
-        if bias is None or bias == 1:
-            return 0.0
-        if self.classes is None:
-            raise ValueError(
-                f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, "
-                f"say, and "
-                f"data with their class as last coordinate, or bias=None."
-            )
-        if self.dropout == 0:
-            raise ValueError(
-                f"bias={shown(bias)} needs a model that was trained without classes too; dropout=0.1."
-            )
-        if bias <= 0:
-            raise ValueError(f"bias={shown(bias)} is 1 / (1 + w) for a guidance w: it must be above 0.")
-        return 1 / bias - 1
+
+def guidance_of(model: Any, bias: float | None, labelled: str) -> float:
+    """The w of a bias of 1 / (1 + w), for a model with `classes` and `dropout`."""
+    if bias is None or check_bias(bias) == 1:
+        return 0.0
+    if model.classes is None:
+        raise ValueError(
+            f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, say, and "
+            f"{labelled}, or bias=None."
+        )
+    if model.dropout == 0:
+        raise ValueError(
+            f"bias={shown(bias)} needs a model that was trained without classes too; dropout=0.1."
+        )
+    if bias <= 0:
+        raise ValueError(f"bias={shown(bias)} is 1 / (1 + w) for a guidance w: it must be above 0.")
+    return 1 / bias - 1
 
 
 class _StepNoise:

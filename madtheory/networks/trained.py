@@ -1,0 +1,157 @@
+"""What is trained for a budget of images seen, and sampled by one seed per sample."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from madtheory.validation import check_generator, check_number, check_size, shown
+
+Seeds = NDArray[np.uint64]
+Self = TypeVar("Self", bound="Trained")
+
+
+def sample_seeds(n: int, rng: np.random.Generator) -> Seeds:
+    """Draw one seed for each of `n` samples."""
+    check_generator("rng", rng)
+    return rng.integers(2**64, size=check_size("n", n), dtype=np.uint64)
+
+
+class Trained(ABC):
+    """A dataclass with the fields `training`, `classes` and `weights`; those named ``_`` are not learned."""
+
+    usual_replicates: ClassVar[int] = 1  # of `simulate`: a fit takes seconds to hours
+
+    training: Any
+    classes: int | None
+    weights: Any
+
+    @abstractmethod
+    def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
+        """Train on `data`, from these weights on if there are any."""
+
+    @abstractmethod
+    def _combined(
+        self, terms: Sequence[tuple[float, Any]], seeds: Any, labels: Any, bias: float | None
+    ) -> Any:
+        """Samples of a sum of models that are alike."""
+
+    @abstractmethod
+    def _difference(self, other: Any) -> str | None:
+        """What another fitted model of this type has that it cannot be combined with; ``None`` if nothing."""
+
+    def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
+        """Train on points (n, d), or images, from these weights on if there are any."""
+        if self.weights is None:
+            return self._trained(data, self.training.images, self.training.learning_rate, rng)
+        return self.fine_tuned(data, images=self.training.warm_images or self.training.images, rng=rng)
+
+    def fine_tuned(
+        self: Self, data: Any, *, images: int, learning_rate: float | None = None, rng: np.random.Generator
+    ) -> Self:
+        """Continue the training for a budget of images seen; return a new model.
+
+        The learning rate is by default the training's ``warm_learning_rate``, else its ``learning_rate``.
+        """
+        self._check_fitted()
+        rate = self.training.warm_learning_rate if learning_rate is None else learning_rate
+        images = check_size("images", images)
+        return self._trained(data, images, self.training.learning_rate if rate is None else rate, rng)
+
+    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
+        """Draw `n` points (n, d), or images; with equal class counts if class-conditional.
+
+        The class is then the last coordinate of points (n, d + 1), and the label of an image.
+        """
+        seeds = sample_seeds(n, rng)
+        if self.classes is None:
+            return self.generate(seeds, bias=bias)
+        order = rng.permutation(self.classes)
+        return self.generate(seeds, rng.permutation(order[np.arange(n) % self.classes]), bias=bias)
+
+    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Any:
+        """The samples of given seeds (and classes, if class-conditional): sample i needs seed i alone."""
+        return self._combined(((1.0, self),), seeds, labels, bias)
+
+    def guided(self, auxiliary: Any, weight: float) -> Guided:
+        r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
+        return Guided(self, auxiliary, check_number("weight", weight))
+
+    def extrapolated(self: Self, auxiliary: Any, weight: float) -> Self:
+        r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
+        self._check_like(auxiliary)
+        weight = check_number("weight", weight)
+        mine, theirs = self.weights, auxiliary.weights
+
+        def merged() -> dict[str, NDArray[Any]]:
+            # theta - w (theta_s - theta) in double precision: the difference is small.
+            return {
+                name: value
+                if name.startswith("_")
+                else (value - weight * (theirs[name].astype(float) - value)).astype(value.dtype)
+                for name, value in mine.items()
+            }
+
+        return self._merged(merged, theirs, weight)
+
+    def _merged(self: Self, merge: Callable[[], Any], theirs: Any, weight: float) -> Self:
+        """The model with extrapolated weights."""
+        return replace(self, weights=merge())  # type: ignore[type-var]
+
+    def _check_fitted(self) -> Any:
+        if self.weights is None:
+            raise ValueError(f"this {type(self).__name__} is not fitted; call fit(data, rng=rng).")
+        return self.weights
+
+    def _check_like(self, other: Any) -> None:
+        """Refuse to combine what is not the same model in the same units."""
+        self._check_fitted()
+        if type(other) is not type(self) or other.weights is None:
+            raise TypeError(
+                f"auxiliary={shown(other)} is not a fitted {type(self).__name__}; fit it from this model."
+            )
+        if (difference := self._difference(other)) is not None:
+            raise ValueError(
+                f"auxiliary has {difference} than this model; train it from this model, with "
+                f"fine_tuned(samples, images=...)."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Guided:
+    r"""What :math:`(1 + w)` times `base` minus w times `auxiliary` samples, with the same noise for both.
+
+    For a diffusion the two denoisers are combined at every noise level, which is SIMS (arXiv 2408.16333); for
+    a generator of one step its two outputs.
+    """
+
+    base: Any
+    auxiliary: Any
+    weight: float
+
+    def __post_init__(self) -> None:
+        self.base._check_like(self.auxiliary)
+        if not math.isfinite(self.weight):
+            raise ValueError(f"weight={shown(self.weight)} is not finite; pass a number, for example 1.0.")
+
+    def fit(self, data: Any, *, rng: np.random.Generator) -> Any:
+        """Continue the training of the base, without the auxiliary, which belongs to the base as it was."""
+        return self.base.fit(data, rng=rng)
+
+    sample = Trained.sample
+
+    @property
+    def classes(self) -> int | None:
+        """Those of the base."""
+        return self.base.classes
+
+    def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Any:
+        """The samples of given seeds; see `Network.generate`."""
+        terms = ((1 + self.weight, self.base), (-self.weight, self.auxiliary))
+        return self.base._combined(terms, seeds, labels, bias)
