@@ -3,12 +3,13 @@
 from madtheory.files.atomic import (
     StorageError,
     check_folder,
+    exclusive,
     locked,
     remove_leftovers,
     replacing,
     write_atomically,
 )
-from madtheory.files.identity import NoIdentity, identify, identify_each
+from madtheory.files.identity import NoIdentity, digest_of, identify, identify_each
 from madtheory.files.state import NotStorable, pack, parts_of, unpack
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "NotStorable",
     "StorageError",
     "check_folder",
+    "digest_of",
+    "exclusive",
     "identify",
     "identify_each",
     "locked",

@@ -7,8 +7,15 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _PARTIAL = ".partial"
+_LOCK = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class StorageError(OSError):
@@ -16,45 +23,58 @@ class StorageError(OSError):
 
 
 @contextlib.contextmanager
-def replacing(path: Path, room: int = 0) -> Iterator[Path]:
+def replacing(
+    path: Path,
+    room: int = 0,
+    *,
+    keep: Path | None = None,
+    made: bool = False,
+    kind: type[StorageError] = StorageError,
+    advice: str = "nothing was changed.",
+) -> Iterator[Path]:
     """Give a new file beside `path` to write into; at the end it is flushed to the disk, and renamed to it.
 
-    A reader sees the old file or the new one. The name is random and the file new: nobody can plant a link
-    there. If `room` bytes cannot be had, nothing is written. Whatever goes wrong, nothing is left behind.
+    A reader sees the old file or the new one; the old one is renamed to `keep`, if that is given. The name is
+    random and the file new: nobody can plant a link there. If `room` bytes cannot be had, nothing is written.
+    Whatever goes wrong, nothing is left behind, and an error of that `kind` says so with that `advice`. The
+    folder must exist, unless it is to be `made`.
     """
-    check_folder(path)
+    if not made:
+        check_folder(path, kind)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_PARTIAL}")
     try:
+        if made:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             if room and hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, room)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        raise StorageError(
-            f"path={str(path)!r} could not be written ({error}); nothing was changed."
-        ) from error
+        raise kind(f"path={str(path)!r} could not be written ({error}); {advice}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, *chunks: bytes) -> Path:
+def write_atomically(path: Path, *chunks: bytes, **how: Any) -> Path:
     """Write bytes; see `replacing`."""
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with replacing(path, **how) as temporary, open(temporary, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
     return path
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, kind: type[StorageError] = StorageError) -> None:
     """Refuse a path whose folder does not exist, or that is a folder itself."""
     if not path.parent.is_dir():
-        raise StorageError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}; create it first.")
+        raise kind(f"path={str(path)!r}: there is no folder {str(path.parent)!r}; create it first.")
     if path.is_dir():
-        raise StorageError(f"path={str(path)!r} is a folder; pass the name of a file in it.")
+        raise kind(f"path={str(path)!r} is a folder; pass the name of a file in it.")
 
 
 def remove_leftovers(path: Path) -> None:
@@ -76,15 +96,13 @@ def locked(path: Path) -> Iterator[None]:
     system none of these, nothing is locked: files appear complete or not at all in any case.
     """
     lock = path.with_name(f".{path.name}.lock")
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
+    if fcntl is None:
         check_folder(path)
         yield
         return
     while True:
         try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(lock, _LOCK, 0o666)
         except OSError as error:
             raise StorageError(
                 f"path={str(path)!r}: nothing can be written in the folder {str(path.parent)!r} ({error}); "
@@ -101,6 +119,37 @@ def locked(path: Path) -> Iterator[None]:
                 with contextlib.suppress(OSError):
                     lock.unlink(missing_ok=True)
             return
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path, refusal: str, kind: type[StorageError] = StorageError) -> Iterator[None]:
+    """Hold a lock, a file that stays; the system lifts that of a process that is killed.
+
+    Where the file system knows no locks, or the system none of these, nothing is locked.
+
+    Raises
+    ------
+    StorageError
+        Of that `kind`: with the text `refusal` if another process holds it; if the file cannot be opened, as
+        a link cannot.
+    """
+    if fcntl is None:
+        yield
+        return
+    try:
+        descriptor = os.open(lock, _LOCK, 0o666)
+    except OSError as error:
+        raise kind(
+            f"{str(lock)!r} cannot be opened ({error}); remove it if it is a link, or choose another folder."
+        ) from error
+    with open(descriptor, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise kind(refusal) from error
+        except OSError:  # such as ENOLCK of a network file system
+            pass
+        yield
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

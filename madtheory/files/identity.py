@@ -17,6 +17,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import operator
 import pickle
 import random
@@ -718,3 +719,8 @@ def _version(package: str) -> str:
     except importlib.metadata.PackageNotFoundError:
         named = importlib.metadata.packages_distributions().get(package, ())
         return " ".join(importlib.metadata.version(name) for name in sorted(set(named)))
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256 of what JSON can hold, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

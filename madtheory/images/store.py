@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory.files import NoIdentity, identify, identify_each
-from madtheory.images.data import Images, ImageStoreError
+from madtheory.files import NoIdentity, digest_of, exclusive, identify, identify_each, replacing
+from madtheory.images.data import KEPT, Images, ImageStoreError
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -90,8 +88,7 @@ def _name_of(dtype: np.dtype[Any]) -> str:
 
 def key_of(**content: Any) -> str:
     """The name of a folder: a checksum of all that the result depends on."""
-    text = json.dumps({"format": _FORMAT, **content}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return digest_of({"format": _FORMAT, **content})[:32]
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,8 @@ class Store:
             f"store={str(self.folder)!r}: another run is training this very network, in {str(folder)!r}; "
             f"wait for it, or give this run another store."
         )
-        with exclusive(folder / "lock", refusal):
+        make_folder(folder)
+        with exclusive(folder / "lock", refusal, ImageStoreError):
             for leftover in _leftovers(folder):
                 leftover.unlink()
             yield
@@ -188,63 +186,20 @@ class Checkpoint:
         return None
 
 
-@contextmanager
-def exclusive(lock: Path, refusal: str) -> Iterator[None]:
-    """Hold a lock, a file that stays; the system lifts that of a process that is killed.
-
-    Where the file system knows no locks, or the system none of these, nothing is locked.
-
-    Raises
-    ------
-    ImageStoreError
-        With the text `refusal` if another process holds it; if the file cannot be opened, as a link cannot.
-    """
-    _made(lock.parent)
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        yield
-        return
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise ImageStoreError(
-            f"{str(lock)!r} cannot be opened ({error}); remove it if it is a link, or choose another folder."
-        ) from error
-    with open(descriptor, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ImageStoreError(refusal) from error
-        except OSError:  # such as ENOLCK of a network file system
-            pass
-        yield
-
-
 def write_arrays(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Path | None = None) -> None:
-    """Write beside `path`, flush to the disk, and rename; what was there is renamed to `keep`."""
+    """Write a file of arrays whole, or not at all; what was there is renamed to `keep`."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     described = {"format": _FORMAT, "sha256": fingerprint(arrays), **about}
-    header = json.dumps({**described, "described": _description(described)})
-    _made(path.parent)
-    # A name that nobody knows beforehand, so that no link waits there.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
-    try:
-        save_file(arrays, temporary, {_HEADER: header})
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise ImageStoreError(
-            f"{str(path)!r} could not be written ({error}); what was finished before is kept. Make room on "
-            f"the disk and run the same call again."
-        ) from error
+    header = json.dumps({**described, "described": digest_of(described)})
+    make_folder(path.parent)
+    with replacing(path, keep=keep, kind=ImageStoreError, advice=KEPT) as temporary:
+        try:
+            save_file(arrays, temporary, {_HEADER: header})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -266,7 +221,7 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         )
     # Files of earlier versions have no checksum of their header; every other key is known.
     described = header.pop("described", None)
-    if (described is None and not header.keys() <= _KNOWN) or described not in (None, _description(header)):
+    if (described is None and not header.keys() <= _KNOWN) or described not in (None, digest_of(header)):
         raise ImageStoreError(
             f"{str(path)!r} is damaged: its header does not have its checksum. Remove it and run the same "
             f"call again."
@@ -274,16 +229,13 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return header, tensors
 
 
-def _description(header: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
-
-
 def _leftovers(folder: Path) -> list[Path]:
     """Half a file each, of a run that was killed."""
     return [path for path in folder.glob(".*") if _LEFTOVER.fullmatch(path.name)]
 
 
-def _made(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

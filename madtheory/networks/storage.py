@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from madtheory.files import StorageError, check_folder, digest_of, write_atomically
 from madtheory.validation import check_path, shown
 
 _KEY, _FORMAT = "madtheory_network", 1
 _WEIGHTS, _DEVICE = "weights", "device"
 
 
-class NetworkFileError(OSError):
+class NetworkFileError(StorageError):
     """A file of a network that is damaged, or that is something else."""
 
 
@@ -63,31 +63,13 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
     header = {"format": _FORMAT, "model": described, "sha256": _checksum(tensors)}
     header["described"] = _description(header, tensors)
     content = serialised(tensors, {_KEY: json.dumps(header)})
-    if not path.parent.is_dir():
-        raise NetworkFileError(
-            f"path={str(path)!r}: there is no folder {str(path.parent)!r}; create it first."
-        )
+    check_folder(path, NetworkFileError)
     if path.is_file() and not _holds_a_network(path):
         raise NetworkFileError(
             f"path={str(path)!r} exists and is not a network of madtheory, or a damaged one; choose another "
             f"name, or remove the file."
         )
-    temporary = None
-    try:
-        # A name of its own, so that several processes can write the same file.
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise NetworkFileError(
-            f"path={str(path)!r} could not be written ({error}); nothing was changed."
-        ) from error
-    return path
+    return write_atomically(path, content, kind=NetworkFileError)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -205,7 +187,7 @@ def _decoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: d
 def _description(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
     """Checksum of the configuration, and of the names, types and shapes of the weights."""
     shapes = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)]
-    return hashlib.sha256(json.dumps([header, shapes], sort_keys=True).encode()).hexdigest()
+    return digest_of([header, shapes])
 
 
 def _checksum(tensors: dict[str, NDArray[Any]]) -> str:

@@ -97,7 +97,7 @@ def test_what_cannot_be_saved(tmp_path):
     with pytest.raises(NetworkFileError, match="there is no folder"):
         networks.save(MODELS[0], tmp_path / "missing" / "model")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(NetworkFileError, match="could not be written"):
+    with pytest.raises(NetworkFileError, match="is a folder; pass the name of a file"):
         networks.save(MODELS[0], tmp_path / "folder")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 

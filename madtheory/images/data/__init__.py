@@ -3,6 +3,7 @@
 from madtheory.images.data.files import pillow
 from madtheory.images.data.images import Images, Index, Pixels, RealImages, check_pixels
 from madtheory.images.data.shards import (
+    KEPT as KEPT,
     ImageStoreError,
     finish_shards,
     missing_shards,

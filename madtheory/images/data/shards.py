@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory.files import replacing
+from madtheory.files import StorageError, digest_of, replacing, write_atomically
 from madtheory.images.data.images import (
     Images,
     Index,
@@ -37,8 +37,12 @@ from madtheory.validation import check_size
 _OPEN_AT_MOST = 256
 
 
-class ImageStoreError(OSError):
+class ImageStoreError(StorageError):
     """A stored set of images that is damaged or cannot be written, or that is something else."""
+
+
+KEPT = "what was finished before is kept. Make room on the disk and run the same call again."
+"""The advice where a file of a store could not be written."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,8 @@ def write_shard(
         folder.mkdir(exist_ok=True)
         # The rows last: where they are, the pixels are complete.
         for name, array in ((shard_name(k), pixels), (rows_name(shard_name(k)), rows)):
-            _atomically(folder / name, array)
+            with replacing(folder / name) as temporary, open(temporary, "wb") as file:
+                np.save(file, array, allow_pickle=False)
     except OSError as error:
         raise ImageStoreError(
             f"shard {k} could not be written in folder={str(folder)!r} ({error}); the shards that were "
@@ -274,9 +279,9 @@ def finish_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD
         )
     [(shape, columns)] = kinds
     described = {"format": _FORMAT, "shape": [n, *shape], "columns": columns, "shards": listed}
-    described["sha256"] = _checksum(described)
+    described["sha256"] = digest_of(described)
     try:
-        _atomically(folder / _MANIFEST, json.dumps(described, indent=1).encode())
+        write_atomically(folder / _MANIFEST, json.dumps(described, indent=1).encode())
         for leftover in folder.glob(".*.partial"):
             if _LEFTOVER.fullmatch(leftover.name):
                 leftover.unlink()
@@ -308,7 +313,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Images:
         listed = [(int(entry["images"]), str(entry["sha256"])) for entry in described["shards"]]
         # Those of earlier versions have no checksum.
         checksum = described.pop("sha256", None)
-        if version == _FORMAT and (described.keys() != _KEYS or checksum not in (None, _checksum(described))):
+        if version == _FORMAT and (described.keys() != _KEYS or checksum not in (None, digest_of(described))):
             raise ValueError("its content does not have its checksum")
         if version == _FORMAT and (sum(count for count, _ in listed) != n or len(shape) != 3):
             raise ValueError("the counts do not add up")
@@ -354,16 +359,3 @@ def _check_manifest(path: Path) -> None:
             f"path={str(path)!r} exists and is not a manifest of images, or a damaged one; choose another "
             f"folder, or remove the file."
         )
-
-
-def _checksum(described: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def _atomically(path: Path, content: Any) -> None:
-    """Write beside `path`, flush to the disk, and rename: a file is there complete or not at all."""
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        if isinstance(content, bytes):
-            file.write(content)
-        else:
-            np.save(file, content, allow_pickle=False)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from madtheory.images.data import Images, ImageStoreError
-from madtheory.images.store import WHERE, exclusive, fingerprint
+from madtheory.files import digest_of, exclusive, write_atomically
+from madtheory.images.data import KEPT, Images, ImageStoreError
+from madtheory.images.store import WHERE, fingerprint, make_folder
 from madtheory.text import printable
 
 Line = dict[str, Any]
@@ -104,7 +103,8 @@ class RunFolder:
             f"folder={str(self.path)!r}: another process is at work on this run; wait for it, or choose "
             f"another folder."
         )
-        with exclusive(self.store / "lock", refusal):
+        make_folder(self.store)
+        with exclusive(self.store / "lock", refusal, ImageStoreError):
             yield
 
     def lines(self) -> list[Line]:
@@ -118,7 +118,7 @@ class RunFolder:
                 line = json.loads(text)
                 checksum = line.pop("sha256", None)
                 # Lines of earlier versions have no checksum; every other key is known.
-                good = line.keys() <= _KNOWN if checksum is None else checksum == _checksum(line)
+                good = line.keys() <= _KNOWN if checksum is None else checksum == digest_of(line)
                 good = good and line["generation"] == number and isinstance(line["weights"], str)
                 good = good and all(type(value) in (int, float, str) for value in line.values())
                 good = good and (not found or line.keys() == found[0].keys())
@@ -138,29 +138,14 @@ class RunFolder:
         self.write(self.metrics, "".join(sealed(each) for each in lines).encode())
 
     def write(self, path: Path, content: bytes) -> None:
-        """Write beside `path`, flush to the disk, and rename.
+        """Write a file whole, or not at all.
 
         Raises
         ------
         ImageStoreError
             If that fails, for instance because the disk is full.
         """
-        # A name that nobody knows beforehand, so that no link waits there.
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise ImageStoreError(
-                f"{str(path)!r} could not be written ({error}); what was finished before is kept. Make room "
-                f"on the disk and run the same call again."
-            ) from error
+        write_atomically(path, content, made=True, kind=ImageStoreError, advice=KEPT)
 
     def _known(self) -> dict[str, Any]:
         try:
@@ -196,13 +181,9 @@ class RunFolder:
             )
 
 
-def _checksum(line: Line) -> str:
-    return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()
-
-
 def sealed(line: Line) -> str:
     """A line of ``metrics.jsonl``, with its checksum."""
-    return json.dumps(line | {"sha256": _checksum(line)}) + "\n"
+    return json.dumps(line | {"sha256": digest_of(line)}) + "\n"
 
 
 def bounded(path: Path) -> bytes:

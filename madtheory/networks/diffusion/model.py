@@ -214,12 +214,11 @@ def guidance_of(model: Any, bias: float | None, labelled: str) -> float:
             f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, say, and "
             f"{labelled}, or bias=None."
         )
-    if model.dropout == 0:
+    if model.dropout == 0 or bias <= 0:
         raise ValueError(
-            f"bias={shown(bias)} needs a model that was trained without classes too; dropout=0.1."
+            f"bias={shown(bias)} is 1 / (1 + w) for a guidance w, and needs a model that was trained without "
+            f"classes too: pass bias > 0, and dropout=0.1 for training."
         )
-    if bias <= 0:
-        raise ValueError(f"bias={shown(bias)} is 1 / (1 + w) for a guidance w: it must be above 0.")
     return 1 / bias - 1
 
 
