@@ -6,15 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from joblib import Parallel, delayed, parallel_config
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from madtheory import storage
+from simulations._parallel import run_parallel
 
 __all__ = ["run_cells", "seconds"]
 
@@ -62,11 +61,8 @@ def run_cells(
         name = f"{function.__module__}.{function.__name__}"
         paths = [folder / f"{name}.{_digest(code, cell)}.nc" for cell in cells]
         _USED.update(dict.fromkeys(filter(None, paths), time.time()))
-    tasks = (delayed(_one)(function, dict(cell), path) for cell, path in zip(cells, paths, strict=True))
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-        hide = True if progress is None else None
-        return list(tqdm(done, desc=progress, total=len(cells), delay=1.0, leave=False, disable=hide))
+    calls = [partial(_one, function, dict(cell), path) for cell, path in zip(cells, paths, strict=True)]
+    return run_parallel(calls, n_jobs=n_jobs, progress=progress)
 
 
 def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path | None) -> xr.Dataset:
@@ -76,9 +72,7 @@ def _one(function: Callable[..., xr.Dataset], cell: dict[str, Any], path: Path |
         except storage.StorageError:
             path.unlink()  # damaged: it is computed again
     began = time.process_time()
-    # One thread, also where there is one process: sums of matrix products depend on their number.
-    with threadpool_limits(1):
-        dataset = function(**cell)
+    dataset = function(**cell)
     if path is None:
         return dataset
     dataset = dataset.assign_attrs(seconds=round(time.process_time() - began, 1))

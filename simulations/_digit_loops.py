@@ -20,7 +20,9 @@ import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
 from madtheory.types import Array
 
-__all__ = ["NEIGHBOURS", "VARIABLES", "RealDigits", "halves", "measured", "one_loop", "to_grey"]
+__all__ = [
+    "NEIGHBOURS", "VARIABLES", "RealDigits", "describe_run", "halves", "measured", "one_loop", "to_grey",
+]  # fmt: skip
 
 NEIGHBOURS = 5
 VARIABLES = (
@@ -83,6 +85,18 @@ def measured(points: Array) -> dict[str, float]:
         "within_variance": metrics.class_variance(pixels, labels),
         "between_variance": float(centres.var(0, ddof=1).sum()),
         "total_variance": float(pixels.var(0, ddof=1).sum()),
+    }
+
+
+def describe_run(*, images: int, rng: int, quick: bool, **sizes: int) -> dict[str, Any]:
+    """What the figures on digits say in their attributes."""
+    return {
+        "real": "scikit-learn load_digits: 897 images to train on, 900 held out",
+        **sizes,
+        "images": images,
+        "k": NEIGHBOURS,
+        "seed": rng,
+        "quick": int(quick),
     }
 
 

@@ -1,17 +1,16 @@
-"""Many loops at once, on all cores, with the same numbers for any number of workers."""
+"""Many loops at once, on all cores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from joblib import Parallel, delayed, parallel_config
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import madtheory as mad
+from simulations._parallel import run_parallel
 
 __all__ = ["simulate_grid"]
 
@@ -55,20 +54,15 @@ def simulate_grid(
     """
     lengths = [generations] * len(loops) if np.ndim(generations) == 0 else list(generations)
     kept = ["all"] * len(loops) if records is None else list(records)
-    tasks = (
-        delayed(_one)(loop, length, rng, i, record, keywords)
+    calls = [
+        partial(_one, loop, length, rng, i, record, keywords)
         for i, (loop, length, record) in enumerate(zip(loops, lengths, kept, strict=True))
-    )
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-        hide = True if progress is None else None
-        return list(tqdm(done, desc=progress, total=len(loops), delay=1.0, leave=False, disable=hide))
+    ]
+    return run_parallel(calls, n_jobs=n_jobs, progress=progress)
 
 
 def _one(
     loop: mad.Loop, generations: int, rng: int, i: int, record: Any, keywords: dict[str, Any]
 ) -> xr.Dataset:
     seed = np.random.SeedSequence(rng, spawn_key=(i,))
-    # One thread, also where there is one process: sums of matrix products depend on their number.
-    with threadpool_limits(1):
-        return mad.simulate(loop, generations, rng=seed, record=record, progress=False, **keywords)
+    return mad.simulate(loop, generations, rng=seed, record=record, progress=False, **keywords)

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xarray as xr
-from joblib import Parallel, delayed, parallel_config
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import madtheory as mad
 from madtheory import metrics, regimes
+from simulations._parallel import run_parallel
 
 __all__ = ["BIASES", "LOOPS", "run"]
 
@@ -92,10 +91,8 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     pixels, labels = _load()
     digits = [_Digit.of(pixels[labels == c]) for c in range(10)]
     grid = [(name, bias) for name in LOOPS for bias in BIASES]
-    tasks = (delayed(_one)(name, bias, digits, pixels[::2], sizes, rng) for name, bias in grid)
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-        each = list(tqdm(done, desc="digits", total=len(grid), delay=1.0, leave=False, disable=None))
+    calls = [partial(_one, name, bias, digits, pixels[::2], sizes, rng) for name, bias in grid]
+    each = run_parallel(calls, n_jobs=n_jobs, progress="digits")
     rows = [each[i : i + len(BIASES)] for i in range(0, len(each), len(BIASES))]
     data = xr.combine_nested(rows, ["loop", "bias"], join="exact", combine_attrs="drop_conflicts")
     precision, recall = metrics.precision_recall(real=pixels[::2], fake=pixels[1::2], k=NEIGHBOURS)
@@ -135,16 +132,14 @@ def _one(
     loops = [mad.Loop(real=d.points, model=mad.Gaussian(), regime=LOOPS[name], bias=bias) for d in digits]
     measured: dict[str, list[np.ndarray]] = {metric.__name__: [] for metric in METRICS}
     quality, images = [], []
-    # One thread, also where there is one process: sums of matrix products depend on their number.
-    with threadpool_limits(1):
-        for generation, snapshots in enumerate(_together(loops, sizes, rng), start=1):
-            for metric in METRICS:
-                measured[metric.__name__].append(np.array([metric(s) for s in snapshots]))
-            if generation in sizes.shown:
-                fake = _sample(snapshots, digits, rng)[: sizes.judged]
-                quality.append([metrics.precision_recall(real=reference, fake=f, k=NEIGHBOURS) for f in fake])
-                images.append(fake[0].reshape(len(digits), PER_CLASS, -1)[PICTURED, :SAMPLES])
-        predicted = _predict(name, bias, digits, loops, sizes.generations)
+    for generation, snapshots in enumerate(_together(loops, sizes, rng), start=1):
+        for metric in METRICS:
+            measured[metric.__name__].append(np.array([metric(s) for s in snapshots]))
+        if generation in sizes.shown:
+            fake = _sample(snapshots, digits, rng)[: sizes.judged]
+            quality.append([metrics.precision_recall(real=reference, fake=f, k=NEIGHBOURS) for f in fake])
+            images.append(fake[0].reshape(len(digits), PER_CLASS, -1)[PICTURED, :SAMPLES])
+    predicted = _predict(name, bias, digits, loops, sizes.generations)
     variables = {}
     for key, values in measured.items():
         each = np.array(values)  # (generation, class, replicate)

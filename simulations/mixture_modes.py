@@ -17,20 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from joblib import Parallel, delayed, parallel_config
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory.models import Mixture
 from madtheory.theory import categorical, kernel_density
+from simulations._parallel import run_parallel
 
 __all__ = ["run"]
 
@@ -74,12 +72,9 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
 @lru_cache(maxsize=1)
 def _run(sizes: _Sizes, quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
     recalled = _recalled(sizes)
-    tasks = [delayed(_chain)(kind, seed, sizes, recalled, rng) for kind, seed in CHAINS]
-    tasks.append(delayed(_drift)(sizes, rng))
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-        bar = tqdm(done, desc="mixtures", total=len(tasks), delay=1.0, leave=False, disable=None)
-        *chains, drift = list(bar)
+    calls = [partial(_chain, kind, seed, sizes, recalled, rng) for kind, seed in CHAINS]
+    calls.append(partial(_drift, sizes, rng))
+    *chains, drift = run_parallel(calls, n_jobs=n_jobs, progress="mixtures")
     kinds = [kind for kind, _ in CHAINS]
     names = [kind if kinds.count(kind) == 1 else f"{kind} {seed + 1}" for kind, seed in CHAINS]
     data = xr.concat(chains, xr.DataArray(names, dims="chain", name="chain"))
@@ -140,16 +135,15 @@ def _chain(kind: str, seed: int, sizes: _Sizes, recalled: set[int], rng: int) ->
     """One loop by points: its modes at every generation, its points compared with real ones at some."""
     reference = _real().sample(sizes.judged, rng=np.random.default_rng([rng, 1]))
     counted, compared, pictures = [], [], []
-    with threadpool_limits(1):
-        for snapshot in _generations(kind, seed, sizes, rng):
-            points, labels = np.split(snapshot.training_set, [2], axis=1)
-            counted.append(_modes(points, labels))
-            if snapshot.generation in recalled:
-                drawn = np.random.default_rng([rng, 2, seed, snapshot.generation])
-                fake = snapshot.model.sample(sizes.judged, rng=drawn)
-                compared.append(metrics.precision_recall(real=reference, fake=fake[:, :2], k=NEIGHBOURS))
-            if snapshot.generation in sizes.shown:
-                pictures.append(np.histogram2d(*points.T, bins=EDGES)[0] / len(points))
+    for snapshot in _generations(kind, seed, sizes, rng):
+        points, labels = np.split(snapshot.training_set, [2], axis=1)
+        counted.append(_modes(points, labels))
+        if snapshot.generation in recalled:
+            drawn = np.random.default_rng([rng, 2, seed, snapshot.generation])
+            fake = snapshot.model.sample(sizes.judged, rng=drawn)
+            compared.append(metrics.precision_recall(real=reference, fake=fake[:, :2], k=NEIGHBOURS))
+        if snapshot.generation in sizes.shown:
+            pictures.append(np.histogram2d(*points.T, bins=EDGES)[0] / len(points))
     variance, modal, modes = np.transpose(counted)
     precision, recall = np.transpose(compared)
     return xr.Dataset(
@@ -202,12 +196,11 @@ def _drift(sizes: _Sizes, rng: int) -> xr.Dataset:
     def surviving_modes(snapshot: mad.Snapshot) -> Any:
         return (snapshot.model.weights > 0).sum(-1)
 
-    with threadpool_limits(1):
-        runs = mad.simulate(
-            _loop("observed", sizes.n), sizes.generations, replicates=sizes.replicates, method="statistics",
-            metrics=(total_variance, modal_variance, surviving_modes), progress=False,
-            rng=np.random.SeedSequence(rng, spawn_key=(0, 3)),
-        )  # fmt: skip
+    runs = mad.simulate(
+        _loop("observed", sizes.n), sizes.generations, replicates=sizes.replicates, method="statistics",
+        metrics=(total_variance, modal_variance, surviving_modes), progress=False,
+        rng=np.random.SeedSequence(rng, spawn_key=(0, 3)),
+    )  # fmt: skip
     mean, error = runs.mean("replicate"), runs.std("replicate", ddof=1) / np.sqrt(sizes.replicates)
     mean = mean.rename({name: f"observed_{name}" for name in mean})
     return mean.merge(error.rename({name: f"observed_{name}_error" for name in error})).drop_attrs()

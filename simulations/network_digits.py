@@ -15,7 +15,7 @@ import xarray as xr
 
 from madtheory.types import Array
 from simulations._cells import run_cells
-from simulations._digit_loops import NEIGHBOURS, VARIABLES, halves, measured, one_loop
+from simulations._digit_loops import VARIABLES, describe_run, halves, measured, one_loop
 
 __all__ = ["BIASES", "PICTURED", "real_halves", "run", "run_augment", "run_embedding"]
 
@@ -69,7 +69,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     bare = _gathered(raw, done[len(cells) :], sizes.raw)[list(VARIABLES)]
     bare = bare.rename({"bias": "raw_bias", "seed": "raw_seed", "generation": "raw_generation"})
     return data.merge(bare.rename({name: f"raw_{name}" for name in VARIABLES})).assign_attrs(
-        _attributes(sizes, rng, quick)
+        describe_run(n=N, images=sizes.images, rng=rng, quick=quick)
     )
 
 
@@ -90,7 +90,7 @@ def run_augment(
         _gathered(fixed, done[len(replaced) :], sizes.augmented),
     ]
     data = xr.concat(both, "loop", data_vars=list(VARIABLES)).assign_coords(loop=["replace", "augment"])
-    return data.assign_attrs(_attributes(sizes, rng, quick))
+    return data.assign_attrs(describe_run(n=N, images=sizes.images, rng=rng, quick=quick))
 
 
 def run_embedding(
@@ -113,7 +113,9 @@ def run_embedding(
     data["real_embedding"] = (("shown", "real_point", "axis"), np.array([p[:REAL_EMBEDDED] for p in planes]))
     data["embedding"] = (("shown", "point", "axis"), np.array([p[REAL_EMBEDDED:] for p in planes]))
     data["label"], data["real_label"] = done[0]["label"], ("real_point", real[:, -1].astype(int))
-    return data.assign_coords(shown=shown).assign_attrs(_attributes(sizes, rng, quick))
+    return data.assign_coords(shown=shown).assign_attrs(
+        describe_run(n=N, images=sizes.images, rng=rng, quick=quick)
+    )
 
 
 def _plane(real: Array, fake: Array, rng: int) -> Array:
@@ -166,14 +168,3 @@ def _gathered(cells: list[dict[str, Any]], done: list[xr.Dataset], generations: 
 def real_halves() -> dict[str, float]:
     """`VARIABLES` of the training half in place of samples: what a perfect generator would give."""
     return {f"real_{name}": value for name, value in measured(halves()[0]).items()}
-
-
-def _attributes(sizes: _Sizes, rng: int, quick: bool) -> dict[str, Any]:
-    return {
-        "real": "scikit-learn load_digits: 897 images to train on, 900 held out",
-        "n": N,
-        "images": sizes.images,
-        "k": NEIGHBOURS,
-        "seed": rng,
-        "quick": int(quick),
-    }

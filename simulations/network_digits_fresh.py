@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from simulations._cells import run_cells
-from simulations._digit_loops import NEIGHBOURS, VARIABLES, one_loop
+from simulations._digit_loops import VARIABLES, describe_run, one_loop
 from simulations.network_digits import real_halves
 
 __all__ = ["N_REAL", "effective_size", "run_admissible", "run_limits"]
@@ -69,7 +69,9 @@ def run_limits(
         {name: (dims, np.reshape([one[name].values for one in done], shape)) for name in VARIABLES},
         {"n_initial": list(INITIAL), "generation": np.arange(1, sizes.limits + 1)},
     )
-    return data.assign(real_halves()).assign_attrs(_attributes(sizes, rng, quick))
+    return data.assign(real_halves()).assign_attrs(
+        describe_run(n_real=N_REAL, images=sizes.images, rng=rng, quick=quick)
+    )
 
 
 def run_admissible(
@@ -120,7 +122,9 @@ def run_admissible(
             "n_alone": list(sizes.alone),
         },
     )
-    return data.assign(real_halves()).assign_attrs(_attributes(sizes, rng, quick))
+    return data.assign(real_halves()).assign_attrs(
+        describe_run(n_real=N_REAL, images=sizes.images, rng=rng, quick=quick)
+    )
 
 
 def effective_size(
@@ -169,15 +173,4 @@ def _cell(
         "images": sizes.images,
         "seed": seed,
         "rng": rng,
-    }
-
-
-def _attributes(sizes: _Sizes, rng: int, quick: bool) -> dict[str, Any]:
-    return {
-        "real": "scikit-learn load_digits: 897 images to train on, 900 held out",
-        "n_real": N_REAL,
-        "images": sizes.images,
-        "k": NEIGHBOURS,
-        "seed": rng,
-        "quick": int(quick),
     }

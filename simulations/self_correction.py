@@ -12,14 +12,16 @@ them the loop that the theorems are about, which keeps the last batch only.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
-from joblib import Parallel, delayed, parallel_config
 
 import madtheory as mad
 from madtheory import metrics, regimes, treatments
 from madtheory.theory import correction
 from simulations._grid import simulate_grid
+from simulations._parallel import run_parallel
 
 __all__ = ["PAPER", "SAMPLERS", "STRENGTHS", "run", "wasserstein2"]
 
@@ -97,16 +99,10 @@ def _loop(regime: regimes.Regime, strength: float, sampler: str) -> mad.Loop:
 
 def _predict(data: xr.Dataset, generations: int, n_jobs: int) -> None:
     """Exact first moments of both loops with the exact sampler."""
-    common = {"ddof": 0, "dim": 2, "generations": generations}
-    tasks = (
-        delayed(correction.accrual)(n_initial=N_REAL, n_synthetic=N_SYNTHETIC, correction=s, **common)
-        for s in STRENGTHS
-    )
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        accrued = Parallel(n_jobs=n_jobs)(tasks)
-    last = [
-        correction.augment(n_real=N_REAL, n_synthetic=N_SYNTHETIC, correction=s, **common) for s in STRENGTHS
-    ]
+    common = {"n_synthetic": N_SYNTHETIC, "ddof": 0, "dim": 2, "generations": generations}
+    calls = [partial(correction.accrual, n_initial=N_REAL, correction=s, **common) for s in STRENGTHS]
+    accrued = run_parallel(calls, n_jobs=n_jobs)
+    last = [correction.augment(n_real=N_REAL, correction=s, **common) for s in STRENGTHS]
     at = data["generation"].values - 1
     for prefix, predicted in (("", accrued), ("last_", last)):
         for name in ("total_variance", "mean_error"):
