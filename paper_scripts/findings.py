@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from paper_scripts.figure import Verdict
+from paper_scripts.figure import Finding, Verdict
 
 NOISE = 2.0
 """Standard errors that a change must exceed; more of them where seeds are few (`student_limit`)."""
@@ -113,6 +113,12 @@ def agreement(z: float, limit: float = 5.0, count: float = math.inf) -> Verdict:
     raise the limit to that of Student's distribution at the same level (`student_limit`).
     """
     return agrees(abs(z) < student_limit(limit, count))
+
+
+def compare_value(claim: str, one: xr.Dataset, name: str, note: str = "") -> Finding:
+    """Hold a variable that is one number against what theory predicts for it."""
+    z = score(one, name).item()
+    return Finding(claim, f"{format_value(one, name)} (z = {z:+.1f})", agreement(z), note)
 
 
 @functools.lru_cache

@@ -88,7 +88,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         ``image``: samples of some classes, 255 times their pixels, clipped to 0 to 255.
     """
     sizes = QUICK if quick else FULL
-    pixels, labels = _load()
+    pixels, labels = load()
     digits = [_Digit.of(pixels[labels == c]) for c in range(10)]
     grid = [(name, bias) for name in LOOPS for bias in BIASES]
     calls = [partial(_one, name, bias, digits, pixels[::2], sizes, rng) for name, bias in grid]
@@ -113,7 +113,8 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     return data
 
 
-def _load() -> tuple[np.ndarray, np.ndarray]:
+def load() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of all images, from 0 to 1, and their classes."""
     from sklearn.datasets import load_digits
 
     data = load_digits()

@@ -16,6 +16,7 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes, treatments
 from simulations._grid import simulate_grid
+from simulations.digits import load
 
 __all__ = ["CORRECTIONS", "RATIOS", "run"]
 
@@ -38,7 +39,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     """
     generations, replicates = QUICK if quick else FULL
     kept = sorted({t for t in (1, 2, 3, 6, 11, 21, 31, 41, 51) if t <= generations} | {generations})
-    pixels, labels = _load()
+    pixels, labels = load()
     classes = [pixels[labels == c] for c in range(10)]
     maps = [treatments.nearest(_centres(images, rng)) for images in classes]
     grid = [(c, ratio, kind) for kind in CORRECTIONS for ratio in RATIOS for c in range(10)]
@@ -66,13 +67,6 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         real="scikit-learn load_digits, 1797 images", n_real=N_REAL, clusters=CLUSTERS, replicates=replicates,
         rng=rng, quick=int(quick),
     )  # fmt: skip
-
-
-def _load() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    return data.data / 16, data.target
 
 
 def _centres(images: np.ndarray, rng: int) -> np.ndarray:

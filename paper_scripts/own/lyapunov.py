@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from paper_scripts.figure import Finding, Findings, Picture
-from paper_scripts.findings import agreement, format_value, largest, score, with_error
+from paper_scripts.findings import agreement, compare_value, largest, score, with_error
 from paper_scripts.style import THEORY, gradient
 from simulations import lyapunov
 
@@ -88,21 +88,12 @@ def judge(data: xr.Dataset) -> Findings:
     )
     for which, j in (("slowest", 0), ("fastest", -1)):
         one = data.sel(n=20).isel(direction=j)
-        z = score(one, "rate").item()
-        yield Finding(
-            claim=f"The {which} direction, n = 20: {one['predicted_rate'].item():.4f} per generation",
-            ours=f"{format_value(one, 'rate')} (z = {z:+.1f})",
-            verdict=agreement(z),
-        )
+        claim = f"The {which} direction, n = 20: {one['predicted_rate'].item():.4f} per generation"
+        yield compare_value(claim, one, "rate")
     for n in data["n"].values:
         one = data.sel(n=n)
-        z = score(one, "condition_rate").item()
-        yield Finding(
-            claim=f"ln of the condition number grows by {one['predicted_condition_rate'].item():.4f} "
-            f"per generation, n = {n}",
-            ours=f"{format_value(one, 'condition_rate')} (z = {z:+.1f})",
-            verdict=agreement(z),
-        )
+        rate = f"{one['predicted_condition_rate'].item():.4f} per generation, n = {n}"
+        yield compare_value(f"ln of the condition number grows by {rate}", one, "condition_rate")
     one = data.sel(n=20, time=2.0)
     left = one["effective_directions"].sel(quantile=0.5).item()
     yield Finding(

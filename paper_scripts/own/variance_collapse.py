@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from madtheory import plotting
 from paper_scripts.figure import Finding, Findings, Picture
-from paper_scripts.findings import agreement, format_value, largest, score, value_of, with_error
+from paper_scripts.findings import agreement, compare_value, largest, score, value_of, with_error
 from paper_scripts.style import BLUE, RED, THEORY
 from simulations import variance_collapse
 
@@ -66,13 +66,10 @@ def judge(data: xr.Dataset) -> Findings:
     n = data["n"].values[0]
     for bias in data["bias"].values:
         one = data.sel(n=n, bias=bias, generation=last, quantile=0.5)
-        z = score(one, "log_variance").item()
-        yield Finding(
-            claim=f"Exact law: ln of the median of the variance at generation {last}, n = {n}, "
-            f"bias {bias:g}, is {one['predicted_log_variance'].item():.3f}",
-            ours=f"{format_value(one, 'log_variance')} (z = {z:+.1f})",
-            verdict=agreement(z),
-        )
+        where = f"at generation {last}, n = {n}, bias {bias:g}"
+        expected = one["predicted_log_variance"].item()
+        claim = f"Exact law: ln of the median of the variance {where}, is {expected:.3f}"
+        yield compare_value(claim, one, "log_variance")
     worst = largest(score(data, "log_variance"))
     yield Finding(
         claim="Exact law: medians, 5 % and 95 % quantiles at every generation, n and bias",

@@ -1,12 +1,9 @@
 """Curated loops of networks: tiny runs, the exact law beside them, and verdicts on made-up numbers."""
 
-import matplotlib
 import pytest
 
 pytest.importorskip("torch")
-matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
@@ -16,12 +13,6 @@ from simulations import curated_networks
 
 FIGURES = all_figures()
 PLANAR, DIGITS = FIGURES["ferbach_planar_networks"], FIGURES["ferbach_digits_networks"]
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def tiny_network():

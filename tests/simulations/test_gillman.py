@@ -1,10 +1,5 @@
 """Figures on self-correction: the published values come out, and wrong ones are caught."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -12,12 +7,6 @@ from paper_scripts.gallery import all_figures
 from simulations import self_corrected_digits, self_correction
 
 FIGURES = all_figures()
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,6 @@
 
 import json
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,12 +15,6 @@ from simulations._grid import simulate_grid
 from simulations._stationary import METRICS, Setting, controlled_mean, effective_ratio, stationary_limits
 
 W2 = "wasserstein2_squared"
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def loop(regime, dim=3, bias=1.0):

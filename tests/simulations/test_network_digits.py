@@ -1,10 +1,5 @@
 """MAD's loops on digits: what a cell returns, what is drawn, and verdicts that can fail."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -23,12 +18,6 @@ FIGURES = all_figures()
 TINY = {"generations": 2, "images": 600, "seed": 0, "rng": 0}
 REPLACE = {"regime": "replace", "sizes": {"n": 60}, "bias": 0.8, **TINY}
 BIASES = (1.0, 0.8, 0.66, 0.5)
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

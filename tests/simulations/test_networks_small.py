@@ -1,12 +1,9 @@
 """Loops of flows and of WGAN-GPs: tiny runs, and verdicts on made-up numbers."""
 
-import matplotlib
 import pytest
 
 pytest.importorskip("torch")
-matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
@@ -16,12 +13,6 @@ from simulations import _cells, flow_tails, wgan_digits
 
 DIGITS, FLOW = FIGURES = [all_figures()[name] for name in ("mad_13_digits", "mad_17")]
 TAILS = list(flow_tails.TAILS)
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -2,11 +2,6 @@
 
 from itertools import islice
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -18,12 +13,6 @@ from paper_scripts.gallery import all_figures
 from simulations import digits, lyapunov, variance_collapse
 
 SMALL = digits._Sizes(5, 4, 2, (1, 5))
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,9 @@
 """Loops of networks on their own samples: tiny runs, and verdicts on made-up numbers."""
 
-import matplotlib
 import pytest
 
 pytest.importorskip("torch")
-matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
@@ -19,12 +16,6 @@ FIGURES = all_figures()
 TINY = retrained_networks._Sizes((0.0, 0.5, np.inf), 3, 2, 20, 5, 200, (1, 3))
 RATIOS = list(retrained_networks.RATIOS)
 GENERATIONS = 6
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """Digits corrected by cluster centres, with a network: a tiny run, and verdicts on made-up numbers."""
 
-import matplotlib
 import pytest
 
 pytest.importorskip("torch")
-matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
@@ -16,12 +13,6 @@ from simulations import self_corrected_networks
 
 LOOPS = list(self_corrected_networks.LOOPS)
 FIGURE = all_figures()["gillman_3_networks"]
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -40,8 +40,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops(name, tiny, tmp_path, monkeypatch):
     """They run, go on from finished cells without training, are drawn, and find."""
-    import matplotlib.pyplot as plt
-
     figure = FIGURES[name]
     assert figure.networks
     first = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
@@ -65,7 +63,7 @@ def test_loops(name, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(ImageDiffusion, "fit", unwanted)
     with pytest.raises(AssertionError, match="trained again"):
         figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
-    plt.close(figure.draw(again))
+    figure.draw(again)
     assert all(finding.ours for finding in figure.findings(again))
 
 
@@ -148,7 +146,6 @@ def smallest(monkeypatch):
 
 
 def test_throughput(smallest):
-    import matplotlib.pyplot as plt
 
     before = torch.get_rng_state(), torch.get_num_threads()
     data = image_throughput.run(quick=True)
@@ -158,7 +155,7 @@ def test_throughput(smallest):
     assert rates.shape == (3, 2, 2)
     assert np.isnan(rates[2]).all()
     figure = FIGURES["image_throughput"]
-    plt.close(figure.draw(data))
+    figure.draw(data)
     found = figure.findings(data)
     assert _verdicts(found) == ["not yet measured"] * 3 + ["shown"]
 

@@ -1,10 +1,5 @@
 """MAD Figs. 14-15: modes of a mixture loop against drift; pictures and findings come from the data."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -84,7 +79,6 @@ def test_figures_draw_and_find(data, figure):
     found = figure.findings(data)
     assert {"agrees", "reproduced"} <= {finding.verdict for finding in found}
     assert "disagrees" not in {finding.verdict for finding in found}
-    plt.close(picture)
 
 
 def test_a_wrong_theory_is_found_out(data):

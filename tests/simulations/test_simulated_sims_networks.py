@@ -64,8 +64,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_figure(name, tiny, tmp_path, monkeypatch):
     """Every figure runs small, resumes from finished cells without training, draws, and finds."""
-    import matplotlib.pyplot as plt
-
     figure = FIGURES[name]
     assert figure.networks
     first = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
@@ -85,7 +83,7 @@ def test_figure(name, tiny, tmp_path, monkeypatch):
     with pytest.raises(AssertionError, match="trained again"):
         figure.simulate(quick=True, rng=1, n_jobs=1)
 
-    plt.close(figure.draw(again))
+    figure.draw(again)
     assert all(finding.ours for finding in figure.findings(again))
 
 

@@ -1,10 +1,5 @@
 """Iterative retraining: simulation against theory, wrong theory caught, pictures show the data."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -13,12 +8,6 @@ from madtheory import metrics, regimes
 from madtheory.theory import stability
 from paper_scripts.gallery import all_figures
 from simulations import iterative_retraining as retraining
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
