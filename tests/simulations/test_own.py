@@ -180,7 +180,7 @@ def test_the_means_of_another_bias_are_rejected(pictures):
 
 
 def test_the_basis_of_a_class_is_an_isometry_onto_its_images():
-    pixels, labels = digits._load()
+    pixels, labels = digits.load()
     assert pixels.shape == (1797, 64)
     assert (pixels.min(), pixels.max()) == (0.0, 1.0)
     for c in (0, 1):
