@@ -219,7 +219,7 @@ class Regime:
     @checked
     def n_synthetic_at(self, generation: int) -> int:
         """Size of the synthetic batch of a generation t >= 2."""
-        least = int(self.real_data == "none" or self.name == "accumulate")
+        least = int(self.real_data == "none" or (self.name == "accumulate" and self.weights is None))
         return size_at("n_synthetic", self.n_synthetic, generation, least)
 
     @property
@@ -253,7 +253,7 @@ class Regime:
                 return "replace"
             case "fixed", "last", False:
                 return "augment"
-            case "fixed", "all", False if self.memory == 1 and self.weights is None and not self._pauses:
+            case "fixed", "all", False if self.memory == 1 and not self._pauses:
                 return "accumulate"
             case "fixed", "all", True if (
                 self.budget == self.n_initial == self.n_synthetic and self.memory == 1
@@ -276,7 +276,8 @@ class Regime:
         mixing = {"memory": self.memory, "weights": self.weights}
         match self.name:
             case "replace" | "accumulate":
-                return {"n": self.n_synthetic, "n_initial": self.n_initial}
+                weights = {} if self.weights is None else {"weights": self.weights}
+                return {"n": self.n_synthetic, "n_initial": self.n_initial} | weights
             case "accumulate_subsample":
                 return {"n": self.n_initial, "replacement": self.replacement}
             case "augment":
@@ -318,11 +319,15 @@ def augment(
 
 
 @checked
-def accumulate(*, n: Size, n_initial: int | None = None) -> Regime:
+def accumulate(
+    *, n: Size, n_initial: int | None = None, weights: tuple[float, float] | None = None
+) -> Regime:
     """Train on the real points of generation 1 and every synthetic batch so far, `n` points each."""
     check_sizes("n", n)
     n_initial = size_at("n", n, 1) if n_initial is None else n_initial
-    return Regime(n_initial=n_initial, n_synthetic=n, n_real=n_initial, real_data="fixed", retain="all")
+    return Regime(
+        n_initial=n_initial, n_synthetic=n, n_real=n_initial, real_data="fixed", retain="all", weights=weights
+    )
 
 
 @checked

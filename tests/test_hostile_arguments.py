@@ -473,6 +473,8 @@ def light_cases(folder: Path) -> dict[str, Case]:
         "testing.regimes": Case(x.regimes, {"min_size": 5, "max_size": 9}),
         "testing.sizes": Case(x.sizes, {"min_value": 5, "max_value": 9}),
         "testing.Growing": Case(x.Growing, {"first": 5, "each": 2}),
+        "testing.Cycling": Case(x.Cycling, {"values": (5, 2)}),
+        "testing.Moving": Case(x.Moving, {"first": mad.Gaussian.standard(2), "step": 0.5, "growth": 2.0}),
         "testing.check_generative_model": Case(
             x.check_generative_model, {"model": mad.Gaussian(), "real": gaussian}
         ),

@@ -159,7 +159,8 @@ FROZEN = {
         "Weights",
     ],
     "madtheory.testing": [
-        "REGIMES", "Growing", "assert_agrees", "assert_mean_matches", "assert_rate_matches",
+        "REGIMES", "Cycling", "Growing", "Moving", "assert_agrees", "assert_mean_matches",
+        "assert_rate_matches",
         "check_generative_model", "gaussians", "loops", "power", "regimes", "sizes", "smallest_detectable",
     ],
 }  # fmt: skip

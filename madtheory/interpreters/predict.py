@@ -188,6 +188,7 @@ def _accrued(loop: Loop, keywords: dict[str, Any]) -> float:
     """Strength of the correction in a loop with logarithmic accrual that has a closed form."""
     regime, strength = loop.regime, _strength(loop)
     plain = regime.memory == 1 and regime.weights is None and regime.budget is None
+    plain &= regime.n_real == regime.n_initial and regime.n_fresh == 0 and regime.n_carried == 0
     if (
         strength is None
         or type(loop.model) is not Gaussian
@@ -359,7 +360,8 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
     import xarray as xr
 
     check_size("generations", generations)
-    _check_known(loop)
+    if loop.real_changes:
+        raise NoClosedForm("no closed form for a real law that changes with the generation; use simulate.")
     # About twenty numbers for each generation, and the eigenvalues of the covariance of the truth.
     needed = 8.0 * (20 * generations + 3 * (getattr(loop.real, "dim", None) or 1) ** 2)
     what = f"a prediction for {generations} generations"
@@ -386,22 +388,6 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
         attrs["omitted"] = "; ".join(f"{name}: {cause}" for name, cause in omitted.items())
     axis = ("generation", np.arange(1, generations + 1), COORDINATES["generation"])
     return xr.Dataset(data, {"generation": axis}, attrs)
-
-
-def _check_known(loop: Loop) -> None:
-    """Refuse what the recursion of first moments does not follow."""
-    regime = loop.regime
-    several = isinstance(regime.weights, tuple) and not isinstance(regime.weights[0], float)
-    unknown = {
-        "n_real": not isinstance(regime.n_real, int) and regime.real_data == "fixed",
-        "n_real below n_initial": regime.real_data == "fixed" and regime.n_real != regime.n_initial,
-        "n_fresh": regime.n_fresh != 0,
-        "n_carried": regime.n_carried != 0,
-        "weights": callable(regime.weights) or several,
-        "real": loop.real_changes,
-    }
-    if names := [name for name, is_there in unknown.items() if is_there]:
-        raise NoClosedForm(f"no closed form for {' and '.join(names)} of this loop; use simulate.")
 
 
 def _check_variables(loop: Loop, variables: Sequence[str]) -> list[str]:

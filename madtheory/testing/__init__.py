@@ -5,7 +5,9 @@ The strategies need the package ``hypothesis``; nothing else here does.
 
 from madtheory.testing.assertions import (
     REGIMES,
+    Cycling,
     Growing,
+    Moving,
     assert_agrees,
     assert_mean_matches,
     assert_rate_matches,
@@ -20,7 +22,9 @@ from madtheory.testing.conformance import check_generative_model
 
 __all__ = [
     "REGIMES",
+    "Cycling",
     "Growing",
+    "Moving",
     "assert_agrees",
     "assert_mean_matches",
     "assert_rate_matches",

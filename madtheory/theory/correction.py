@@ -448,11 +448,11 @@ def stationary(
         variance, error, shared = state
         apart = error + 1 / first - 2 * shared
         loop.means.distance = np.array([[0, 1 / first, error], [1 / first, 0, apart], [error, apart, 0]])
-        loop.fixed, loop.reals, loop.batches = [Group(1, first, first - 1.0)], [], []
+        loop.fixed, loop.reals, loop.batches = {first: Group(1, first, first - 1.0)}, [], []
         loop.models = [Model(2, variance)]
         loop.step(2)
         variance, error = loop.moments
-        shared = (error + 1 / first - loop.means.distance[loop.fixed[0].node, loop.models[0].node]) / 2
+        shared = (error + 1 / first - loop.means.distance[loop.fixed[first].node, loop.models[0].node]) / 2
         return np.array([variance, error, shared if real_data == "fixed" else 0.0])
 
     offset = advance(np.zeros(3))

@@ -22,6 +22,7 @@ from madtheory.theory import moments
 from madtheory.theory.gaussian import Sizes
 from madtheory.theory.labels import Labelled, labelled
 from madtheory.theory.moments import regime_of, squared_factor
+from madtheory.types import Weights
 from madtheory.validation import (
     check_bias,
     check_choice,
@@ -69,13 +70,15 @@ def first_moments(
     n_initial: int,
     n_synthetic: Sizes,
     n_real: Sizes = 0,
+    n_fresh: Sizes = 0,
+    n_carried: Sizes = 0,
     real_data: Literal["none", "fixed", "fresh"] = "none",
     retain: Literal["last", "all"] | int = "last",
     retain_real: Literal["last", "all"] | int = "last",
     memory: int = 1,
     budget: Sizes | None = None,
     replacement: bool = False,
-    weights: tuple[float, float] | None = None,
+    weights: Weights | None = None,
     bias: float = 1.0,
     dim: int = 1,
     spectrum: ArrayLike | None = None,
@@ -97,7 +100,8 @@ def first_moments(
     bias : float
         Factor of the covariance of the kernel in synthetic samples, >= 0, dimensionless; 1 for a bandwidth
         of 0, which has no kernel to scale.
-    n_initial, n_synthetic, n_real, real_data, retain, retain_real, memory, budget, replacement, weights
+    n_initial, n_synthetic, n_real, n_fresh, n_carried, real_data, retain, retain_real, memory, budget
+    replacement, weights
         As in `madtheory.theory.gaussian.first_moments`.
     dim, spectrum : int, array of shape (dim,)
         The true covariance: identity of size `dim` (default 1), or these eigenvalues.
@@ -116,8 +120,9 @@ def first_moments(
         For sizes, weights or choices out of range.
     """
     regime = regime_of(
-        n_initial=n_initial, n_synthetic=n_synthetic, n_real=n_real, real_data=real_data, retain=retain,
-        retain_real=retain_real, memory=memory, budget=budget, replacement=replacement, weights=weights,
+        n_initial=n_initial, n_synthetic=n_synthetic, n_real=n_real, n_fresh=n_fresh, n_carried=n_carried,
+        real_data=real_data, retain=retain, retain_real=retain_real, memory=memory, budget=budget,
+        replacement=replacement, weights=weights,
     )  # fmt: skip
     return trajectory(
         regime, bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations
@@ -175,12 +180,13 @@ def augment(
 
 @checked
 def accumulate(
-    *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None, bias: float = 1.0,
-    dim: int = 1, spectrum: ArrayLike | None = None,
+    *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None,
+    weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
+    spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments with the fixed real set beside all batches so far; see `first_moments`. Exact mean."""
     return trajectory(
-        regimes.accumulate(n=n, n_initial=n_initial),
+        regimes.accumulate(n=n, n_initial=n_initial, weights=weights),
         bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
     )  # fmt: skip
 

@@ -49,13 +49,39 @@ def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
 
 
 def regime_of(*, n_initial: int, n_real: Any = 0, real_data: str = "none", **rest: Any) -> Regime:
-    """Return the regime of these numbers; of fixed real data `n_real` may be left out."""
+    """Return the regime of these numbers; without `n_real`, fixed real data are all of the first ones."""
     check_choice("real_data", real_data, ("none", "fixed", "fresh"))
-    n_initial = check_size("n_initial", n_initial)
-    if real_data != "fresh" and not (n_real == 0 or (real_data == "fixed" and n_real == n_initial)):
-        raise ValueError(f"n_real={n_real!r} is used only with real_data='fresh'; with {real_data!r} pass 0.")
-    n_real = n_initial if real_data == "fixed" else n_real
+    if real_data == "fixed" and isinstance(n_real, int) and n_real == 0:
+        n_real = n_initial
     return Regime(n_initial=n_initial, n_real=n_real, real_data=real_data, **rest)  # type: ignore[arg-type]
+
+
+class Truths(NamedTuple):
+    """The real laws of generations 1, 2, ...: of one that changes, in units of the first.
+
+    Attributes
+    ----------
+    nodes : tuple of int
+        Node of the mean of each generation's law; 0 is that of generation 1.
+    variances : tuple of float
+        Trace of the covariance of each, relative to the first.
+    distance : array, shape (k, k)
+        Squared distances between the k means, relative to the first trace.
+    """
+
+    nodes: tuple[int, ...]
+    variances: tuple[float, ...]
+    distance: Array
+
+    @classmethod
+    def of(cls, means: Array, traces: Array) -> Truths:
+        """Return those of laws with these means, shape (generations, d), and traces of their covariances."""
+        kept, nodes = np.unique(means, axis=0, return_inverse=True)
+        # The mean of generation 1 is node 0.
+        order = np.r_[nodes[0], np.delete(np.arange(len(kept)), nodes[0])]
+        kept, place = kept[order], np.argsort(order)
+        square = ((kept[:, None] - kept[None]) ** 2).sum(-1) / traces[0]
+        return cls(tuple(place[nodes].tolist()), tuple((traces / traces[0]).tolist()), square)
 
 
 class Group(NamedTuple):
@@ -74,10 +100,11 @@ class Model(NamedTuple):
 
 
 class Means:
-    """Expected squared distances between the means in play; node 0 is the true mean."""
+    """Expected squared distances between the means in play; the first nodes are true means."""
 
-    def __init__(self) -> None:
-        self.distance: Array = np.zeros((1, 1))
+    def __init__(self, truths: Truths | None = None) -> None:
+        self.distance: Array = np.zeros((1, 1)) if truths is None else truths.distance
+        self.truths = len(self.distance)
 
     def spread(self, nodes: list[int], share: Array) -> float:
         """Expected squared distance of a node drawn with probabilities `share` to the barycentre."""
@@ -112,27 +139,29 @@ class Means:
 
     def keep(self, nodes: Sequence[int]) -> dict[int, int]:
         """Forget all other nodes; return the new place of each kept one."""
-        alive = sorted({TRUTH, *nodes})
+        alive = sorted({*range(self.truths), *nodes})
         self.distance = self._among(alive)
         return {old: new for new, old in enumerate(alive)}
 
 
-def draw_real(means: Means, size: int) -> Group:
+def draw_real(means: Means, size: int, truth: Model) -> Group:
     """A group of i.i.d. points of the truth."""
     if size == 0:
         return Group(TRUTH, 0, 0.0)
-    return Group(means.near(TRUTH, 1 / size), size, size - 1.0)
+    return Group(means.near(truth.node, truth.variance / size), size, (size - 1.0) * truth.variance)
 
 
-def _draw(means: Means, models: list[Model], size: int, bias: float, true_share: float) -> Group:
+def _draw(
+    means: Means, models: list[Model], size: int, bias: float, true_share: float, truth: Model
+) -> Group:
     """A batch of i.i.d. points of the equal mixture of `models`, a share of them replaced by true ones."""
     if size == 0:
         return Group(TRUTH, 0, 0.0)
     nodes, share = [m.node for m in models], np.full(len(models), 1 / len(models))
     covariance = bias * sum(m.variance for m in models) / len(models)
     if true_share:
-        nodes, share = [*nodes, TRUTH], np.append((1 - true_share) * share, true_share)
-        covariance = (1 - true_share) * covariance + true_share
+        nodes, share = [*nodes, truth.node], np.append((1 - true_share) * share, true_share)
+        covariance = (1 - true_share) * covariance + true_share * truth.variance
     covariance += means.spread(nodes, share)
     return Group(means.add(nodes, share, covariance / size), size, (size - 1) * covariance)
 
@@ -155,7 +184,7 @@ def _window(means: Means, batches: list[Group], retained: str | int) -> list[Gro
     return batches[-1:] if retained == "last" else batches[-int(retained) :]
 
 
-def _choose(pool: Group, size: int, replacement: bool) -> tuple[float, float]:
+def _choose(pool: Group, size: int, replacement: bool, name: str = "budget") -> tuple[float, float]:
     """Variance of the mean of random points about that of their pool, and of the points about theirs.
 
     Finite-population sampling: Cochran 1977, ch. 2.
@@ -163,9 +192,8 @@ def _choose(pool: Group, size: int, replacement: bool) -> tuple[float, float]:
     if replacement:
         variance, kept = pool.scatter / pool.size, 1.0
     elif size > pool.size:
-        raise ValueError(
-            f"budget={size} exceeds the pool of {pool.size} points; lower it or pass replacement=True."
-        )
+        otherwise = " or pass replacement=True" if name == "budget" else ""
+        raise ValueError(f"{name}={size} exceeds the pool of {pool.size} points; lower it{otherwise}.")
     else:
         variance, kept = pool.scatter / max(pool.size - 1, 1), 1 - size / pool.size
     return kept * variance / size, variance
@@ -209,30 +237,57 @@ class Recursion:
     """The moments of one loop, generation by generation, in units of the truth.
 
     `true_share` of the points of a batch are true ones. The bias scales the kernel, or without a `bandwidth`
-    the covariance of the models.
+    the covariance of the models. The real law is one, or changes as `truths` say.
     """
 
     def __init__(
         self, regime: Regime, *, spectrum: Array, bias: float = 1.0, ddof: int = 0, known_mean: bool = False,
-        bandwidth: Bandwidth | None = None, true_share: float = 0.0,
+        bandwidth: Bandwidth | None = None, true_share: float = 0.0, truths: Truths | None = None,
     ) -> None:  # fmt: skip
         self.regime, self.spectrum, self.trace = regime, spectrum, float(spectrum.sum())
         self.ddof, self.known_mean, self.true_share = ddof, known_mean, true_share
         self.bandwidth = bandwidth
         self.bias, self.kernel_bias = (bias, 1.0) if bandwidth is None else (1.0, bias)
-        self.means = Means()
-        first = draw_real(self.means, regime.n_initial)
-        self.fixed = [] if regime.real_data == "fresh" else [first]
+        self.means, self.truths = Means(truths), truths
+        first = draw_real(self.means, regime.n_initial, self.truth(1))
+        self.fixed = {regime.n_initial: first} if regime.real_data == "fixed" else {}
+        self.training = first
         self.reals = [first] if regime.real_data == "fresh" else []
         self.drawn: list[int] = []
         self.batches: list[Group] = []
         self.models: list[Model] = []
-        self.fit([(first, 1.0)])
+        self.fit([(first, 1.0)], self.truth(1))
+
+    def truth(self, generation: int) -> Model:
+        """The real law of a generation."""
+        if self.truths is None:
+            return Model(TRUTH, 1.0)
+        return Model(self.truths.nodes[generation - 1], self.truths.variances[generation - 1])
+
+    def first_points(self, n: int) -> Group:
+        """The first `n` real points of generation 1.
+
+        Those between the nearest such sets that are known bear alike on all that is: their mean is that of
+        all of these points and independent noise.
+        """
+        if n not in self.fixed:
+            above = min(size for size in self.fixed if size > n)
+            below = max((size for size in self.fixed if size < n), default=0)
+            new, part = (n - below) / n, 1 / (above - below)
+            nodes, share = [self.fixed[above].node], [new * above * part]
+            if below:
+                nodes, share = [*nodes, self.fixed[below].node], [*share, below * (1 / n - new * part)]
+            variance = self.truth(1).variance
+            noise = variance * new**2 * (1 / (n - below) - part)
+            node = self.means.add(nodes, np.array(share), noise)
+            self.fixed[n] = Group(node, n, (n - 1) * variance)
+        return self.fixed[n]
 
     def step(self, generation: int) -> None:
         """Draw a batch, assemble the pool, fit the next model."""
         regime, means, mix = self.regime, self.means, self.regime.at(generation)
-        self.batches.append(_draw(means, self.models, mix.n_synthetic, self.bias, self.true_share))
+        truth, before = self.truth(generation), self.truth(generation - 1)
+        self.batches.append(_draw(means, self.models, mix.n_synthetic, self.bias, self.true_share, before))
         if regime.retain == "logarithmic":
             self.drawn.append(mix.n_synthetic)
             left = [int(i / len(self.drawn) * n + 1e-9) for i, n in enumerate(self.drawn, start=1)]
@@ -240,23 +295,36 @@ class Recursion:
         else:
             self.batches = _window(means, self.batches, regime.retain)
         if regime.draws_real:
-            self.reals = _window(means, [*self.reals, draw_real(means, mix.n_fresh)], regime.retain_real)
-        of_real, of_synthetic = mix.weights or (1.0, 1.0)
-        pool = [(group, of_real) for group in (*(self.fixed if mix.n_fixed else ()), *self.reals)]
+            drawn = draw_real(means, mix.n_fresh, truth)
+            self.reals = _window(means, [*self.reals, drawn], regime.retain_real)
+        of_real, of_synthetic, of_carried = (*(mix.weights or (1.0, 1.0)), 1.0)[:3]
+        fixed = [self.first_points(mix.n_fixed)] if mix.n_fixed else []
+        pool = [(group, of_real) for group in (*fixed, *self.reals)]
         pool += [(group, of_synthetic) for group in self.batches]
+        if mix.n_carried:
+            noise, variance = _choose(self.training, mix.n_carried, False, "n_carried")
+            node = means.near(self.training.node, noise)
+            pool.append((Group(node, mix.n_carried, (mix.n_carried - 1) * variance), of_carried))
         if mix.budget is not None:
             whole = _merge(means, [group for group, _ in pool])
             noise, variance = _choose(whole, mix.budget, regime.replacement)
             pool = [(Group(means.near(whole.node, noise), mix.budget, (mix.budget - 1) * variance), 1.0)]
-        self.fit(pool)
-        groups = [*self.fixed, *self.reals, *self.batches]
+        self.fit(pool, truth)
+        if regime.n_carried != 0:
+            whole = _merge(means, [group for group, _ in pool])
+            # A node of its own: batches of which fewer and fewer points stay are moved.
+            self.training = whole._replace(node=means.near(whole.node, 0.0))
+        else:
+            self.training = Group(TRUTH, 0, 0.0)
+        groups = [*self.fixed.values(), self.training, *self.reals, *self.batches]
         place = means.keep([*(group.node for group in groups), *(model.node for model in self.models)])
-        self.fixed = [group._replace(node=place[group.node]) for group in self.fixed]
+        self.fixed = {n: group._replace(node=place[group.node]) for n, group in self.fixed.items()}
+        self.training = self.training._replace(node=place[self.training.node])
         self.reals = [group._replace(node=place[group.node]) for group in self.reals]
         self.batches = [group._replace(node=place[group.node]) for group in self.batches]
         self.models = [model._replace(node=place[model.node]) for model in self.models]
 
-    def fit(self, pool: list[tuple[Group, float]]) -> None:
+    def fit(self, pool: list[tuple[Group, float]], truth: Model) -> None:
         """Fit the next model, by maximum likelihood or without bias, to groups of points of given weights."""
         groups, weight = [group for group, _ in pool], np.array([weight for _, weight in pool])
         nodes, sizes = [g.node for g in groups], np.array([g.size for g in groups])
@@ -280,11 +348,11 @@ class Recursion:
             gain, added = _kernel(self.bandwidth, count, weight @ sizes, weight**2 @ sizes, dim)
             kernel = gain * variance + added / self.trace
         self.models = [*self.models, Model(node, variance + self.kernel_bias * kernel)][-self.regime.memory :]
-        self.moments = variance + kernel, float(self.means.distance[TRUTH, node])
+        self.moments = variance + kernel, float(self.means.distance[truth.node, node])
 
     def state(self) -> tuple[Any, ...]:
         """All that later generations depend on."""
-        return *self.fixed, *self.reals, *self.batches, *self.models, self.moments
+        return *self.fixed.values(), self.training, *self.reals, *self.batches, *self.models, self.moments
 
     def run(self, generations: int) -> Array:
         """Variance and mean error of generations 1, 2, ..., shape (2, generations)."""
@@ -293,8 +361,11 @@ class Recursion:
         if self.known_mean:
             out[1] = 0.0
         out[:, 0] = self.moments
-        sizes = (regime.n_synthetic, regime.n_real, regime.n_fresh, regime.budget, regime.weights)
-        constant = all(_is_constant(size) for size in sizes)
+        sizes = (
+            regime.n_synthetic, regime.n_real, regime.n_fresh, regime.n_carried, regime.budget,
+            regime.weights,
+        )  # fmt: skip
+        constant = self.truths is None and all(_is_constant(size) for size in sizes)
         before: tuple[Any, ...] = ()
         with np.errstate(over="ignore", invalid="ignore"):
             for g in range(2, generations + 1):
@@ -312,10 +383,13 @@ class Recursion:
 
 def first_moments(
     regime: Regime, *, source: str, bias: float = 1.0, ddof: int | None = 0, known_mean: bool = False,
-    bandwidth: Bandwidth | None = None, true_share: float = 0.0, dim: int = 1,
+    bandwidth: Bandwidth | None = None, true_share: float = 0.0, truths: Truths | None = None, dim: int = 1,
     spectrum: ArrayLike | None = None, generations: int,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected trace of the covariance and mean error of a loop's models, as labelled by `source`."""
+    """Expected trace of the covariance and mean error of a loop's models, as labelled by `source`.
+
+    Where the real law changes, as `truths` say, `dim` and `spectrum` are of generation 1.
+    """
     known_mean, generations = bool(known_mean), check_size("generations", generations)
     if bandwidth is None:
         bias = check_bias(bias)
@@ -334,11 +408,13 @@ def first_moments(
         regime.retain_real,
     )
     nodes = sum(min(most, generations) for most in kept if not isinstance(most, str))
+    nodes += 0 if isinstance(regime.n_real, int) else min(regime.n_initial, generations)
+    nodes += 0 if truths is None else len(truths.distance)
     remedy = "ask for fewer generations, or retain fewer batches and models"
     check_memory(24.0 * nodes**2, f"a recursion of generations={generations}", remedy)
     loop = Recursion(
         regime, spectrum=values, bias=bias, ddof=check_ddof(ddof, known_mean), known_mean=known_mean,
-        bandwidth=bandwidth, true_share=true_share,
+        bandwidth=bandwidth, true_share=true_share, truths=truths,
     )  # fmt: skip
     with np.errstate(over="ignore"):
         variance, error = values.sum() * loop.run(generations)

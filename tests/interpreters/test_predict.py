@@ -39,8 +39,9 @@ MEASURES = {name: getattr(metrics, name) for name in metrics.__all__} | {"square
 def smallest(loop, generations=GENERATIONS):
     """Size of the smallest sample that any fit sees."""
     regime = loop.regime
-    sizes = [regime.n_initial, *(regime.n_synthetic_at(t) for t in range(2, generations + 1))]
-    return min(sizes) if regime.budget is None else min(*sizes, regime.budget)
+    mixes = [regime.at(t) for t in range(2, generations + 1)]
+    sizes = [regime.n_initial, *(mix.n_synthetic for mix in mixes)]
+    return min(sizes if regime.budget is None else [*sizes, *(mix.budget for mix in mixes)])
 
 
 def measured(name, loop):
@@ -171,6 +172,92 @@ def test_fresh_real_batches_that_stay(kept):
     assert (made, len(failed)) == (2, 2)
     if "budget" not in kept:
         assert statistics_obstacle(loop) is None
+
+
+FIXED = {"n_initial": 12, "n_synthetic": 10, "real_data": "fixed"}
+AXES = {
+    "a part": (FIXED | {"n_real": 4}, {"n_real": 12}),
+    "a part, all batches": (FIXED | {"n_real": 4, "retain": "all"}, {"n_real": 12}),
+    "a part, weights": (FIXED | {"n_real": 4, "weights": (3.0, 1.0), "memory": 2}, {"n_real": 12}),
+    "parts that grow and shrink": (FIXED | {"n_real": (0, 3, 9, 6)}, {"n_real": (0, 9, 9, 9)}),
+    "parts by a function": (FIXED | {"n_real": lambda t: 3 * (5 - t)}, {"n_real": 3}),
+    "fixed and fresh": (FIXED | {"n_real": 5, "n_fresh": 6}, {"n_fresh": 0}),
+    "fixed and all fresh": (
+        FIXED | {"n_real": 5, "n_fresh": 6, "retain_real": "all"},
+        {"retain_real": "last"},
+    ),
+    "fixed and fresh, budget": (FIXED | {"n_real": 5, "n_fresh": (0, 9, 0, 9), "budget": 9}, {"n_fresh": 0}),
+    "carried": ({"n_initial": 12, "n_synthetic": 8, "n_carried": 7}, {"n_carried": 0}),
+    "carried, all batches": (
+        {"n_initial": 9, "n_synthetic": 8, "n_carried": (0, 9, 17, 9), "retain": "all"},
+        {"n_carried": 0},
+    ),
+    "carried, known points": (FIXED | {"n_real": 6, "n_carried": 8, "retain": 2}, {"n_carried": 0}),
+    "carried, budget": (FIXED | {"n_real": 6, "n_carried": 9, "budget": 9, "memory": 2}, {"n_carried": 0}),
+    "carried, replacement": (
+        FIXED | {"n_real": 6, "n_carried": 9, "budget": 9, "replacement": True},
+        {"n_carried": 0},
+    ),
+    "carried, weights": (
+        FIXED | {"n_real": 6, "n_carried": 9, "weights": (2.0, 1.0, 4.0)},
+        {"weights": (2, 1, 1)},
+    ),
+    "fresh by generation": (
+        {"n_initial": 12, "n_synthetic": 10, "real_data": "fresh", "n_real": (0, 8, 2, 0), "retain_real": 2},
+        {"n_real": 8},
+    ),
+    "budget by generation": (
+        {"n_initial": 12, "n_synthetic": 10, "retain": 2, "budget": (0, 10, 6, 14)},
+        {"budget": 10},
+    ),
+    "weights by generation": (
+        FIXED | {"n_real": 12, "weights": [None, (1, 1), (1, 4), (3, 1)], "retain": 2},
+        {"weights": (1, 1)},
+    ),
+    "weights of all batches": (
+        FIXED | {"n_real": 12, "retain": "all", "weights": (3.0, 1.0)},
+        {"weights": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_axes_of_the_design_space(name):
+    """The three answers agree on every axis; the prediction without it is rejected by both simulators."""
+    fields, without = AXES[name]
+    loop = mad.Loop(
+        real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regimes.Regime(**fields), bias=0.7
+    )
+    by_points = loop.regime.n_carried != 0 or callable(loop.regime.n_real) or loop.regime.budget is not None
+    assert (statistics_obstacle(loop) is not None) == by_points
+    assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_500)
+    other = dataclasses.replace(loop, regime=regimes.Regime(**fields | without))
+    wrong_one = mad.predict(other, GENERATIONS)[["total_variance", "mean_error"]]
+    for method in ("samples",) if by_points else ("samples", "statistics"):
+        failed, made = disagreements(loop, method, 1_500, 0, predicted=wrong_one)
+        assert made == 2
+        assert failed
+
+
+@pytest.mark.parametrize("name", ["carried, known points", "fixed and all fresh", "parts by a function"])
+@pytest.mark.parametrize(
+    "model", [mad.KernelDensity(0.4), mad.Categorical(symbols=3)], ids=lambda m: type(m).__name__
+)
+def test_axes_of_the_design_space_in_other_models(model, name):
+    fields, without = AXES[name]
+    discrete = isinstance(model, mad.Categorical)
+    real = mad.Categorical([0.2, 0.3, 0.5]) if discrete else mad.Gaussian.standard(DIM)
+    loop = mad.Loop(real=real, model=model, regime=regimes.Regime(**fields))
+    variable = "heterozygosity" if discrete else "mean_error"
+    measure = metrics_discrete.heterozygosity if discrete else metrics.mean_error
+    predicted = mad.predict(loop, GENERATIONS)[variable]
+    simulated = mad.simulate(
+        loop, GENERATIONS, replicates=20_000 if discrete else 1_500, metrics=[measure], rng=0, progress=False
+    )[variable]
+    testing.assert_mean_matches(simulated, predicted)
+    other = dataclasses.replace(loop, regime=regimes.Regime(**fields | without))
+    with pytest.raises(AssertionError, match="z="):
+        testing.assert_mean_matches(simulated, mad.predict(other, GENERATIONS)[variable])
 
 
 @pytest.mark.parametrize(
@@ -351,7 +438,6 @@ def test_theory_keywords_repeat_the_regimes(name):
         gaussian.first_moments if name == "custom" else getattr(gaussian, name)
     ).parameters
     words = inspect.signature(constructor).parameters
-    words = {name: p for name, p in words.items() if name not in ("n_fresh", "n_carried")}
     assert set(words) <= set(theory)
     for word, parameter in words.items():
         assert theory[word].default == parameter.default, word

@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 import madtheory as mad
 from madtheory import regimes, testing
@@ -89,23 +89,37 @@ def test_rates():
         testing.assert_rate_matches(logs[:, :1], 0.0)
 
 
-@given(loop=testing.loops())
+@given(loop=testing.loops(moving=True))
 def test_strategies_give_loops_that_run(loop):
-    assert mad.step(loop, mad.start(loop, rng=0, replicates=2)).generation == 2
+    run = mad.iterate(loop, rng=0, replicates=2)
+    assert [next(run).generation for _ in range(4)] == [1, 2, 3, 4]
 
 
 def test_strategies_reach_the_hard_cases():
     """Singular fits, growing sizes, memory, weights, known means, every regime."""
     seen = set()
 
-    @given(loop=testing.loops())
+    @settings(max_examples=200)
+    @given(loop=testing.loops(moving=True) | testing.loops(["custom"], moving=True))
     def collect(loop):
-        regime = loop.regime
+        regime, mix = loop.regime, loop.regime.at(2)
         seen.add(regime.name)
         seen.update(
             label
             for label, holds in {
-                "singular": regime.n_initial <= loop.real.dim,
+                "singular": regime.n_initial <= loop.at(1).real.dim,
+                "moving": loop.real_changes,
+                "part": 0 < mix.n_fixed < regime.n_initial,
+                "changing part": isinstance(regime.n_real, tuple),
+                "fixed and fresh": mix.n_fixed and mix.n_fresh,
+                "fixed and all fresh": mix.n_fixed and mix.n_fresh and regime.retain_real == "all",
+                "changing fresh": callable(regime.n_real) or callable(regime.n_fresh),
+                "carried": isinstance(regime.n_carried, int) and regime.n_carried,
+                "changing carried": callable(regime.n_carried),
+                "carried and weighted": regime.n_carried and regime.weights is not None,
+                "carried and subsampled": regime.n_carried and regime.budget is not None,
+                "changing budget": callable(regime.budget),
+                "changing weights": callable(regime.weights),
                 "growing": callable(regime.n_synthetic) and regime.name != "custom",
                 "memory": regime.memory > 1,
                 "weights": regime.weights is not None,
@@ -121,7 +135,9 @@ def test_strategies_reach_the_hard_cases():
 
     collect()
     assert seen >= set(testing.REGIMES) | {"growing", "memory", "weights", "budget", "known mean", "no bias"}
-    assert seen >= {"singular", "ddof 0", "bias above 1", "replacement"}
+    assert seen >= {"singular", "ddof 0", "bias above 1", "replacement", "moving", "part", "changing part"}
+    assert seen >= {"fixed and fresh", "fixed and all fresh", "changing fresh", "carried", "changing carried"}
+    assert seen >= {"carried and weighted", "carried and subsampled", "changing budget", "changing weights"}
 
 
 # Conformance: a sound model passes, each broken one is caught by name -----------------------------------

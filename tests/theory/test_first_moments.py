@@ -278,7 +278,7 @@ def test_labels_and_shape():
         ({"n_initial": 0}, "n_initial"),
         ({"n_synthetic": 1}, "ddof=1"),
         ({"n_synthetic": [5]}, "lists 1 generations"),
-        ({"n_real": 3}, "real_data='fresh'"),
+        ({"n_real": 3}, "needs real_data='fixed' or 'fresh'"),
         ({"real_data": "fresh"}, "n_real"),
         ({"real_data": "old"}, "real_data"),
         ({"retain": 0}, "retain"),

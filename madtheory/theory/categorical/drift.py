@@ -43,7 +43,8 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
         Number of generations, the real fit included.
     **regime
         The other keywords of `first_moments` that make a regime: `n_initial`, `n_synthetic`, `n_real`,
-        `real_data`, `retain`, `retain_real`, `memory`, `budget`, `replacement`, `weights`.
+        `n_fresh`, `n_carried`, `real_data`, `retain`, `retain_real`, `memory`, `budget`, `replacement`,
+        `weights`.
 
     Returns
     -------
@@ -167,7 +168,12 @@ def _smoothed(p: Any, sizes: list[int], beta: float) -> Labelled:
 
 @checked
 def accumulate(
-    *, n: Sizes, n_initial: int | None = None, probabilities: ArrayLike, generations: int
+    *,
+    n: Sizes,
+    n_initial: int | None = None,
+    weights: Sequence[float] | None = None,
+    probabilities: ArrayLike,
+    generations: int,
 ) -> dict[str, Labelled]:
     r"""Expected trajectory when every fit sees the real data and all synthetic data so far.
 
@@ -197,6 +203,7 @@ def accumulate(
         n_synthetic=sizes,
         real_data="fixed",
         retain="all",
+        weights=weights,
     )
     return {**means, **_kept(probabilities, sizes[0], generations)}
 

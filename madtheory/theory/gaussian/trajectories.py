@@ -19,6 +19,7 @@ from madtheory.theory.gaussian.accumulation import (
 from madtheory.theory.gaussian.replacement import Sizes, replace
 from madtheory.theory.labels import Labelled, Trajectory, is_asked
 from madtheory.theory.moments import DISTANCES, SPREADS, check_spectrum, regime_of
+from madtheory.types import Weights
 from madtheory.validation import check_size, checked, size_at
 
 _SOURCE = (
@@ -81,11 +82,11 @@ def trajectory(
     values: Any
     truth: dict[str, Any] = {"dim": dim, "spectrum": spectrum}
     chain: dict[str, Any] = {"n": regime.n_synthetic, "n_initial": regime.n_initial}
-    alone = regime.memory == 1 and regime.budget is None
+    alone = regime.memory == 1 and regime.budget is None and regime.n_carried == 0
     if alone and regime.real_data == "none" and regime.retain == "last":  # where weights do not matter
         return replace(**chain, **model, **truth)
     first = moments.first_moments(regime, source=_SOURCE, **model, **truth)
-    if regime.name == "accumulate":
+    if regime.name == "accumulate" and regime.weights is None:
         second = accumulate_second_moments(**chain, **model, **truth)
         costly = ("log_volume", "kl_divergence", "wasserstein2_squared")
         found, values = with_deviation(first, second), check_spectrum(dim, spectrum)
@@ -124,13 +125,15 @@ def first_moments(
     n_initial: int,
     n_synthetic: Sizes,
     n_real: Sizes = 0,
+    n_fresh: Sizes = 0,
+    n_carried: Sizes = 0,
     real_data: Literal["none", "fixed", "fresh"] = "none",
     retain: Literal["last", "all"] | int = "last",
     retain_real: Literal["last", "all"] | int = "last",
     memory: int = 1,
     budget: Sizes | None = None,
     replacement: bool = False,
-    weights: Sequence[float] | None = None,
+    weights: Weights | None = None,
     bias: float = 1.0,
     ddof: int | None = None,
     known_mean: bool = False,
@@ -160,13 +163,19 @@ def first_moments(
     n_synthetic : int, sequence or callable
         Batch size of generation g >= 2; entry g - 1 of a sequence (entry 0 is not used).
     n_real : int, sequence or callable
-        New real points of each generation g >= 2; only for ``real_data="fresh"``.
+        Real points in the pool of each generation g >= 2: new ones with ``real_data="fresh"``, and the first
+        of generation 1's with ``real_data="fixed"``, where 0 stands for all of them.
+    n_fresh : int, sequence or callable
+        New real points of each generation g >= 2 alongside fixed ones.
+    n_carried : int, sequence or callable
+        Random points of the previous training set that are carried over into that of generation g >= 2.
     real_data : {"none", "fixed", "fresh"}
-        Real part of the pool: nothing, the `n_initial` points of generation 1, or new points.
+        Real part of the pool: nothing, points of generation 1, or new points.
     retain : {"last", "all"} or int
         Synthetic batches in the pool: the last one, all so far, or the last `retain`.
     retain_real : {"last", "all"} or int
-        Batches of ``real_data="fresh"`` in the pool: the last one, all since generation 1's, or that many.
+        Batches of new real points in the pool: the last one, all (with ``real_data="fresh"`` since generation
+        1's), or that many.
     memory : int
         Each synthetic point comes from one of the last ``min(memory, g - 1)`` models, at random.
     budget : int, sequence or callable, optional
@@ -174,7 +183,8 @@ def first_moments(
     replacement : bool
         Draw that subset with replacement.
     weights : (float, float), optional
-        Weight of each real and of each synthetic point (``aweights`` of `numpy.cov`); not with `budget`.
+        Weight of each real and of each synthetic point (``aweights`` of `numpy.cov`), and with `n_carried` of
+        each carried one; a sequence of them or a function gives those of each generation; not with `budget`.
     bias : float
         Factor of the covariance of synthetic samples, >= 0, dimensionless.
     ddof : {0, 1}, optional
@@ -205,8 +215,9 @@ def first_moments(
     with ``ddof=1`` and equal sizes.
     """
     regime = regime_of(
-        n_initial=n_initial, n_synthetic=n_synthetic, n_real=n_real, real_data=real_data, retain=retain,
-        retain_real=retain_real, memory=memory, budget=budget, replacement=replacement, weights=weights,
+        n_initial=n_initial, n_synthetic=n_synthetic, n_real=n_real, n_fresh=n_fresh, n_carried=n_carried,
+        real_data=real_data, retain=retain, retain_real=retain_real, memory=memory, budget=budget,
+        replacement=replacement, weights=weights,
     )  # fmt: skip
     return moments.first_moments(
         regime, source=_SOURCE, bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum,
@@ -219,6 +230,7 @@ def accumulate(
     *,
     n: Sizes,
     n_initial: int | None = None,
+    weights: Sequence[float] | None = None,
     bias: float = 1.0,
     ddof: int | None = None,
     known_mean: bool = False,
@@ -229,7 +241,7 @@ def accumulate(
 ) -> dict[str, Labelled]:
     r"""Expected trajectory when every fit sees the first real points and all synthetic batches so far.
 
-    With :math:`N_g` points at generation :math:`g` and :math:`E\Sigma_g = v_g \Sigma_0`,
+    With :math:`N_g` points of equal weight at generation :math:`g` and :math:`E\Sigma_g = v_g \Sigma_0`,
 
     .. math::
         v_g = v_{g-1} \frac{N_{g-1} - c + \lambda (n - 1 + N_{g-1}/N_g)}{N_g - c}, \quad
@@ -245,7 +257,7 @@ def accumulate(
         Batch size of generation g.
     n_initial : int, optional
         Real points of generation 1; `n` at generation 1 by default.
-    bias, ddof, known_mean, dim, spectrum, generations
+    weights, bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
     variables : collection of str, optional
         Compute these only, beside the moments; all by default.
@@ -253,8 +265,8 @@ def accumulate(
     Returns
     -------
     dict of Labelled, shape (generations,)
-        ``total_variance``, ``mean_error``, ``total_variance_std``, ``squared_norm`` and, for ``dim=1``,
-        ``log_volume``, ``kl_divergence``, ``wasserstein2_squared``.
+        ``total_variance``, ``mean_error``; without weights also ``total_variance_std``, ``squared_norm`` and,
+        for ``dim=1``, ``log_volume``, ``kl_divergence``, ``wasserstein2_squared``.
 
     Raises
     ------
@@ -274,7 +286,7 @@ def accumulate(
     [1.     0.9872 0.9816 0.9785]
     """
     return trajectory(
-        regimes.accumulate(n=n, n_initial=n_initial),
+        regimes.accumulate(n=n, n_initial=n_initial, weights=weights),  # type: ignore[arg-type]
         bias=bias, ddof=ddof, known_mean=known_mean, dim=dim, spectrum=spectrum, generations=generations,
         variables=variables,
     )  # fmt: skip
