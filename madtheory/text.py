@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -73,6 +74,23 @@ def _corners(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Places of the first two entries and of the last."""
     last = int(np.prod(shape)) - 1
     return [tuple(int(i) for i in np.unravel_index(at, shape)) for at in (0, 1, last)] if last > 0 else [()]
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> str:
+    """A table of plain text: the first column to the left, the others to the right.
+
+    Examples
+    --------
+    >>> print(aligned([["n", "error"], ["100", "0.5"]]))
+    n    error
+    100    0.5
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        padded = (f"  {cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
+        lines.append((indent + first.ljust(widths[0]) + "".join(padded)).rstrip())
+    return "\n".join(lines)
 
 
 def printable(text: Any, *, keep: str = "") -> str:

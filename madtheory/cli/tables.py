@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from madtheory.interpreters.compare import EQUALITIES, compare
+from madtheory.text import aligned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def predictions(predicted: xr.Dataset) -> str:
     for name, values in _variables(predicted):
         alike.setdefault(f"{values.attrs['kind']}. {values.attrs['source']}", []).append(name)
     notes = [f"{', '.join(names)}: {note}" for note, names in alike.items()]
-    return "\n".join([*_aligned([header, *rows]), "", *notes])
+    return "\n".join([aligned([header, *rows]), "", *notes])
 
 
 def comparison(simulated: xr.Dataset, predicted: xr.Dataset | None) -> str:
@@ -65,7 +66,7 @@ def _block(name: str, rows: pd.DataFrame) -> str:
         columns["z"] = [_z(each) for each in rows["z"]]
     title = f"{name} ({rows['kind'].iloc[0] or 'no closed form'})"
     table = [list(columns), *map(list, zip(*columns.values(), strict=True))]
-    return "\n".join([title, *_aligned(table, indent="  ")])
+    return f"{title}\n{aligned(table, indent='  ')}"
 
 
 def _quantiles(name: str, values: xr.DataArray) -> str:
@@ -74,7 +75,7 @@ def _quantiles(name: str, values: xr.DataArray) -> str:
     values = values.sel(generation=spread_out(values.generation.values))
     table = values.transpose("generation", "quantile")
     rows = [[str(int(row.generation)), *map(_number, row.values)] for row in table]
-    return "\n".join([f"{name} (quantiles over the replicates)", *_aligned([header, *rows], indent="  ")])
+    return "\n".join([f"{name} (quantiles over the replicates)", aligned([header, *rows], indent="  ")])
 
 
 def _variables(dataset: xr.Dataset) -> list[tuple[str, xr.DataArray]]:
@@ -89,13 +90,3 @@ def _z(value: float) -> str:
     if not np.isfinite(value):
         return ""
     return f"{value:+.1f}" if abs(value) < 1000 else f"{value:+.0e}"
-
-
-def _aligned(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
-    """First column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        padded = (f"  {cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
-        lines.append((indent + first.ljust(widths[0]) + "".join(padded)).rstrip())
-    return lines

@@ -9,7 +9,7 @@ import numpy as np
 from madtheory.metrics.points import point_sets
 from madtheory.numerics import distances
 from madtheory.types import Array
-from madtheory.validation import LONGEST, check_numbers, check_size, checked, shown
+from madtheory.validation import LONGEST, check_number, check_numbers, check_size, checked
 
 
 @checked
@@ -35,10 +35,7 @@ def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1)
         If an argument is out of range, or points and centres differ in dimension.
     """
     centres, fake = point_sets(centres, fake, 1, names=("centres", "fake"))
-    if not (np.ndim(radius) == 0 and check_numbers("radius", radius) > 0):
-        raise ValueError(
-            f"radius={shown(radius)} is not a positive number; pass for example four deviations."
-        )
+    radius = check_number("radius", radius, 0, above=True)
     counts = np.zeros(len(centres), dtype=int)
     for _, distance in distances(fake, centres):
         owner = distance.argmin(1)[distance.min(1) <= radius]

@@ -145,9 +145,7 @@ class Categorical:
     def __init__(
         self, probabilities: ArrayLike | None = None, *, symbols: int | None = None, smoothing: float = 0.0
     ) -> None:
-        beta = check_number("smoothing", smoothing)
-        if beta < 0:
-            raise ValueError(f"smoothing={smoothing!r} is negative; pass a total pseudo-count such as 1.0.")
+        beta = check_number("smoothing", smoothing, 0)
         many = None if symbols is None else check_size("symbols", symbols)
         held = None
         if probabilities is not None:

@@ -59,14 +59,6 @@ def normalised(weights: Array, shape: tuple[int, ...]) -> Array:
     return np.array(np.broadcast_to(weights / weights.sum(-1, keepdims=True), shape))
 
 
-def positive(name: str, value: Any) -> float:
-    """Return `value` as a finite float that is not negative."""
-    number = check_number(name, value)
-    if number < 0:
-        raise ValueError(f"{name}={value!r} is negative; pass a number >= 0.")
-    return number
-
-
 def shaped(covariance: Array, shape: str) -> Array:
     """Drop what a shape does not have from matrices (..., d, d); traces stay."""
     if shape == "full":
@@ -283,8 +275,8 @@ class Mixture:
             "components": check_size("components", components),
             "labels": check_choice("labels", labels, ("latent", "observed")),
             "shape": check_choice("shape", shape, SHAPES),
-            "ridge": positive("ridge", ridge),
-            "tolerance": positive("tolerance", tolerance),
+            "ridge": check_number("ridge", ridge, 0),
+            "tolerance": check_number("tolerance", tolerance, 0),
             "iterations": check_size("iterations", iterations),
             "starts": check_size("starts", starts),
             "weights": mass,
@@ -302,7 +294,7 @@ class Mixture:
         """
         line = spacing * (np.arange(check_size("side", side, 1, 10**4)) - (side - 1) / 2)
         means = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
-        return cls(means=means, covariances=positive("variance", variance), **settings)
+        return cls(means=means, covariances=check_number("variance", variance, 0), **settings)
 
     @property
     def dim(self) -> int:

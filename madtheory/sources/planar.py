@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from madtheory.types import Array
-from madtheory.validation import check_numbers, check_size, checked, freeze, shown
+from madtheory.validation import check_number, check_numbers, check_size, checked, freeze, shown
 
 _BLOCK = 2**19  # numbers of a block
 
@@ -110,7 +110,7 @@ def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
     its log is below 1e-8 where that is above -200, and below 1e-4 of it farther out. Cost per point: about
     10 / noise exponentials per moon.
     """
-    std = _positive("noise", noise)
+    std = check_number("noise", noise, 0, above=True)
     gap = 0.5 - 4 / np.pi
     covariance = [[0.75 + std**2, gap / 4], [gap / 4, 0.5 - 4 / np.pi**2 + gap**2 / 4 + std**2]]
     return Law(
@@ -140,7 +140,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
     labels : bool
         Add the number of the ring, from 0 on, as last coordinate.
     """
-    std, circles = _positive("noise", noise), freeze(check_numbers("radii", radii))
+    std, circles = check_number("noise", noise, 0, above=True), freeze(check_numbers("radii", radii))
     if circles.ndim != 1 or not circles.size or not (circles > 0).all():
         raise ValueError(f"radii={shown(radii)} are not positive numbers; pass for example (1, 2, 3).")
     return Law(
@@ -169,7 +169,7 @@ def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = Fa
         Add the mode, 0 to 7, as last coordinate.
     """
     angle = np.arange(8) * np.pi / 4
-    centres = _positive("radius", radius) * np.stack([np.cos(angle), np.sin(angle)], -1)
+    centres = check_number("radius", radius, 0, above=True) * np.stack([np.cos(angle), np.sin(angle)], -1)
     return _gaussians(f"eight_gaussians(radius={radius}, std={std})", centres, std, labels)
 
 
@@ -214,7 +214,7 @@ def rosenbrock() -> Law:
 
 
 def _gaussians(name: str, centres: Array, std: float, labels: bool) -> Law:
-    width = _positive("std", std)
+    width = check_number("std", std, 0, above=True)
     log_weights = np.full(len(centres), -np.log(len(centres)))
     return Law(
         name,
@@ -224,12 +224,6 @@ def _gaussians(name: str, centres: Array, std: float, labels: bool) -> Law:
         centres,
         bool(labels),
     )
-
-
-def _positive(name: str, value: Any) -> float:
-    if not (np.ndim(value) == 0 and check_numbers(name, value) > 0):
-        raise ValueError(f"{name}={shown(value)} is not a positive number; pass for example {name}=0.1.")
-    return float(value)
 
 
 def draw_from_curves(

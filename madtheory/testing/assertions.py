@@ -109,7 +109,7 @@ def smallest_detectable(
     from scipy.special import nctdtrinc, ndtri
 
     _check_test(std=std, n=n, limit=limit, estimated=estimated)
-    _check_between("probability", probability, 0.9)
+    check_number("probability", probability, 0, 1, above=True, below=True)
     shift = limit + float(ndtri(probability))
     if estimated:
         shift = float(nctdtrinc(n - 1, 1 - probability, _critical(n, limit)))
@@ -123,18 +123,10 @@ def _critical(n: int, limit: float) -> float:
     return -float(stdtrit(n - 1, ndtr(-limit)))
 
 
-def _check_between(name: str, value: Any, example: float) -> None:
-    number = check_numbers(name, value)
-    if number.shape or not 0 < number < 1:
-        raise ValueError(f"{name}={shown(value)} is not between 0 and 1; pass for example {example}.")
-
-
 def _check_test(*, std: Any, n: Any, limit: Any, estimated: bool = False) -> None:
     check_size("n", n, 2 if estimated else 1)
-    for name, value in (("std", std), ("limit", limit)):
-        number = check_numbers(name, value)
-        if number.shape != () or number < 0 or (name == "limit" and number == 0):
-            raise ValueError(f"{name}={shown(value)} is not a positive number; pass for example {name}=5.0.")
+    check_number("std", std, 0)
+    check_number("limit", limit, 0, above=True)
 
 
 def assert_mean_matches(
@@ -246,7 +238,7 @@ def _limit(level: float, count: int) -> float:
     """Normal quantile of a two-sided test at `level`, shared by `count` values."""
     from scipy.special import ndtri
 
-    _check_between("level", level, 0.01)
+    check_number("level", level, 0, 1, above=True, below=True)
     return -float(ndtri(float(level) / (2 * count)))
 
 
@@ -442,12 +434,8 @@ def assert_agrees(
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"{argument} names {unknown}, which predicted lacks; it has {known}.")
     for name, share in accuracy.items():
-        if check_numbers(f"rtol[{name!r}]", share).shape or share < 0:
-            raise ValueError(f"rtol[{name!r}]={shown(share)} is not a number >= 0.")
-    if (size := check_numbers("detect", detect)).shape or size <= 0:
-        raise ValueError(
-            f"detect={shown(detect)} is not a positive number; 1.0 is an error of the value's size."
-        )
+        check_number(f"rtol[{name!r}]", share, 0)
+    check_number("detect", detect, 0, above=True)
     _limit(level, 1)
 
     tests: list[_Test] = []

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from madtheory.abilities import is_set
 from madtheory.treatments.rejection import Mask, accepted, picked, places, sampled, valued
 from madtheory.types import Array, Source
-from madtheory.validation import check_choice, check_fields, check_numbers, check_size, checked
+from madtheory.validation import (
+    check_callable,
+    check_fields,
+    check_number,
+    check_numbers,
+    check_size,
+    checked,
+)
 
 if TYPE_CHECKING:
     from madtheory.core import Loop, Snapshot
 
 
-NOISES = ("luce", "hard", "thurstone")
 AT_ONCE = 2_000_000  # numbers that are drawn at a time
 
 
@@ -27,13 +33,12 @@ class Curation:
 
     reward: Callable[[Array], Any]
     choices: float
-    noise: str = "luce"
+    noise: Literal["luce", "hard", "thurstone"] = "luce"
     scale: float = 1.0
     reward_max: float | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_choice("noise", self.noise, NOISES)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """The source of curated points; with one choice, the model itself."""
@@ -54,7 +59,7 @@ def curate(
     reward: Callable[[Array], Any],
     *,
     choices: float = 2,
-    noise: str = "luce",
+    noise: Literal["luce", "hard", "thurstone"] = "luce",
     scale: float = 1.0,
     reward_max: float | None = None,
 ) -> Curation:
@@ -96,14 +101,10 @@ def curate(
     To keep the best share of a batch, or to draw from it by one softmax, is another treatment.
     Theory: `madtheory.theory.curation`. Source: Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1.
     """
-    if not callable(reward):
-        raise TypeError(f"reward={reward!r} cannot be called; pass a function of points, shape (n, d).")
-    check_choice("noise", noise, NOISES)
-    width = check_numbers("scale", scale)
-    if width.ndim or not width > 0:
-        raise ValueError(f"scale={scale!r} is no positive number; pass for example 1.0.")
+    check_callable("reward", reward)
+    width = check_number("scale", scale, 0, above=True)
     if not (isinstance(choices, (float, np.floating)) and np.isposinf(choices)):
-        return Curation(reward, check_size("choices", choices), noise, float(width), reward_max)
+        return Curation(reward, check_size("choices", choices), noise, width, reward_max)
     if noise != "luce":
         raise ValueError(
             f"choices=inf with noise={noise!r} leaves only the best points that a model can draw; "

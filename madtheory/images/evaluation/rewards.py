@@ -23,7 +23,7 @@ from madtheory.images.device import deterministic
 from madtheory.images.store import Store, key_of
 from madtheory.images.training import order
 from madtheory.networks import Classifier, cache_folder, own_torch, seeded
-from madtheory.validation import check_numbers, check_seed, check_size, shown
+from madtheory.validation import check_number, check_seed, check_size, shown
 
 __all__ = ["ClassifierReward", "class_probability", "confidence", "of_module"]
 
@@ -59,7 +59,7 @@ def class_probability(classifier: Any, label: int, *, gamma: float = 1.0) -> Cla
     Source: Ferbach et al. 2024 (arXiv 2407.09499) curate CIFAR-10 by the probability of its class 0
     (airplane), Figure 2, and by the confidence, Figure 3.
     """
-    return ClassifierReward(classifier, _checked(gamma), check_size("label", label, 0))
+    return ClassifierReward(classifier, check_number("gamma", gamma), check_size("label", label, 0))
 
 
 def confidence(classifier: Any, *, gamma: float = 1.0) -> ClassifierReward:
@@ -67,7 +67,7 @@ def confidence(classifier: Any, *, gamma: float = 1.0) -> ClassifierReward:
 
     Arguments, errors and source are those of `class_probability`.
     """
-    return ClassifierReward(classifier, _checked(gamma))
+    return ClassifierReward(classifier, check_number("gamma", gamma))
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,13 +193,6 @@ def _of_classifier(classifier: Classifier, pixels: Pixels) -> Probabilities:
 def _exactly() -> AbstractContextManager[None]:
     """Single precision, and the same bits in every run: choices are made by these numbers."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-
-
-def _checked(gamma: Any) -> float:
-    number = check_numbers("gamma", gamma)
-    if number.ndim:
-        raise ValueError(f"gamma={shown(gamma)} has shape {number.shape}; pass a number.")
-    return float(number)
 
 
 # Channels after each convolution as multiples of the width; after "M" half the height.

@@ -17,7 +17,7 @@ from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
 from madtheory.images.runs.presets import PRESETS, Preset, Scale, named
 from madtheory.images.runs.run import Run
 from madtheory.images.runs.settings import Settings
-from madtheory.text import printable
+from madtheory.text import aligned, printable
 
 _WIDTH = 100
 _PICTURES = {"digits": "handwritten digits", "photographs": "patches of photographs", "CIFAR10": "CIFAR-10"}
@@ -35,19 +35,6 @@ def counted(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {word}" if number < 1000 * size else f"{number / size:,.0f} {word}"
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns, the first of them to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = []
-    for row in (header, *rows):
-        first, *others = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join((first, *others)).rstrip())
-    return "\n".join(lines)
 
 
 def listed(presets: Sequence[Preset]) -> str:
@@ -121,7 +108,7 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
     return "\n".join([
         *_head(preset.title, preset.source),
         _wrapped(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
-        table(header, rows), "", _wrapped(measured), *(_wrapped(note) for note in notes),
+        aligned([header, *rows]), "", _wrapped(measured), *(_wrapped(note) for note in notes),
     ])  # fmt: skip
 
 
@@ -141,7 +128,7 @@ def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations
         ]
         rows = [[str(line["generation"]), *(_figure(line[name]) for name in names)] for line in lines]
         spoken = [_COLUMNS.get(name, printable(name.replace("_", " "))) for name in names]
-        body += ["", table(["generation", *spoken], rows)]
+        body += ["", aligned([["generation", *spoken], *rows])]
         body += ["", f"Pictures and curves: {folder}/report.html"]
     if done < generations:
         body += [f"To go on: madtheory images resume {folder}"]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from madtheory.types import Array
-from madtheory.validation import check_choice, check_fields, check_size, shown
+from madtheory.validation import check_fields, check_number, check_size, shown
 
 
 class Process(Protocol):
@@ -61,9 +61,8 @@ class EDM:
                 f"noise levels; "
                 f"pass 0 < sigma_min < sigma_max, for example 0.002 and 80."
             )
-        for name, value in (("rho", self.rho), ("p_std", self.p_std)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name}={shown(value)} is not a positive number; see the defaults of EDM.")
+        for name in ("rho", "p_std"):
+            check_number(name, getattr(self, name), 0, above=True)
 
     def levels(self, steps: int) -> Array:
         """Noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
@@ -95,14 +94,13 @@ class DDPM:
     """
 
     steps: int = 1000
-    schedule: str = "linear"
+    schedule: Literal["linear", "cosine"] = "linear"
     beta_start: float = 1e-4
     beta_end: float = 0.02
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_size("steps", self.steps)
-        check_choice("schedule", self.schedule, ("linear", "cosine"))
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(
                 f"beta_start={shown(self.beta_start)}, beta_end={shown(self.beta_end)} are no noise "
@@ -157,8 +155,7 @@ class FlowMatching:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not 0 < self.t_max < 1:
-            raise ValueError(f"t_max={shown(self.t_max)} is not between 0 and 1; pass for example 0.999.")
+        check_number("t_max", self.t_max, 0, 1, above=True, below=True)
 
     def levels(self, steps: int) -> Array:
         """Noise levels of a sampler, decreasing, shape (steps + 1,): evenly in t; the last is 0."""

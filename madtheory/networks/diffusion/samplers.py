@@ -16,7 +16,7 @@ import numpy as np
 
 from madtheory.networks.diffusion.processes import EDM, Process
 from madtheory.types import Array
-from madtheory.validation import check_fields, check_generator, check_numbers, check_size, shown
+from madtheory.validation import check_fields, check_generator, check_number, check_numbers, check_size, shown
 
 Denoiser: TypeAlias = Callable[[Any, float], Any]
 """Function of points x (n, d) and a noise level sigma: the mean of x0, given x0 + sigma * noise = x."""
@@ -103,8 +103,7 @@ class DDIM:
     def __post_init__(self) -> None:
         check_fields(self)
         check_size("steps", self.steps)
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta={shown(self.eta)} is not between 0 (no noise) and 1 (ancestral).")
+        check_number("eta", self.eta, 0, 1)
 
     def integrate(
         self,
