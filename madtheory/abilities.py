@@ -1,6 +1,6 @@
 """What a model, a source, a treatment or a set of points can do, or the obstacle in words.
 
-A value whose methods and properties depend on what it holds says so by a method ``lacks(name)``, which
+A value whose methods and properties depend on what it holds states this by a method ``lacks(name)``, which
 returns the obstacle in words, or ``None``.
 """
 
@@ -20,17 +20,17 @@ def lacking(value: Any, *methods: str) -> str | None:
 
 
 def can(value: Any, *methods: str) -> bool:
-    """Whether a value has all of these methods."""
+    """Return whether a value has all of these methods."""
     return lacking(value, *methods) is None
 
 
 def knows(value: Any, name: str) -> bool:
-    """Whether a value, once it is fitted, knows a property: the question does not compute it."""
+    """Return whether a value, once it is fitted, has a property, without computing it."""
     return hasattr(type(value), name) and _obstacle(value, name) is None
 
 
 def is_set(points: Any) -> bool:
-    """Whether training data are a set of a type of its own, and not an array."""
+    """Return whether training data are a set of a special type, not an array."""
     return hasattr(points, "joined")
 
 

@@ -36,7 +36,7 @@ LABELS = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Context in which figures are drawn in the project's style."""
+    """Open a context in which figures are drawn in the project's style."""
     import matplotlib.style
 
     return matplotlib.style.context(STYLE)
@@ -59,17 +59,17 @@ def trajectories(
     Parameters
     ----------
     simulated : Dataset (replicate, generation) or (quantile, generation), or None
-        What `simulate` returned.
+        Result of `simulate`.
     predicted : Dataset (generation,), optional
-        What `predict` returned. An equality is dashed black ("theory" in a legend); what is marked a
-        ``"bound"``, among the variable itself and its ``_lower`` and ``_upper``, is dotted grey ("bound").
+        Result of `predict`. An equality is dashed black ("theory" in a legend). The variable itself and its
+        ``_lower`` and ``_upper`` are dotted grey ("bound") if their kind is ``"bound"``.
     variable : str
         Name of the variable, in both datasets.
     spread : {None, "quantiles", "standard error"}
-        Median with the quantiles `band`, or mean with two standard errors on either side. ``None`` takes the
-        mean where `predicted` is one, so that like is drawn on like, and the median otherwise.
+        Line and band: median with the quantiles `band`, or mean with two standard errors on either side.
+        ``None`` takes the mean where `predicted` is a mean, and the median otherwise.
     label, color, **line
-        Of the simulated line, as in ``Axes.plot``.
+        Options of the simulated line, as in ``Axes.plot``.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def trajectories(
     KeyError
         If neither dataset holds the variable; the message names those that exist.
     ValueError
-        If the mean is asked for of a dataset that holds quantiles only.
+        If `spread` is ``"standard error"`` and the dataset holds only quantiles.
     """
     ax = _axes(ax)
     held = [data for data in (simulated, predicted) if data is not None]
@@ -129,17 +129,17 @@ def phase_diagram(
     x, y : array, shapes (columns,) and (rows,)
         Coordinates of the cells' centres.
     values : array, shape (rows, columns)
-        What is drawn; not-a-numbers are left grey.
+        Values of the cells; NaN is left grey.
     contour : float or None
         Level of the black line, which is also the middle of the colour scale; ``None`` draws no line.
     label : str
-        What the colour means.
+        Label of the colour bar.
     logarithmic : bool
         Whether the colour scale is logarithmic; `values` must then be positive.
     colorbar : bool
-        Whether a colour bar stands beside it; several maps can share one and a ``norm``.
+        Whether a colour bar is drawn next to the map; several maps can share one and a ``norm``.
     **mesh
-        For ``Axes.pcolormesh``, for example ``cmap`` or ``norm``.
+        Options of ``Axes.pcolormesh``, for example ``cmap`` or ``norm``.
     """
     from matplotlib.colors import LogNorm, Normalize
 
@@ -153,7 +153,7 @@ def phase_diagram(
     ax = _axes(ax)
     low, high = (float(grid.min()), float(grid.max())) if grid.count() else (0.5, 2.0)
     if contour is not None:
-        # Symmetric about the contour: its two sides then have two colours.
+        # Symmetric about the contour, so that its two sides have different colours.
         reach = max(contour / low, high / contour) if logarithmic else max(contour - low, high - contour)
         reach = max(reach, 1.01) if logarithmic else max(reach, 0.01)
         low, high = (contour / reach, contour * reach) if logarithmic else (contour - reach, contour + reach)
@@ -187,11 +187,11 @@ def sample_grid(
     rows, columns : list of str, optional
         Labels, one per row and column.
     limits : (float, float), optional
-        Grey values drawn black and white; what lies outside is clipped in the picture. Default: the range.
+        Grey values drawn as black and white; values outside are clipped. Default: the range of the images.
     gap : int
         Pixels between the images.
     **show
-        For ``Axes.imshow``, for example ``cmap``.
+        Options of ``Axes.imshow``, for example ``cmap``.
     """
     table = np.asarray(images, dtype=float)
     if table.ndim not in (4, 5):
@@ -233,7 +233,7 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _summary(values: xr.DataArray, spread: str, band: tuple[float, float]) -> list[Any]:
-    """Lower end, middle and upper end of the band, per generation."""
+    """Return the lower end, middle and upper end of the band, per generation."""
     if spread not in ("quantiles", "standard error"):
         raise ValueError(f"spread={spread!r} is unknown; use 'quantiles' or 'standard error'.")
     if "quantile" in values.dims:

@@ -54,8 +54,8 @@ _STATE_AT_MOST = 2**24
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a dataset as netCDF-4; the file appears complete or not at all.
 
-    It ends with a digest of all its bytes, by which `load` notices any damage; other readers of netCDF do
-    not see it. It replaces a file that `save` or `resume` wrote before, and an empty one; no other.
+    It ends with a digest of all its bytes, by which `load` detects any damage; other readers of netCDF
+    ignore it. It replaces a file that `save` or `resume` wrote before, or an empty file, but no other.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 def _check_ours(path: Path) -> None:
-    """Refuse to write over a file that madtheory did not write; a damaged one of ours may go."""
+    """Refuse to overwrite a file that madtheory did not write; a damaged one of its own may be replaced."""
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return
     with open(path, "rb") as file:
@@ -101,20 +101,20 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def identity(value: Any) -> str:
-    """Return a digest of a value's content, code included: what other numbers depend on changes it.
+    """Return a digest of a value's content, including code: it changes with everything that affects numbers.
 
     Of functions and classes it covers bytecode, constants, defaults, closures, and whatever they refer to,
     recursively: helper functions, constants of a module, imports inside of functions, methods. Code of
-    madtheory, and all that is not installed in ``site-packages``, is told by its content; other packages by
-    name and version, and so is Python. Comments, docstrings, line numbers, names of files and the order of
-    dictionaries do not count, nor do variables that functions reassign or fill themselves, such as a cache.
-    ``-0.0`` and ``0.0`` differ, and so do dtypes; NumPy's ``float64``, ``int64`` and ``bool_`` equal Python's
-    numbers.
+    madtheory, and all code that is not installed in ``site-packages``, is identified by its content; other
+    packages, and Python, by name and version. Comments, docstrings, line numbers, names of files and the
+    order of dictionaries do not matter, and neither do variables that functions reassign or fill themselves,
+    such as a cache. ``-0.0`` and ``0.0`` differ, and so do dtypes; NumPy's ``float64``, ``int64`` and
+    ``bool_`` equal Python's numbers.
 
     Raises
     ------
     ValueError
-        If it has no such identity: an open file, a generator whose state moves.
+        If the value has no such identity: an open file, a generator whose state moves.
 
     Examples
     --------
@@ -135,23 +135,24 @@ def resume(
 ) -> xr.Dataset:
     """Run `simulate`, or continue it where an earlier call was stopped, and save the result at `path`.
 
-    The file is bit for bit the one that an unbroken run writes. Until it is complete, the state of the run
-    is kept in ``path + ".checkpoint"``, replaced atomically. If `path` is complete already it is read.
+    The file is bit for bit equal to that of an uninterrupted run. Until it is complete, the state of the run
+    is kept in ``path + ".checkpoint"``, which is replaced atomically. If `path` is complete already, it is
+    read.
 
-    A finished run can be made longer: with more `generations` it goes on from its last one, and the longer
-    result replaces the file. With fewer, the first ones of the file are returned. What differs in anything
-    else that numbers depend on, code included, is another run, and refused.
+    A finished run can be extended: with more `generations` it continues from its last one, and the longer
+    result replaces the file. With fewer, the first ones of the file are returned. A run that differs in
+    anything else that affects numbers, including code, is refused.
 
     Parameters
     ----------
     path : path-like
-        Where the netCDF file goes. Its folder must exist; it is checked before anything is computed.
+        Path of the netCDF file. Its folder must exist; this is checked before anything is computed.
     loop, generations
         As in `simulate`.
     every_seconds : float
-        Seconds of work between two checkpoints: the most that a kill can cost, apart from one generation.
+        Seconds between two checkpoints: the most work that a kill can lose, apart from one generation.
     **keywords
-        The keywords of `simulate`; `rng` must be given, as an int or a `SeedSequence`.
+        Keywords of `simulate`; `rng` must be given, as an int or a `SeedSequence`.
 
     Raises
     ------
@@ -160,21 +161,21 @@ def resume(
         or if the folder cannot be written or has no room.
     ValueError
         If an argument is out of range, or something in the loop or a metric has no identity by content
-        (`identity`), by which a changed run could be noticed.
+        (`identity`), without which a changed run could not be detected.
 
     Notes
     -----
     Several processes may resume one path: one of them computes, the others wait and read its result.
 
     The identity of a run is that of the loop, its metrics and the code of both, with the versions of
-    madtheory, Python and the packages that they use. Code of madtheory counts as it is, also in a checkout
-    that is edited. Generations and what is recorded are not part of it.
+    madtheory, Python and the packages that they use. Code of madtheory is identified by content, also in a
+    checkout that is edited. Generations and `record` are not part of the identity.
 
     A checkpoint holds arrays, and JSON that names classes of madtheory; it is compared with the run before
-    its content is read. Only objects of other classes (a model of one's own, an estimator of scikit-learn)
-    are pickles in it: for those, do not continue a stranger's checkpoint. A result never holds a pickle. It
-    carries its last state if that is of this package and takes at most 16 MiB; without it, a longer run
-    begins with generation 1 again.
+    its content is read. Only objects of other classes (a model of your own, an estimator of scikit-learn) are
+    pickles in it: do not continue such a checkpoint from a source that you do not trust. A result never holds
+    a pickle. It includes its last state if all its classes are from this package and it takes at most 16 MiB;
+    without it, a longer run starts again from generation 1.
     """
     known = set(inspect.signature(_simulate.simulate).parameters) - {"loop", "generations"}
     if unknown := sorted(set(keywords) - known):
@@ -190,14 +191,14 @@ def resume(
         )
     every = check_number("every_seconds", every_seconds, 0, infinite=True)
     run = _simulate.prepare(loop, generations, **keywords)
-    asked = _described(run)
+    asked = _describe(run)
     _check_storable(run)
     check_folder(path)
-    if path.exists() and (dataset := _finished(path, run, asked)) is not None:
+    if path.exists() and (dataset := _finished_result(path, run, asked)) is not None:
         return dataset
     with locked(path):
         # Another process may have finished it meanwhile.
-        if path.exists() and (dataset := _finished(path, run, asked)) is not None:
+        if path.exists() and (dataset := _finished_result(path, run, asked)) is not None:
             return dataset
         for file in (path, checkpoint):
             remove_leftovers(file)
@@ -222,12 +223,12 @@ def resume(
 def _finish(
     dataset: xr.Dataset, path: Path, checkpoint: Path, asked: dict[str, str], run: _simulate.Run
 ) -> None:
-    """Save the result; whatever happens, the finished run is not lost."""
+    """Save the result; if this fails, the finished run is kept in the checkpoint."""
     try:
         _write_checkpoint(checkpoint, asked, run)
         kept = "The finished run is"
     except StorageError:
-        kept = "What was computed until the last checkpoint is"
+        kept = "The state of the last checkpoint is"
     try:
         _save(dataset, path, _state_of(run))
     except StorageError as error:
@@ -237,47 +238,47 @@ def _finish(
     checkpoint.unlink(missing_ok=True)
 
 
-def _described(run: _simulate.Run) -> dict[str, str]:
-    """What a run is, part by part: small values as they are, others by the digest of their content."""
+def _describe(run: _simulate.Run) -> dict[str, str]:
+    """Describe a run, part by part: small values as they are, others by the digest of their content."""
     packages: dict[str, str] = {}
 
-    def told(name: str, value: Any) -> str:
+    def describe(name: str, value: Any) -> str:
         if value is None or isinstance(value, (bool, int, float, str)):
             return repr(value)
         try:
             found = identify(value)
         except NoIdentity as error:
             raise ValueError(
-                f"{name}: {error}. A run that can be resumed must be known by its content; or call simulate."
+                f"{name}: {error}. A run that can be resumed needs an identity by content; or call simulate."
             ) from None
         packages.update(found.packages)
         return f"{getattr(value, '__name__', type(value).__name__)} #{found.digest[:32]}"
 
     parts = {
-        field.name: told(field.name, getattr(run.loop, field.name))
+        field.name: describe(field.name, getattr(run.loop, field.name))
         for field in fields(run.loop)
         if field.name != "treatments"
     }
     for i, treatment in enumerate(run.loop.treatments, start=1):
-        parts[f"treatment {i}"] = told(f"treatment {i}", treatment)
+        parts[f"treatment {i}"] = describe(f"treatment {i}", treatment)
     for metric in run.metrics:
-        parts[f"metric {metric_name(metric)!r}"] = told(f"metric {metric_name(metric)!r}", metric)
+        parts[f"metric {metric_name(metric)!r}"] = describe(f"metric {metric_name(metric)!r}", metric)
     parts |= {"replicates": str(run.replicates), "method": run.method, "quantiles": repr(run.quantiles)}
     parts["seed"] = str(run.streams.entropy)
-    parts["code of the loop"] = told("code", (_simulate.start_all, _simulate.advance))
+    parts["code of the loop"] = describe("code", (_simulate.start_all, _simulate.advance))
     parts |= {"version of madtheory": __version__, "version of python": _PYTHON}
     return parts | {f"version of {name}": version for name, version in sorted(packages.items())}
 
 
 def _differences(stored: dict[str, str], asked: dict[str, str]) -> str:
-    """In words, what differs between two runs."""
+    """Describe in words how two runs differ."""
     said = []
     for name in dict.fromkeys([*asked, *stored]):
         before, now = stored.get(name), asked.get(name)
         if before == now:
             continue
         if before is None or now is None:
-            said.append(f"{name} is {'new' if before is None else 'not asked for now'}")
+            said.append(f"{name} is {'new' if before is None else 'missing now'}")
         elif "#" in before and "#" in now:
             said.append(f"{name} changed")
         else:
@@ -289,8 +290,8 @@ def _about(parts: dict[str, str], generations: int) -> str:
     return json.dumps({"generations": generations, "parts": parts}, sort_keys=True)
 
 
-def _finished(path: Path, run: _simulate.Run, asked: dict[str, str]) -> xr.Dataset | None:
-    """The result at `path`, if it reaches as far as the run that is asked for."""
+def _finished_result(path: Path, run: _simulate.Run, asked: dict[str, str]) -> xr.Dataset | None:
+    """Return the result at `path`, if it has all generations of the requested run."""
     dataset, _ = _load(path)
     try:
         about = json.loads(dataset.attrs["run"])
@@ -319,7 +320,7 @@ def _finished(path: Path, run: _simulate.Run, asked: dict[str, str]) -> xr.Datas
 
 
 def _take_up(path: Path, run: _simulate.Run) -> None:
-    """Continue a finished result whose last state is in the file; else leave the run as it is."""
+    """Continue a finished result whose last state is in the file; else leave the run unchanged."""
     dataset, state = _load(path)
     if not state:
         return
@@ -332,7 +333,7 @@ def _take_up(path: Path, run: _simulate.Run) -> None:
 
 
 def _state_of(run: _simulate.Run) -> bytes:
-    """The last state of a finished run, for its file; empty if it is large or needs a pickle."""
+    """Return the last state of a finished run, for its file; empty if it is large or needs a pickle."""
     content, pickled = pack(run.snapshots, parts_of(run.loop))
     return content if not pickled and len(content) <= _STATE_AT_MOST else b""
 
@@ -362,7 +363,7 @@ def _check_room(path: Path, run: _simulate.Run) -> None:
 
 
 def _write_checkpoint(path: Path, parts: dict[str, str], run: _simulate.Run) -> None:
-    # One array for a metric: thousands of generations would take seconds to pack one by one.
+    # One array for each metric: packing thousands of generations one by one would take seconds.
     recorded = {name: np.stack(values) for name, values in run.recorded.items()}
     state = {"snapshots": run.snapshots, "recorded": recorded}
     payload, _ = pack(state, parts_of(run.loop))
@@ -374,7 +375,7 @@ def _write_checkpoint(path: Path, parts: dict[str, str], run: _simulate.Run) -> 
 
 
 def _read_checkpoint(path: Path, asked: dict[str, str], run: _simulate.Run) -> None:
-    """Put the state of a checkpoint into a run, after its identity was compared."""
+    """Restore the state of a checkpoint in a run, after comparing its identity."""
     content = path.read_bytes()
     place = len(_MAGIC) + 40
     digest, length = content[len(_MAGIC) : place - 8], int.from_bytes(content[place - 8 : place], "little")
@@ -417,7 +418,7 @@ def _save(dataset: xr.Dataset, path: Path, state: bytes) -> Path:
     labelled = dataset.assign_attrs(madtheory_format=_FORMATS[-1])
     compressed = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
     seal, digest = len(state).to_bytes(8, "little") + _SEAL, hashlib.sha256()
-    # The HDF5 library leaves a file open that it cannot write to its end: so make sure that it can.
+    # The HDF5 library leaves a file open that it cannot write completely: reserve its room first.
     with replacing(path, room=dataset.nbytes + len(state) + _HEADERS) as temporary:
         labelled.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=compressed)
         with open(temporary, "rb+") as file:
@@ -429,7 +430,7 @@ def _save(dataset: xr.Dataset, path: Path, state: bytes) -> Path:
 
 
 def _load(path: Path) -> tuple[xr.Dataset, bytes]:
-    """The dataset of a file, and the state that belongs to it."""
+    """Read the dataset of a file, and the state that belongs to it."""
     import xarray as xr
     from netCDF4 import Dataset
     from xarray.backends import NetCDF4DataStore

@@ -13,15 +13,15 @@ _FEW, _WIDE = 6, 200
 
 
 def short_repr(self: Any) -> str:
-    """Text of a dataclass: its fields that are not as by default, each abbreviated.
+    """Return the text of a dataclass: its fields that differ from their defaults, each abbreviated.
 
-    A class whose defaults are worth reading sets ``_shows_defaults``.
+    A class whose defaults should be shown too sets ``_shows_defaults``.
     """
     return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in _entries(self))})"
 
 
 def html_table(self: Any) -> str:
-    """The same as a table, for notebooks."""
+    """Return the same text as an HTML table, for notebooks."""
     rows = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
         f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
@@ -71,17 +71,17 @@ def _abbreviate(value: Any) -> str:
 
 
 def _corners(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Places of the first two entries and of the last."""
+    """Return the places of the first two entries and of the last."""
     last = int(np.prod(shape)) - 1
     return [tuple(int(i) for i in np.unravel_index(at, shape)) for at in (0, 1, last)] if last > 0 else [()]
 
 
-def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> str:
-    """A table of plain text: the first column to the left, the others to the right.
+def align(rows: Sequence[Sequence[str]], indent: str = "") -> str:
+    """Return a table of plain text: the first column to the left, the others to the right.
 
     Examples
     --------
-    >>> print(aligned([["n", "error"], ["100", "0.5"]]))
+    >>> print(align([["n", "error"], ["100", "0.5"]]))
     n    error
     100    0.5
     """

@@ -1,4 +1,4 @@
-"""The contracts between the loop and what runs in it, and the names of array shapes."""
+"""The contracts between the loop and the objects in it, and the names of array shapes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RandomState: TypeAlias = int | np.random.SeedSequence | np.random.Generator | No
 """Anything that seeds a run; ``None`` draws fresh entropy, which the result records."""
 
 Metric: TypeAlias = Callable[[Any], Array]
-"""A function of a `madtheory.Snapshot` that returns one number per replicate. Its name names the variable."""
+"""A function of a `madtheory.Snapshot` that returns one number per replicate; its name is the variable's."""
 
 
 @runtime_checkable
@@ -60,10 +60,10 @@ class GenerativeModel(Protocol):
 
 @runtime_checkable
 class ExactlySampled(Protocol):
-    """What unlocks ``method="statistics"``: the law of a training set's sufficient statistic."""
+    """What ``method="statistics"`` needs: the law of a training set's sufficient statistic."""
 
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
-        """Draw the statistic of `n` points from its exact law, at a cost free of `n`."""
+        """Draw the statistic of `n` points from its exact law, at a cost that does not depend on `n`."""
         ...
 
     def expand(self, *replicates: int) -> Any:
@@ -73,10 +73,10 @@ class ExactlySampled(Protocol):
 
 @runtime_checkable
 class Treatment(Protocol):
-    """What is done to synthetic data before anyone trains on them: a source made from a model."""
+    """A change of synthetic data before the next model is trained on them: a source made from a model."""
 
     def treated(self, model: Any, snapshot: Any) -> Source:
-        """Return the source that treated points come from.
+        """Return the source of treated points.
 
         It has ``sample(n, *, rng, bias=None)`` for `n` points after treatment, with the replicate axis of
         `model`, and ``sample_statistic`` where the law of the statistic is known. `snapshot` is the
@@ -85,5 +85,5 @@ class Treatment(Protocol):
         ...
 
     def obstacle(self, loop: Any) -> str | None:
-        """Why the statistic of treated points has no known law for this loop; ``None`` if it has one."""
+        """Return why the statistic of treated points has no known law for this loop, or ``None``."""
         ...

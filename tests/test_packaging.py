@@ -165,14 +165,14 @@ def test_the_commands_of_the_readme_exist():
     lines = [shlex.split(line, comments=True)[1:] for line in shell_lines() if line.startswith("madtheory ")]
     for line in lines:
         if line[0] != "images" and line[-1] not in ("--help", "--version"):
-            assert callable(_arguments.parsed(commands, line, "")), line
+            assert callable(_arguments.parse(commands, line, "")), line
     pytest.importorskip("torch")
     from madtheory.images.runs import COMMANDS
 
     of_images = [line[1:] for line in lines if line[0] == "images"]
     assert of_images
     for line in of_images:
-        assert callable(_arguments.parsed(COMMANDS, line, "")), line
+        assert callable(_arguments.parse(COMMANDS, line, "")), line
 
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]

@@ -1,6 +1,6 @@
 """Command-line arguments from the API: signatures become options, docstrings become help.
 
-Every constructor in `madtheory.regimes` is a subcommand; a new one needs nothing here.
+Every constructor in `madtheory.regimes` is a subcommand; a new one needs no change here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union
 import madtheory as mad
 
 Job: TypeAlias = Callable[[], str]
-"""What is to be done, ready to run; it returns what is to be printed."""
+"""A command with its arguments, ready to run; it returns the text to print."""
 
 _HELP = {
     "n": "Points in each training set: one number, or one for each generation.",
@@ -28,7 +28,7 @@ _HELP = {
     "real": "Real data instead: digits (scikit-learn's, 64 pixels), or a .npy or .csv file of shape (m, d).",
     "ddof": "The fitted covariance has divisor n - ddof: 1 is unbiased, 0 maximum likelihood.",
     "known_mean": "The fit knows the true mean.",
-    "metrics": "What is measured at each generation.",
+    "metrics": "Metrics to measure at each generation.",
     "out": "Save the result there: .nc (netCDF), which madtheory.storage.load reads, or .csv.",
 }
 
@@ -50,10 +50,10 @@ _WHOLE |= {"record", "rng"}
 
 
 class Usage(ValueError):
-    """The arguments cannot be understood."""
+    """Arguments that cannot be understood."""
 
 
-def parsed(
+def parse(
     commands: dict[str, Callable[..., Job]], arguments: list[str], about: str, *, prog: str = "madtheory"
 ) -> Job:
     """Turn arguments into a job.
@@ -101,7 +101,7 @@ def _whole_numbers(arguments: Sequence[str]) -> list[str]:
 
 
 def _check_whole(arguments: Sequence[str]) -> None:
-    """Refuse numbers that are not whole where a whole number is asked for, in a sentence of our own."""
+    """Refuse numbers that are not whole where a whole number is expected, with a clear message."""
     option = ""
     for word in arguments:
         value = word
@@ -117,7 +117,7 @@ def _check_whole(arguments: Sequence[str]) -> None:
 
 
 def _whole(word: str) -> str:
-    """The digits of a whole number below 1e19 in exponential notation; other words as they are."""
+    """Write out a whole number below 1e19 in exponential notation; return other words unchanged."""
     if re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d{1,2}", word) and float(word) < 1e19:
         number = Decimal(word)
         return str(int(number)) if number == int(number) else word
@@ -125,7 +125,7 @@ def _whole(word: str) -> str:
 
 
 def _suggestion(commands: Iterable[str], arguments: Sequence[str], message: str) -> str:
-    """The command, regime or option that was meant by a word that is none."""
+    """Suggest a command, regime or option for a word that is not one."""
     words = [(arguments[0], list(commands))] if arguments else []
     if arguments[:1] in (["simulate"], ["predict"]) and len(arguments) > 1:
         words.append((arguments[1], list(constructors())))
@@ -147,20 +147,20 @@ def _suggestion(commands: Iterable[str], arguments: Sequence[str], message: str)
 
 
 def constructors() -> dict[str, Callable[..., Any]]:
-    """The regimes, by name."""
+    """Return the regimes, by name."""
     functions = ((name, getattr(mad.regimes, name)) for name in mad.regimes.__all__)
     return {name: function for name, function in functions if inspect.isfunction(function)}
 
 
 def command(run: Callable[..., str], interpreter: Callable[..., Any], about: str) -> Callable[..., Job]:
-    """A command with a subcommand for each regime.
+    """Make a command with a subcommand for each regime.
 
     Parameters
     ----------
     run : callable
-        Called with ``regime=``, ``loop=`` (a dict of its options), ``out=`` and the interpreter's keywords.
+        Function of ``regime=``, ``loop=`` (a dict of its options), ``out=`` and the interpreter's keywords.
     interpreter : `madtheory.simulate` or `madtheory.predict`
-        Whose keywords, but for the loop, are options.
+        Function whose keywords, except the loop, are options.
     about : str
         Help text.
     """
@@ -184,7 +184,7 @@ def command(run: Callable[..., str], interpreter: Callable[..., Any], about: str
 def _subcommand(
     run: Callable[..., str], interpreter: Callable[..., Any], constructor: Callable[..., Any]
 ) -> Callable[..., Job]:
-    """The function that the parser sees: options of the regime, the loop and the interpreter, and ``out``."""
+    """Make the function for the parser: options of the regime, loop and interpreter, and ``out``."""
     of_regime = inspect.signature(constructor, eval_str=True).parameters
     _, *of_interpreter = inspect.signature(interpreter).parameters.values()
     parameters = [_option(p.name, p.annotation, p.default) for p in of_regime.values()]
@@ -208,7 +208,7 @@ def _subcommand(
 
 
 def _types() -> dict[str, Any]:
-    """How the keywords of `simulate` and `predict` are written on a command line."""
+    """Return the types that the keywords of `simulate` and `predict` have on a command line."""
     measured = (name for name in mad.metrics.__all__ if inspect.isfunction(getattr(mad.metrics, name)))
     names = [n for n in measured if [*inspect.signature(getattr(mad.metrics, n)).parameters] == ["snapshot"]]
     return {
@@ -229,12 +229,12 @@ def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
     if annotation == mad.types.Size:
         annotation = tuple[int, ...]
-    described = Annotated[annotation, tyro.conf.arg(help=_HELP.get(name) or _documented(name))]
+    described = Annotated[annotation, tyro.conf.arg(help=_HELP.get(name) or _documentation(name))]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=described, default=default)
 
 
-def _documented(name: str) -> str:
-    """What the docstrings of the API say about a keyword."""
+def _documentation(name: str) -> str:
+    """Return the description of a keyword in the docstrings of the API."""
     from docstring_parser import parse
 
     for documented in (mad.simulate, mad.predict, mad.Loop, mad.regimes.Regime):
@@ -249,15 +249,15 @@ def _plain(text: str) -> str:
 
 
 def _size(value: Any) -> Any:
-    """One number is a constant size."""
+    """Turn a list of one number into a constant size."""
     return value[0] if isinstance(value, tuple) and len(value) == 1 else value
 
 
 def _one_line(boxed: str) -> str:
-    """The parser's message, without its box, its help texts and its advice."""
+    """Return the parser's message without its box, its help texts and its advice."""
     bare = re.sub(r"\[/?bold\]| \(applied to [^)]*\)", "", boxed.replace("│", " "))
     sections = re.split(r"^ *[─-]{5,} *$", bare, flags=re.MULTILINE)
     joined = [" ".join(re.findall(r"^ {2,6}(\S.*?) *$", section, re.MULTILINE)) for section in sections]
-    told = [re.sub(r" Arguments are applied to .*", "", text).rstrip(".") for text in joined]
-    told = [text for text in told if text and not text.startswith(("For full", "Argument"))]
-    return "; ".join(told[:2]) + ". See --help." if told else " ".join(boxed.split())
+    parts = [re.sub(r" Arguments are applied to .*", "", text).rstrip(".") for text in joined]
+    parts = [text for text in parts if text and not text.startswith(("For full", "Argument"))]
+    return "; ".join(parts[:2]) + ". See --help." if parts else " ".join(boxed.split())

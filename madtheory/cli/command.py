@@ -57,7 +57,7 @@ Example:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 for bad input, which stderr explains in one line."""
-    from madtheory.cli.arguments import command, parsed
+    from madtheory.cli.arguments import command, parse
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     f"extra images: pip install 'madtheory[images]'"
                 ) from None
 
-            if said := parsed(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
+            if said := parse(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
                 print(said, flush=True)
             return 0
         commands = {
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "predict": command(_predict, mad.predict, _PREDICT),
             "images": _images,
         }
-        print(parsed(commands, arguments, _ABOUT)(), flush=True)
+        print(parse(commands, arguments, _ABOUT)(), flush=True)
     except SystemExit as stop:  # after --help
         return int(stop.code or 0)
     except BrokenPipeError:  # the reader of a pipe, such as head, has gone
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
-    """Handwritten digits in the three loops: theory alongside simulation, and a picture.
+    """Run the three loops on handwritten digits: theory alongside simulation, and a picture.
 
     It takes less than half a minute.
 
@@ -118,7 +118,7 @@ def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
 
 
 def _images() -> Any:
-    """The papers' loops of image diffusions, in a folder that resumes: madtheory images --help.
+    """Run the papers' loops of image diffusions, in a folder that resumes: madtheory images --help.
 
     It needs torch, diffusers and accelerate (the extra images).
     """
@@ -141,7 +141,7 @@ def _simulate(
         keywords["metrics"] = [getattr(mad.metrics, name) for name in keywords["metrics"]]
     if out is None or out.suffix == ".csv":
         if out is not None and out.exists():
-            raise ValueError(_taken(out))
+            raise ValueError(_refusal(out))
         simulated = mad.simulate(described, generations, **keywords)
         if out is not None:
             _write_csv(simulated, out)
@@ -149,7 +149,7 @@ def _simulate(
         if keywords["rng"] is None:
             keywords["rng"] = int.from_bytes(os.urandom(8), "little")
         simulated = mad.storage.resume(out, described, generations, **keywords)
-    # After the run, which is saved by now, and bounded: the table shows few generations.
+    # After the run, which is saved already, and limited: the table shows few generations.
     last = min(int(simulated["generation"].max()), _THEORY)
     try:
         predicted = mad.predict(described, last)
@@ -176,10 +176,10 @@ def _predict(
     if out is not None and out.exists():
         held = mad.storage.load(out) if out.suffix == ".nc" else None
         if held is None or "seed" in held.attrs:
-            raise ValueError(_taken(out))
+            raise ValueError(_refusal(out))
     predicted = mad.predict(described, generations, **keywords)
     if held is not None and out is not None and not held.identical(predicted):
-        raise ValueError(_taken(out))
+        raise ValueError(_refusal(out))
     if out is not None and held is None:
         if out.suffix == ".csv":
             _write_csv(predicted, out)
@@ -190,7 +190,7 @@ def _predict(
 
 
 def _check_out(out: Path | None) -> None:
-    """Before anything is computed: an ending that is known, a folder that is there."""
+    """Check, before anything is computed, that the ending is known and the folder exists."""
     if out is None:
         return
     if out.suffix not in (".nc", ".csv"):
@@ -201,16 +201,16 @@ def _check_out(out: Path | None) -> None:
         raise ValueError(f"out={str(out)!r} is a folder; pass the name of a file in it.")
 
 
-def _taken(out: Path) -> str:
+def _refusal(out: Path) -> str:
     return f"out={str(out)!r} exists and holds something else; choose another name, or remove the file."
 
 
 def _write_csv(dataset: Any, out: Path) -> None:
-    """One row for each generation (and replicate or quantile); complete or not at all."""
+    """Write one row for each generation (and replicate or quantile); complete or not at all."""
     from madtheory.files import write_atomically
 
     if out.exists():
-        raise ValueError(_taken(out))
+        raise ValueError(_refusal(out))
     write_atomically(out, dataset.to_dataframe().to_csv().encode())
 
 
@@ -230,7 +230,7 @@ def _loop(
 
 
 def _points(real: str) -> Any:
-    """Real data by name or from a file, shape (m, d)."""
+    """Return real data by name or from a file, shape (m, d)."""
     import numpy as np
 
     if real == "digits":

@@ -1,4 +1,4 @@
-"""The demonstration: handwritten digits in the three loops, theory beside simulation, and a picture."""
+"""The demonstration: handwritten digits in the three loops, theory alongside simulation, and a picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TITLES = {"replace": "fully synthetic", "augment": "synthetic augmentation", "f
 
 
 def digit_loops() -> dict[str, Loop]:
-    """MAD's three loops for a Gaussian on scikit-learn's handwritten digits (1797 images of 8 x 8)."""
+    """Return MAD's three loops for a Gaussian on scikit-learn's digits (1797 images of 8 x 8)."""
     from sklearn.datasets import load_digits
 
     import madtheory as mad

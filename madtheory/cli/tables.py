@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from madtheory.interpreters.compare import EQUALITIES, compare
-from madtheory.text import aligned
+from madtheory.text import align
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _HEAVY = (
     "|z| > 5. Where spread collapses, rare replicates carry the mean: late in a run, few replicates do not "
-    "hold one. Look at --metrics log_total_variance, or raise --replicates."
+    "include one. Use --metrics log_total_variance, or raise --replicates."
 )
 
 
@@ -39,7 +39,7 @@ def predictions(predicted: xr.Dataset) -> str:
     for name, values in _variables(predicted):
         alike.setdefault(f"{values.attrs['kind']}. {values.attrs['source']}", []).append(name)
     notes = [f"{', '.join(names)}: {note}" for note, names in alike.items()]
-    return "\n".join([aligned([header, *rows]), "", *notes])
+    return "\n".join([align([header, *rows]), "", *notes])
 
 
 def comparison(simulated: xr.Dataset, predicted: xr.Dataset | None) -> str:
@@ -55,7 +55,7 @@ def comparison(simulated: xr.Dataset, predicted: xr.Dataset | None) -> str:
 
 
 def _block(name: str, rows: pd.DataFrame) -> str:
-    """One variable: a row for each generation."""
+    """Tabulate one variable: a row for each generation."""
     columns = {"generation": [str(t) for t in rows.index]}
     for column in ("theory", "lower", "upper"):
         if column in rows and rows[column].notna().any():
@@ -66,16 +66,16 @@ def _block(name: str, rows: pd.DataFrame) -> str:
         columns["z"] = [_z(each) for each in rows["z"]]
     title = f"{name} ({rows['kind'].iloc[0] or 'no closed form'})"
     table = [list(columns), *map(list, zip(*columns.values(), strict=True))]
-    return f"{title}\n{aligned(table, indent='  ')}"
+    return f"{title}\n{align(table, indent='  ')}"
 
 
 def _quantiles(name: str, values: xr.DataArray) -> str:
-    """One variable of a run that kept quantiles."""
+    """Tabulate one variable of a run that kept quantiles."""
     header = ["generation", *(f"{q:g}" for q in values["quantile"].values)]
     values = values.sel(generation=spread_out(values.generation.values))
     table = values.transpose("generation", "quantile")
     rows = [[str(int(row.generation)), *map(_number, row.values)] for row in table]
-    return "\n".join([f"{name} (quantiles over the replicates)", aligned([header, *rows], indent="  ")])
+    return "\n".join([f"{name} (quantiles over the replicates)", align([header, *rows], indent="  ")])
 
 
 def _variables(dataset: xr.Dataset) -> list[tuple[str, xr.DataArray]]:

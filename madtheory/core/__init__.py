@@ -1,4 +1,4 @@
-"""What a generation is: the loop, its random streams, and what users hand over as real data or model."""
+"""What a generation is: the loop, its random streams, and what users pass as real data or model."""
 
 from madtheory.core.adapters import check_bias_of_model, source_of
 from madtheory.core.loop import Loop, Snapshot, choose_method, follow_on, iterate, start, step

@@ -1,4 +1,4 @@
-"""What users hand over as real data or as a model, as the objects that a loop works with."""
+"""Adapters from what users pass as real data or as a model to the objects that a loop works with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Foreign:
     Attributes
     ----------
     law : distribution
-        Of ``scipy.stats`` or ``torch.distributions``, or anything with ``sample(n)``.
+        Law of ``scipy.stats`` or ``torch.distributions``, or any object with ``sample(n)``.
     draw : function
         ``draw(law, n, rng)`` returns points of shape (n, d), or (n,).
     """
@@ -33,7 +33,7 @@ class Foreign:
     draw: Callable[[Any, int, np.random.Generator], Any] = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(law={_called(self.law)})"
+        return f"{type(self).__name__}(law={_describe(self.law)})"
 
     def sample(self, n: int, *, rng: np.random.Generator) -> Array:
         """Draw `n` points, shape (n, d)."""
@@ -45,7 +45,7 @@ class Foreign:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ForeignWithMoments(Foreign):
-    """The same, of known mean, shape (d,), and covariance, shape (d, d)."""
+    """A foreign law whose mean, shape (d,), and covariance, shape (d, d), are known."""
 
     moments: tuple[Array, Array] = field(repr=False)
 
@@ -61,7 +61,7 @@ class ForeignWithMoments(Foreign):
 
 
 def source_of(value: Any, name: str = "real") -> Any:
-    """Return what real data are drawn from.
+    """Return a source of real data.
 
     A source stays as it is. Points (arrays, frames, tensors, lists) stand for the uniform law on their rows;
     distributions of ``scipy.stats`` and ``torch.distributions``, and fitted estimators of other packages, are
@@ -88,7 +88,7 @@ def source_of(value: Any, name: str = "real") -> Any:
             return _of_estimator(value, name)
     if not hasattr(value, "__array__") and (callable(value) or callable(getattr(value, "fit", None))):
         raise TypeError(
-            f"{name}={shown(value)} has no method sample(n, *, rng), by which real data could be drawn; "
+            f"{name}={shown(value)} has no method sample(n, *, rng), from which real data could be drawn; "
             f"pass an object that has one, a law of scipy.stats, a fitted estimator that can sample such as "
             f"GaussianMixture, or an array of points, shape (n, d)."
         )
@@ -96,13 +96,13 @@ def source_of(value: Any, name: str = "real") -> Any:
 
 
 def is_law_by_generation(value: Any) -> bool:
-    """Whether real data are given as a function of the generation: a callable that is no source itself."""
+    """Return whether real data are a function of the generation: a callable that is not itself a source."""
     own = ("sample", "rvs", "resample", "rsample", "fit", "__array__")
     return callable(value) and not isinstance(value, type) and not any(hasattr(value, name) for name in own)
 
 
 def source_at(law: Callable[[int], Any], generation: int) -> Any:
-    """Return what real data are drawn from at a generation, from a function of it."""
+    """Return the source of real data at a generation, from a function of the generation."""
     name = f"real({generation})"
     found, problem = None, None
     try:
@@ -112,8 +112,8 @@ def source_at(law: Callable[[int], Any], generation: int) -> Any:
     if not hasattr(found, "sample") and not hasattr(found, "rvs"):
         what = shown(found) if problem is None else f"{type(problem).__name__}: {problem}"
         raise TypeError(
-            f"real={_called(law)} has no method sample(n, *, rng), by which real data could be drawn, and "
-            f"does not return a source for a generation either ({name} is {what}); pass a source such as "
+            f"real={_describe(law)} has no method sample(n, *, rng), from which real data could be drawn, "
+            f"and does not return a source for a generation either ({name} is {what}); pass a source such as "
             f"mad.Gaussian.standard(2), or a function of the generation that returns one (of points: "
             f"madtheory.data.Empirical(points))."
         ) from problem
@@ -121,7 +121,7 @@ def source_at(law: Callable[[int], Any], generation: int) -> Any:
 
 
 def model_of(value: Any) -> Any:
-    """Return a model as it is, and an estimator of another package, which takes no ``rng``, in a wrapper."""
+    """Return a model unchanged; wrap an estimator of another package, which takes no ``rng``."""
     kind = type(value)
     if isinstance(value, type):
         raise TypeError(
@@ -142,14 +142,14 @@ def model_of(value: Any) -> Any:
     if any(with_rng):
         missed = "sample" if with_rng[0] else "fit"
         raise TypeError(
-            f"model of type {kind.__name__}: its {missed} does not take the keyword rng, and its other "
-            f"method does; write fit(self, data, *, rng) and sample(self, n, *, rng)."
+            f"model of type {kind.__name__}: its method {missed} does not take the keyword "
+            f"rng, and the other method does; write fit(self, data, *, rng) and sample(self, n, *, rng)."
         )
     return Estimator(copy.deepcopy(value))
 
 
-def _called(law: Any) -> str:
-    """A law in words, without the address in memory that foreign objects print."""
+def _describe(law: Any) -> str:
+    """Describe a law without the address in memory that foreign objects print."""
     text = shown(law)
     if " at 0x" not in text:
         return text
@@ -181,7 +181,7 @@ def check_bias_of_model(model: Any, bias: float) -> None:
 
 
 def takes(function: Any, keyword: str) -> bool:
-    """Whether a function can be called with that keyword; one that does not tell is taken to."""
+    """Return whether a function accepts a keyword; assumed of one whose signature is unknown."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -190,7 +190,7 @@ def takes(function: Any, keyword: str) -> bool:
 
 
 def _packages(kind: type) -> set[str]:
-    """The packages that a type and its bases come from."""
+    """Return the packages that define a type and its bases."""
     return {base.__module__.partition(".")[0] for base in kind.__mro__}
 
 
@@ -206,7 +206,7 @@ def _of_scipy(law: Any, name: str) -> Foreign:
             f"{name} is the family {getattr(law, 'name', type(law).__name__)!r} of scipy.stats; give it its "
             f"parameters, as in scipy.stats.gamma(a=2.0)."
         )
-    # A family without a shape, such as stats.norm, is its standard law.
+    # A family without shape parameters, such as stats.norm, stands for its standard law.
     law = law() if hasattr(law, "numargs") else law
     batch = _batch_of_scipy(law)
     if len(batch) > 1:
@@ -224,7 +224,7 @@ _CIRCULAR = ("vonmises", "vonmises_line", "wrapcauchy")
 
 
 def _batch_of_scipy(law: Any) -> tuple[int, ...]:
-    """Shape of the parameters of a frozen univariate law: its coordinates, which are independent."""
+    """Return the shape of the parameters of a frozen univariate law, one entry for each coordinate."""
     if not hasattr(law, "dist") or not hasattr(law, "kwds"):
         return ()
     return np.broadcast_shapes(*(np.shape(value) for value in (*law.args, *law.kwds.values())))
@@ -243,14 +243,14 @@ def _sample_scipy(law: Any, n: int, rng: np.random.Generator) -> Any:
 
 
 def _cov_about(kde: Any) -> Any:
-    """Covariance of the points of a kernel density, with its weights (divisor: their sum)."""
+    """Return the weighted covariance of the points of a kernel density (divisor: sum of the weights)."""
     return np.atleast_2d(np.cov(kde.dataset, aweights=kde.weights, ddof=0))
 
 
 def _with_moments(law: Any, draw: Callable[[Any, int, np.random.Generator], Any]) -> Foreign:
-    """With mean and covariance, if the law knows them and they are finite."""
+    """Wrap a law together with its mean and covariance, if it knows them and they are finite."""
 
-    def asked(*names: str) -> Any:
+    def ask(*names: str) -> Any:
         for name in names:
             found = getattr(law, name, None)
             if found is not None:
@@ -259,8 +259,8 @@ def _with_moments(law: Any, draw: Callable[[Any, int, np.random.Generator], Any]
 
     try:
         with np.errstate(all="ignore"):
-            mean = np.asarray(asked("mean"), dtype=float)
-            spread = np.asarray(asked("cov", "var", "variance"), dtype=float)
+            mean = np.asarray(ask("mean"), dtype=float)
+            spread = np.asarray(ask("cov", "var", "variance"), dtype=float)
     except Exception:  # whatever a foreign law raises where it has no such moment
         return Foreign(law, draw)
     if mean.ndim == 0 and spread.ndim == 0:
@@ -297,13 +297,13 @@ def _of_torch(law: Any, name: str) -> Foreign:
 
 
 def _is_circular(law: Any) -> bool:
-    """Whether a law is VonMises, or made of it: its variance is the circular one."""
+    """Return whether a law is VonMises or built from it: its variance is the circular one."""
     inner = getattr(law, "base_dist", getattr(law, "_component_distribution", None))
     return type(law).__name__ == "VonMises" or (inner is not None and _is_circular(inner))
 
 
 def _sample_torch(law: Any, n: int, rng: np.random.Generator) -> Any:
-    """Draw with torch's generators seeded from `rng`; they are left as they were."""
+    """Draw with torch's generators seeded from `rng`, and restore their state."""
     import torch
 
     devices = range(torch.cuda.device_count())
@@ -313,7 +313,7 @@ def _sample_torch(law: Any, n: int, rng: np.random.Generator) -> Any:
 
 
 def _of_estimator(value: Any, name: str) -> Any:
-    """A fitted estimator of another package as real data."""
+    """Return a fitted estimator of another package as real data."""
     kind = type(value).__name__
     fitted = getattr(value, "fitted", getattr(value, "is_fitted", True))
     if hasattr(value, "get_params"):
@@ -338,7 +338,7 @@ def _of_estimator(value: Any, name: str) -> Any:
 
 
 def _sample_foreign(law: Any, n: int, rng: np.random.Generator) -> Any:
-    """Draw with the global generators seeded from `rng`; they are left as they were."""
+    """Draw with the global generators seeded from `rng`, and restore their state."""
     with seeded_globals(int(rng.integers(2**31))):
         drawn = law.sample(n)
     return drawn[0] if isinstance(drawn, tuple) else drawn

@@ -43,11 +43,11 @@ class Loop:
         nested lists) stand for the uniform law on their rows, of which a read-only copy is kept.
         Distributions of ``scipy.stats`` and ``torch.distributions``, and fitted estimators, are wrapped.
         A function of the generation returns the source of each: a real law that changes. New real data of a
-        generation come from its law, fixed ones from that of generation 1, and metrics compare with the law
-        of the generation that they measure. The function is called more than once, and must return the same
-        law for the same generation.
+        generation come from its law, fixed real data from the law of generation 1, and metrics compare with
+        the law of the generation that they measure. The function is called several times, and must return
+        the same law for the same generation.
     model : GenerativeModel
-        Template that every generation is fitted from. An estimator of another package that has ``fit`` and
+        Template that every generation fits. An estimator of another package that has ``fit`` and
         ``sample``, without ``rng``, is wrapped in `madtheory.Estimator`.
     regime : Regime
         Which data each generation is trained on.
@@ -56,7 +56,8 @@ class Loop:
     warm_start : bool
         Fit each generation from the previous model instead of from the template.
     treatments : sequence of Treatment
-        What is done to synthetic data before anyone trains on them, in this order (`madtheory.treatments`).
+        Changes of synthetic data before the next model is trained on them, applied in this order
+        (`madtheory.treatments`).
     """
 
     real: Any
@@ -88,7 +89,8 @@ class Loop:
         for treatment in self.treatments:
             if not can(treatment, "treated", "obstacle"):
                 raise TypeError(
-                    f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
+                    f"treatments holds {shown(treatment)}, which is not a treatment; "
+                    f"see madtheory.treatments."
                 )
 
     @property
@@ -97,13 +99,13 @@ class Loop:
         return is_law_by_generation(self.real)
 
     def at(self, generation: int) -> Loop:
-        """Return the loop with the real law of one generation for all; itself if the law does not change."""
+        """Return the loop with the real law of one generation in all; the loop itself if the law is fixed."""
         return replace(self, real=source_at(self.real, generation)) if self.real_changes else self
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One generation of a loop: a value, from which the loop can be continued.
+    """One generation of a loop, from which the loop can be continued.
 
     Attributes
     ----------
@@ -112,7 +114,7 @@ class Snapshot:
     model : GenerativeModel
         The fitted model.
     training_set : points, Weighted or Moments
-        What `model` was fitted to.
+        Data that `model` was fitted to.
     initial : points or Moments, optional
         The real data of generation 1 that the regime uses again; a tuple of consecutive parts where
         statistics are drawn and the number of these points changes.
@@ -124,13 +126,13 @@ class Snapshot:
     models : tuple
         The last `memory` models, oldest first.
     real : Source
-        The reference distribution of this generation; what is left of it, where no point is drawn twice.
+        The reference distribution of this generation; its remaining points, where no point is drawn twice.
     method : str
         ``"statistics"`` or ``"samples"``.
     replicates : tuple of int
         The leading axes: ``()`` or ``(replicates,)``.
     streams : Streams
-        Where the randomness comes from.
+        Random streams of the run.
     """
 
     generation: int
@@ -149,7 +151,7 @@ class Snapshot:
 
 
 def statistics_obstacle(loop: Loop) -> str | None:
-    """Why ``method="statistics"`` is impossible for a loop; ``None`` if it is possible."""
+    """Return why ``method="statistics"`` is impossible for a loop, or ``None`` if it is possible."""
     loop = loop.at(1)
     for role in ("model", "real"):
         if (why := lacking(getattr(loop, role), "sample_statistic")) is not None:
@@ -162,7 +164,7 @@ def statistics_obstacle(loop: Loop) -> str | None:
     if loop.regime.real_data == "fixed" and callable(loop.regime.n_real):
         return (
             "n_real is a function, and the statistic of fixed real data is drawn in parts, whose sizes must "
-            "be known at generation 1 (a sequence tells them)"
+            "be known at generation 1 (pass a sequence)"
         )
     for treatment in loop.treatments:
         if (obstacle := treatment.obstacle(loop)) is not None:
@@ -182,7 +184,7 @@ def statistics_obstacle(loop: Loop) -> str | None:
 
 
 def choose_method(loop: Loop, method: str | None) -> str:
-    """Return the method asked for, if it is possible; for ``None`` the first that is."""
+    """Return the requested method, if it is possible; for ``None`` the first one that is."""
     obstacle = statistics_obstacle(loop)
     if method is None:
         return "statistics" if obstacle is None else "samples"
@@ -198,14 +200,14 @@ def choose_method(loop: Loop, method: str | None) -> str:
 def start(
     loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
 ) -> Snapshot:
-    """Generation 1: fit the model to real data only.
+    """Run generation 1: fit the model to real data only.
 
     Parameters
     ----------
     replicates : int, optional
-        Run that many independent copies at once, on a leading axis; needs ``expand``.
+        Number of independent copies that run at once, on a leading axis; needs ``expand``.
     method : {None, "statistics", "samples"}
-        ``None`` takes the first that is possible.
+        How the loop is computed; ``None`` takes the first method that is possible.
     """
     method = choose_method(loop, method)
     lead: tuple[int, ...] = ()
@@ -237,19 +239,19 @@ def start(
 
 
 def _is_accumulated(regime: Regime) -> bool:
-    """Whether a training set is the one before it and a new batch, each point with the weight 1."""
+    """Return whether a training set is the previous one and a new batch, all points with weight 1."""
     return regime.name == "accumulate" and regime.weights is None
 
 
 def _parts_of_first(regime: Regime) -> tuple[int, ...]:
-    """Sizes of the parts in which fixed real data are used again; in front of each are the smaller ones."""
+    """Return the sizes of the parts in which fixed real data are reused; each begins with the smaller."""
     used = regime.n_real[1:] if isinstance(regime.n_real, tuple) else (regime.n_real,)
     ends = sorted({*(int(n) for n in used), regime.n_initial} - {0})
     return tuple(end - begin for begin, end in zip([0, *ends], ends, strict=False))
 
 
 def _first(initial: Any, n: int, regime: Regime) -> Any:
-    """The first `n` of the real data of generation 1, ``None`` for none of them."""
+    """Return the first `n` of the real data of generation 1, or ``None`` if `n` is 0."""
     if isinstance(initial, tuple):
         ends = np.cumsum(_parts_of_first(regime))
         return data.join(initial[: int(np.searchsorted(ends, n)) + 1]) if n else None
@@ -259,14 +261,14 @@ def _first(initial: Any, n: int, regime: Regime) -> Any:
 
 
 def _check_weighted(loop: Loop, initial: Any) -> None:
-    """Refuse weights where a fit knows points only, before the first fit."""
+    """Refuse weights, before the first fit, where a model can only be fitted to points."""
     weights, kind = loop.regime.weights, type(loop.model).__name__
     if weights is None or can(initial, "scaled") or getattr(loop.model, "takes_weights", False):
         return
     if loop.regime.n_synthetic == 0 and loop.regime.n_carried == 0:
         return  # weights are relative: real data alone are not weighted
     raise TypeError(
-        f"weights={weights} of the regime would hand madtheory.data.Weighted points to {kind}.fit from "
+        f"weights={weights} of the regime would pass madtheory.data.Weighted points to {kind}.fit from "
         f"generation 2 on, and {kind} does not say that it takes them. Leave weights out; or let its fit use "
         f"data.points, shape (n, d), and data.weights, shape (n,), where data is a Weighted, and set "
         f"takes_weights = True on the class."
@@ -276,12 +278,12 @@ def _check_weighted(loop: Loop, initial: Any) -> None:
 @one_thread
 @checked
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
-    """One generation: sample the previous models, assemble the training set, fit the next model."""
+    """Run one generation: sample the previous models, assemble the training set, fit the next model."""
     return follow_on(loop, previous)
 
 
 def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
-    """Take one `step` without its checks, for who has made them and limits the threads."""
+    """Take one `step` without its checks; the caller makes them and limits the threads."""
     regime, t = loop.regime, previous.generation + 1
     mix = regime.at(t)
     law = _law(loop, previous)
@@ -295,7 +297,7 @@ def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
     batch = _draw_batch(loop, previous, n_synthetic) if mix.n_synthetic else None
     if is_set(previous.training_set) and _is_accumulated(regime):
         # All data so far are the last training set and this batch: no second copy of them is kept.
-        return _fitted(loop, previous, data.join((previous.training_set, batch)), real=law)
+        return _fit_next(loop, previous, data.join((previous.training_set, batch)), real=law)
     fixed, constant = regime.real_data == "fixed", isinstance(regime.n_real, int)
     head = previous.initial if fixed and constant and regime.retain == "all" else None
     synthetic = _retained.retain(previous.synthetic, batch, regime.retain, head)
@@ -322,11 +324,11 @@ def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
     else:
         rng, replacement = previous.streams(t, "subsample"), regime.replacement
         training_set = _retained.subset(real + kept + carried, mix.budget, rng=rng, replacement=replacement)
-    return _fitted(loop, previous, training_set, synthetic=synthetic, reals=reals, real=law)
+    return _fit_next(loop, previous, training_set, synthetic=synthetic, reals=reals, real=law)
 
 
 def _law(loop: Loop, previous: Snapshot) -> Any:
-    """The real law of the next generation; of one that does not change, what is left of it."""
+    """Return the real law of the next generation; of a fixed one, its remaining points."""
     if not loop.real_changes:
         return previous.real
     t = previous.generation + 1
@@ -357,8 +359,8 @@ def _carry(previous: Snapshot, n: int) -> Any:
     return data.subsample(points, n, rng=previous.streams(previous.generation + 1, "carried"))
 
 
-def _fitted(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any) -> Snapshot:
-    """The next snapshot: a model fitted to `training_set`."""
+def _fit_next(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any) -> Snapshot:
+    """Return the next snapshot, with a model fitted to `training_set`."""
     t, template = previous.generation + 1, previous.model if loop.warm_start else loop.model
     model = template.fit(training_set, rng=previous.streams(t, "fit"))
     models = (*previous.models, model)[-loop.regime.memory :]
@@ -377,7 +379,7 @@ def iterate(
     method: str | None = None,
     previous: Snapshot | None = None,
 ) -> Iterator[Snapshot]:
-    """Yield one generation after another, for ever; from `previous` on if that is given."""
+    """Yield one generation after another, indefinitely; continue from `previous` if it is given."""
     snapshot = (
         start(loop, rng=rng, replicates=replicates, method=method)
         if previous is None
@@ -392,7 +394,7 @@ def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: fl
     if method == "statistics":
         return source.sample_statistic(n, rng=rng, **bias)
     points = source.sample(n, rng=rng, **bias)
-    # What else a model may make of its points is between its own sample and fit.
+    # Whatever else a model does with its points is up to its own sample and fit.
     name = f"{type(source).__name__}.sample(n)"
     if isinstance(points, np.ma.MaskedArray):
         points = check_array(points, name)
@@ -402,7 +404,7 @@ def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: fl
 def _draw_real(
     real: Any, n: Any, method: str, lead: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[Any, Any]:
-    """Real data, and the source they leave: a source with ``take`` gives each of its points once."""
+    """Draw real data; return them and the remaining source: one with ``take`` gives each point once."""
     if can(real, "take") and not lead:
         drawn, left = real.take(n, rng=rng)
         return drawn, left
@@ -410,7 +412,7 @@ def _draw_real(
 
 
 def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
-    """A synthetic batch; each point comes from one of the remembered models, chosen uniformly."""
+    """Draw a synthetic batch; each point comes from one of the last models, chosen uniformly."""
     t, models = previous.generation + 1, list(previous.models)
     for treatment in loop.treatments:
         models = [treatment.treated(model, previous) for model in models]
@@ -433,7 +435,7 @@ def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
 
 
 def _subset_sizes(mix: Mix, previous: Snapshot) -> tuple[Any, Any]:
-    """How many of the budget's points are new real ones and synthetic, in each replicate."""
+    """Draw how many of the budget's points are new real ones and synthetic, in each replicate."""
     assert mix.budget is not None
     if mix.budget > mix.n_fresh + mix.n_synthetic:
         raise ValueError(

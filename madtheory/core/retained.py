@@ -1,4 +1,4 @@
-"""The batches that stay in the pool: points lie one after another in a buffer that snapshots share."""
+"""The batches that stay in the pool: their points share one buffer, which snapshots share too."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class _Buffer:
 
 
 class Rows:
-    """Points of consecutive batches, which never change; appending writes behind them, or into a copy.
+    """Points of consecutive batches, which never change; appending writes after them, or into a copy.
 
     Attributes
     ----------
     head : int
-        Rows at the beginning that are fixed real data, in front of all batches; 0 where batches are dropped.
+        Number of rows of fixed real data, which precede all batches; 0 where batches are dropped.
     sizes : tuple of int
-        Sizes of the batches; all in one where none is ever dropped.
+        Sizes of the batches; their sum, as one number, where none is ever dropped.
     """
 
     def __init__(self, buffer: _Buffer, head: int, start: int, sizes: tuple[int, ...]) -> None:
@@ -38,7 +38,7 @@ class Rows:
 
     @classmethod
     def of(cls, points: Any, head: int, sizes: tuple[int, ...]) -> Rows:
-        """Rows that begin with `head` rows of real data; `points` are not copied, and not written to."""
+        """Wrap points that begin with `head` rows of real data; they are neither copied nor written to."""
         return cls(_Buffer(points, points.shape[-2]), head, head, sizes)
 
     @property
@@ -57,7 +57,7 @@ class Rows:
         return self._buffer.array[..., first : self._stop, :]
 
     def append(self, batch: Any, keep: int | None) -> Rows:
-        """Return the rows with one more batch, ``None`` for one of no points; of the last `keep` batches."""
+        """Return the rows of the last `keep` batches with one more, ``None`` for one of no points."""
         n = 0 if batch is None else np.shape(batch)[-2]
         sizes = (sum(self.sizes) + n,) if keep is None else (*self.sizes, n)[-keep:]
         start, stop = self._stop + n - sum(sizes), self._stop
@@ -75,7 +75,7 @@ class Rows:
         return Rows(_Buffer(array, rows), self.head, self.head, sizes)
 
     def _claim(self, stop: int, batch: Any) -> bool:
-        """Whether `batch` fits behind row `stop`, where nobody has written; the room is then taken."""
+        """Return whether `batch` fits after row `stop` in unused room, and reserve that room."""
         array, end = self._buffer.array, stop + np.shape(batch)[-2]
         if not isinstance(batch, np.ndarray) or batch.dtype != array.dtype:
             return False
@@ -101,7 +101,7 @@ def retain(held: tuple[Any, ...], batch: Any, how: str | int, head: Any = None) 
     how : {"last", "all", "logarithmic"} or int
         Which batches stay, as in `Regime.retain`.
     head : points, optional
-        Fixed real data that no batch is ever dropped behind, so that they can be kept in front of them.
+        Fixed real data, stored in front of the batches where no batch is ever dropped.
     """
     if how == "last":
         return (batch,)
@@ -139,11 +139,11 @@ def join(
         return data.join(parts)
     kinds = zip((real, held, carried), weights, strict=False)
     each = [(part, weight) for sets, weight in kinds for part in sets if _is_some(_whole(part))]
-    return data.join([_weighted(part, weight, weights[0]) for part, weight in each])
+    return data.join([_set_weight(part, weight, weights[0]) for part, weight in each])
 
 
-def _weighted(part: Any, weight: float, in_front: float) -> Any:
-    """Give the points of a set their weight, and another one to the fixed real data in front of batches."""
+def _set_weight(part: Any, weight: float, in_front: float) -> Any:
+    """Set the weight of the points of a set, and that of fixed real data in front of batches."""
     whole = _whole(part)
     if not (isinstance(part, Rows) and part.head):
         return data.weighted(whole, weight)
@@ -168,7 +168,7 @@ def subset(sets: tuple[Any, ...], budget: int, *, rng: np.random.Generator, repl
 
 
 def _parts(sets: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The sets that make up a pool; those of no points are left out."""
+    """Return the sets that make up a pool, without those of no points."""
     parts = tuple(part for part in map(_whole, sets) if _is_some(part))
     if not parts:
         raise ValueError(

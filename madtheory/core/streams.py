@@ -1,4 +1,4 @@
-"""Random streams by address: what is drawn does not depend on what else is drawn."""
+"""Random streams by address: a draw does not depend on which other draws are made."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Streams:
 
     @classmethod
     def of(cls, rng: RandomState) -> Streams:
-        """Streams from a seed, a `SeedSequence`, a `Generator` (which is advanced) or fresh entropy."""
+        """Make streams from a seed, a `SeedSequence`, a `Generator` (which is advanced) or fresh entropy."""
         if isinstance(rng, np.random.Generator):
             return cls(int.from_bytes(rng.bytes(16), "little"))
         if rng is None:
@@ -43,7 +43,7 @@ class Streams:
         return cls(int.from_bytes(rng.generate_state(4).tobytes(), "little"))
 
     def __call__(self, generation: int, role: str) -> np.random.Generator:
-        """The generator of one role in one generation.
+        """Return the generator of one role in one generation.
 
         It is ``default_rng(SeedSequence(entropy, spawn_key=(block, generation, role)))``, bit for bit.
         """
@@ -58,7 +58,7 @@ class Streams:
 
 
 class _Seed(ISpawnableSeedSequence):
-    """A `SeedSequence` whose first words are known; all else is asked of the sequence itself, if ever."""
+    """A `SeedSequence` whose first words are known; anything else is left to NumPy's own sequence."""
 
     def __init__(self, entropy: int, spawn_key: tuple[int, ...], words: Any) -> None:
         self._address, self._words = (entropy, spawn_key), words
@@ -72,19 +72,19 @@ class _Seed(ISpawnableSeedSequence):
         return self._sequence
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
-        """The state that seeds a bit generator."""
+        """Return the state that seeds a bit generator."""
         if n_words == len(self._words) and dtype is np.uint64:
             return self._words
         return self.sequence.generate_state(n_words, dtype)
 
     def spawn(self, n_children: int) -> Any:
-        """Independent sequences."""
+        """Return independent sequences."""
         return self.sequence.spawn(n_children)
 
 
 @lru_cache(maxsize=2048)
 def _seeds(entropy: int, block: int, chunk: int) -> Any:
-    """Seeds of PCG64 for all roles in 32 generations, shape (32, roles, 4).
+    """Compute the seeds of PCG64 for all roles in 32 generations, shape (32, roles, 4).
 
     Mixing in the last two words of the spawn key and hashing the pool are repeated here for many keys at
     once; NumPy does what comes before, which is the same for all of them.
@@ -104,7 +104,7 @@ def _seeds(entropy: int, block: int, chunk: int) -> Any:
 
 
 def _mix(pool: Any, word: Any, already: int) -> Any:
-    """Mix one more word into each of the pool's four, after that many words `already`."""
+    """Mix one more word into each of the pool's four; `already` counts the words mixed before."""
     constants = _powers(_INIT_A * pow(_MULT_A, already, 2**32), _MULT_A, _POOL + 1)
     value = (word ^ constants[:-1]) * constants[1:]
     value ^= value >> np.uint32(16)
@@ -114,5 +114,5 @@ def _mix(pool: Any, word: Any, already: int) -> Any:
 
 @lru_cache
 def _powers(first: int, factor: int, many: int) -> Any:
-    """The constants first * factor**k modulo 2**32."""
+    """Return the constants first * factor**k modulo 2**32."""
     return np.array([first * pow(factor, k, 2**32) % 2**32 for k in range(many)], dtype=np.uint32)

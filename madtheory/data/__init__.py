@@ -1,7 +1,7 @@
 """Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
 
-A type of one's own joins in by its methods: ``weight`` (its size), a static ``joined(parts)``, and where a
-regime asks for them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+A type of your own takes part through its methods: ``weight`` (its size), a static ``joined(parts)``, and
+where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
 """
 
 from madtheory.data.counts import Counts, spread as spread
@@ -16,7 +16,7 @@ from madtheory.data.moments import (
     pick as pick,
     rescale as rescale,
     size,
-    stacked as stacked,
+    stack as stack,
     subsample,
     triangular as triangular,
     weighted,

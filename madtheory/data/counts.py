@@ -24,14 +24,14 @@ from madtheory.validation import (
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """How often each symbol occurs: sufficient statistic of points that are integer symbols 0, 1, 2, ...
+    """Counts of symbols: the sufficient statistic of points that are integer symbols 0, 1, 2, ...
 
     Attributes
     ----------
     counts : int array, shape (*replicate, k); floats if weighted
         One column per symbol, or per column of `symbols`.
     symbols : int array, shape (*replicate, k), optional
-        Which symbol a column counts, where the symbols that have died out in a replicate are left out.
+        Symbol that each column counts, where the symbols that have died out in a replicate are left out.
     total_symbols : int, optional
         Number K of symbols; k by default. Symbols without a column have count 0.
     """
@@ -107,7 +107,7 @@ class Counts:
         return Counts(sum(spread(part.counts, part.symbols, many) for part in parts))
 
     def compressed(self) -> Counts:
-        """The same counts in ascending order without columns of zeros, if that saves a quarter of them."""
+        """Drop columns of zeros, and sort the others by count, if that saves a quarter of the columns."""
         width, most = self.counts.shape[-1], max(int(np.count_nonzero(self.counts, axis=-1).max()), 1)
         if 4 * most > 3 * width:
             return self
@@ -118,7 +118,7 @@ class Counts:
 
     @checked
     def subsample(self, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Counts:
-        """Counts of `budget` of the points, drawn uniformly and independently in each replicate.
+        """Draw the counts of `budget` of the points, chosen uniformly, independently in each replicate.
 
         Exact: multivariate hypergeometric, or multinomial with replacement.
         """
@@ -143,7 +143,7 @@ def spread(values: Any, symbols: Any, many: int) -> Any:
 
 
 def _split(counts: Any, budget: int, draw: Callable[..., Any]) -> Any:
-    """Multivariate hypergeometric counts: halve the symbols again and again, and the budget with them."""
+    """Draw multivariate hypergeometric counts by halving the symbols, and the budget with them."""
     levels = [np.asarray(counts)]
     while levels[-1].shape[-1] > 1:
         level = spread(levels[-1], None, levels[-1].shape[-1] + levels[-1].shape[-1] % 2)

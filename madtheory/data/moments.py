@@ -1,7 +1,7 @@
 """Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
 
-A type of one's own joins in by its methods: ``weight`` (its size), a static ``joined(parts)``, and where a
-regime asks for them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+A type of your own takes part through its methods: ``weight`` (its size), a static ``joined(parts)``, and
+where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SMALL, _LARGE = 2.0**-256, 2.0**256
 
 
 def triangular(*roots: Array) -> Array:
-    """Return the lower-triangular L with L Lᵀ = R Rᵀ, for wide roots side by side, (*replicate, d, k >= d).
+    """Return the lower-triangular L with L Lᵀ = R Rᵀ, for roots joined to R, (*replicate, d, k >= d).
 
     Orthogonal triangularisation, or Cholesky of the Gram matrix where that is faster and well conditioned.
     """
@@ -50,7 +50,7 @@ def triangular(*roots: Array) -> Array:
 
 
 def _gram(roots: Sequence[Array]) -> Array:
-    """Sum of R Rᵀ. Large temporaries would cost more in page faults than their arithmetic."""
+    """Sum R Rᵀ. Large temporaries would cost more in page faults than their arithmetic."""
     wide = [roots[0]]
     for root in roots[1:]:
         if root.shape[-1] < root.shape[-2] and root.shape[:-1] == wide[-1].shape[:-1]:
@@ -71,7 +71,7 @@ def _side_by_side(roots: Sequence[Array]) -> Array:
 
 
 def _gram_schmidt(root: Array) -> Array:
-    """Modified Gram-Schmidt on the rows; replicates run innermost, which pays for few rows."""
+    """Orthogonalise rows by modified Gram-Schmidt; replicates run innermost, which pays for few rows."""
     rows = np.moveaxis(root, (-2, -1), (0, 1)).copy()
     factor = np.zeros((len(rows), *rows.shape[:1], *rows.shape[2:]))
     for j, row in enumerate(rows):
@@ -86,7 +86,7 @@ def _gram_schmidt(root: Array) -> Array:
 def lower_product(factor: Array, drawn: Array) -> Array:
     """Return the product of a factor, lower-triangular if square, and [T z] with T lower-trapezoidal.
 
-    Large square ones go by blocks, which leaves out half of the work: the products with zeros.
+    Large square factors are multiplied in blocks, which saves the products with zeros: half of the work.
     """
     dim, rank, half = factor.shape[-2], factor.shape[-1], factor.shape[-1] // 2
     if rank < 40 or rank < dim or drawn.shape[-1] < dim + 1:
@@ -101,7 +101,7 @@ def lower_product(factor: Array, drawn: Array) -> Array:
 
 
 def without_direction(root: Array, direction: Array) -> Array:
-    """Return a root with one column less, for R v = 0 with v of shape (*replicate, k): rank in columns."""
+    """Return a root with one column less, for R v = 0 with v of shape (*replicate, k)."""
     norm = np.linalg.norm(direction, axis=-1, keepdims=True)
     v = direction / np.where(norm > 0, norm, 1.0)
     v[..., 0] += np.where(v[..., 0] < 0, -1.0, 1.0)
@@ -125,8 +125,8 @@ def rescale(root: Array, exponent: Array | None) -> tuple[Array, Array | None]:
     return root, shift if exponent is None else exponent + shift
 
 
-def stacked(roots: list[Array], exponents: list[Array | None]) -> tuple[Array, Array | None]:
-    """Join roots side by side, at one power of two per replicate, and triangularise if they are wide."""
+def stack(roots: list[Array], exponents: list[Array | None]) -> tuple[Array, Array | None]:
+    """Concatenate roots, at one power of two per replicate, and triangularise if they are wide."""
     columns, dim = sum(root.shape[-1] for root in roots), roots[0].shape[-2]
     top = None
     if any(e is not None for e in exponents):
@@ -177,7 +177,7 @@ class Moments:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        _own(self, "weight", "squared_weight", "mean", "root", "exponent")
+        _freeze_fields(self, "weight", "squared_weight", "mean", "root", "exponent")
 
     @classmethod
     @one_thread
@@ -186,7 +186,7 @@ class Moments:
         points = check_points(points)
         w = np.ones(points.shape[-2]) if weights is None else check_point_weights(weights, points.shape[:-1])
         total = w.sum(-1)
-        # Factors of one are left out: for large training sets each pass over the points counts.
+        # Factors of one are skipped: each pass over the points of a large training set takes time.
         summed = points.sum(-2) if weights is None else (w[..., None] * points).sum(-2)
         mean = summed / np.where(total > 0, total, 1.0)[..., None]
         centred = points - mean[..., None, :]
@@ -201,7 +201,7 @@ class Moments:
         diagonal = np.arange(points.shape[-1])
         spread = np.abs(root[..., diagonal, diagonal])
         rounding = 8 * np.finfo(float).eps * np.sqrt(points.shape[-2])
-        # No coordinate exceeds this; only where it leaves a doubt are all points looked at again.
+        # No coordinate exceeds this; all points are examined again only where this leaves a doubt.
         most = np.abs(mean) + np.sqrt((root * root).sum(-1))
         if weights is not None or not (spread > 1.01 * rounding * most).all():
             root[..., diagonal, diagonal] *= spread > rounding * np.abs(points).max(-2)
@@ -242,7 +242,7 @@ class Moments:
             columns.append(np.sqrt(before * share)[..., None] * delta)
             mean = mean + share[..., None] * delta
         roots = [*(part.root for part in parts), *(column[..., None] for column in columns)]
-        root, exponent = stacked(roots, [*(part.exponent for part in parts), *[None] * len(columns)])
+        root, exponent = stack(roots, [*(part.exponent for part in parts), *[None] * len(columns)])
         squared = sum(np.asarray(part.squared_weight, dtype=float) for part in parts)
         return Moments(total, squared, mean, root, exponent)
 
@@ -259,8 +259,7 @@ class Weighted:
 class Empirical:
     """Real data from a finite set: draws rows of `points`, shape (m, d), with replacement.
 
-    As `real` it makes the rows themselves the truth: the reference law is uniform on them. `points` is kept
-    as a read-only copy.
+    As `real`, the reference law is the uniform one on the rows. `points` is kept as a read-only copy.
     """
 
     points: Array
@@ -282,14 +281,14 @@ class Empirical:
 
     @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: the data are what they are."""
+        """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: it is not defined for data."""
         if bias is not None:
             raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
         return self.points[rng.integers(len(self.points), size=(*self.replicates, check_size("n", n)))]
 
     @checked
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
-        """Moments of `n` drawn rows; exact, at a cost proportional to `n` (one number per replicate)."""
+        """Draw `n` rows and return their moments: exact, at a cost proportional to `n`, one per replicate."""
         most = max(int(np.max(check_many("n", n))), 1)
         used = None if np.ndim(n) == 0 else (np.arange(most) < np.asarray(n)[..., None]).astype(float)
         return Moments.of(self.sample(most, rng=rng), used)
@@ -310,7 +309,7 @@ class Empirical:
         return covariance
 
 
-def _own(value: Any, *names: str) -> None:
+def _freeze_fields(value: Any, *names: str) -> None:
     """Keep read-only copies of the arrays among these attributes."""
     for name in names:
         if isinstance(given := getattr(value, name), np.ndarray):
@@ -318,7 +317,7 @@ def _own(value: Any, *names: str) -> None:
 
 
 def _points(name: str, points: Any) -> Array:
-    """Points as an array of shape (*replicate, n, d)."""
+    """Return points as an array of shape (*replicate, n, d)."""
     array = check_array(points, name)
     if array.ndim < 2:
         raise ValueError(f"{name} has shape {array.shape}; expected points of shape (*replicate, n, d).")
@@ -326,7 +325,7 @@ def _points(name: str, points: Any) -> Array:
 
 
 def size(data: Any) -> Any:
-    """Number of points (total weight, for weighted data)."""
+    """Return the number of points (total weight, for weighted data)."""
     if hasattr(data, "weight"):
         return data.weight
     return data.weights.sum(-1) if isinstance(data, Weighted) else _points("data", data).shape[-2]
@@ -341,7 +340,7 @@ def weighted(data: Any, weight: float) -> Any:
 
 
 def join(parts: Sequence[Any]) -> Any:
-    """Pool training sets of one kind: points by concatenation, statistics by adding up."""
+    """Pool training sets of one kind: points by concatenation, statistics by addition."""
     if not isinstance(parts, Sequence) or isinstance(parts, str | bytes) or not parts:
         raise TypeError(f"parts={shown(parts)} is not a list of training sets; pass at least one.")
     if len(parts) == 1:
@@ -376,7 +375,7 @@ def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement
 
 
 def pick(points: Any, index: np.ndarray) -> Any:
-    """Points of shape (*replicate, n, d) at an index of shape (*replicate, k)."""
+    """Pick points, of shape (*replicate, n, d), at an index of shape (*replicate, k)."""
     if index.shape[-1] * points.shape[-1] < _LONG:
         return np.take_along_axis(points, index[..., None], axis=-2)
     picked = np.empty((*index.shape, points.shape[-1]), points.dtype)
@@ -396,6 +395,6 @@ def draw_index(
     if n < _LONG:
         return rng.random((*lead, n)).argpartition(budget - 1, axis=-1)[..., :budget]
     index = np.empty((*lead, budget), dtype=np.intp)
-    for place in np.ndindex(*lead):  # at a cost that goes with the budget, not with the pool
+    for place in np.ndindex(*lead):  # the cost grows with the budget, not with the pool
         index[place] = rng.choice(n, budget, replace=False, shuffle=False)
     return index

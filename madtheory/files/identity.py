@@ -1,9 +1,9 @@
-"""Identity by content: values that would give other numbers have other digests.
+"""Identity by content: values that lead to different numbers have different digests.
 
-A function is what it computes: its bytecode, constants, defaults and closure, and the functions, classes and
-constants that it refers to, wherever they live. Names of files, line numbers, comments and docstrings are
-not part of it, nor is the order of a dictionary. Packages that are installed, and the standard library, are
-known by name and version. The digest does not depend on the process.
+The identity of a function is what it computes: its bytecode, constants, defaults and closure, and the
+functions, classes and constants that it refers to, wherever they are. Names of files, line numbers, comments
+and docstrings are not part of it, nor is the order of a dictionary. Packages that are installed, and the
+standard library, are identified by name and version. The digest does not depend on the process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PACKAGE = __name__.partition(".")[0]
 _SILENT = frozenset(
     {"joblib", "matplotlib", "pandas", "threadpoolctl", "tqdm", "typing_extensions", "xarray"}
 )
-"""Packages that show, label or schedule: their versions do not count."""
+"""Packages that display, label or schedule: their versions are not part of an identity."""
 
 _NOT_CONTENT = frozenset({
     "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__", "__annotations_cache__",
@@ -48,7 +48,7 @@ _NOT_CONTENT = frozenset({
     "__protocol_attrs__", "__qualname__", "__repr__", "__slotnames__", "__static_attributes__", "__str__",
     "__type_params__", "__weakref__", "_abc_impl", "_is_protocol", "_is_runtime_protocol",
 })  # fmt: skip
-"""Attributes of a class that say where it stands or what it is called, not what it computes."""
+"""Attributes of a class that hold its place or its name, not what it computes."""
 
 _DYNAMIC = frozenset({"eval", "exec", "globals"})
 _STATEFUL = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
@@ -63,12 +63,12 @@ class NoIdentity(ValueError):
 
 @dataclass(frozen=True)
 class Identity:
-    """The digest of a value, and the versions of the packages that it stands on.
+    """The digest of a value, and the versions of the packages that it depends on.
 
     Attributes
     ----------
     digest : str
-        Hexadecimal, of the content.
+        Digest of the content, hexadecimal.
     packages : dict of str
         Name and version of each installed package that the content refers to.
     """
@@ -83,15 +83,15 @@ def identify(value: Any, instead: Callable[[Any], Any] | None = None) -> Identit
     Parameters
     ----------
     value : object
-        Any.
+        Any value.
     instead : callable, optional
-        Maps each object that is met to what stands for it, for instance a large one to its checksum, or one
-        of which a part does not count to the rest; all others to themselves.
+        Function that maps each object to the one identified in its place, for instance a large one to its
+        checksum, or one of which a part does not count to the rest; all others to themselves.
 
     Raises
     ------
     NoIdentity
-        If it has none: an open file, a running generator, a compiled function with hidden state.
+        If the value has none: an open file, a running generator, a compiled function with hidden state.
     """
     state: frozenset[tuple[int, str]] | None = None
     while True:
@@ -107,19 +107,19 @@ def identify(value: Any, instead: Callable[[Any], Any] | None = None) -> Identit
 def identify_each(
     values: Mapping[str, Any], instead: Callable[[Any], Any] | None = None
 ) -> dict[str, Identity]:
-    """Return the identity of each of several values: as `identify` does, but code they share is read once.
+    """Return the identity of each of several values: as `identify` does, but shared code is read once.
 
     Parameters
     ----------
     values : mapping
-        By name.
+        Values by name.
     instead : callable, optional
         As for `identify`.
 
     Raises
     ------
     NoIdentity
-        If one of them has none.
+        If one of the values has none.
     """
     walk, found = _Walk(instead), dict[str, Identity]()
     walk.describe(values.values())
@@ -130,7 +130,7 @@ def identify_each(
 
 
 class _Unit:
-    """A function, a class or the value itself: its name, a digest of itself, and those that it refers to."""
+    """A function, a class or the value itself: its name, its own digest, and the units it refers to."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -143,7 +143,7 @@ class _Unit:
 
 
 class _Seen:
-    """All units that a value refers to, with what they change, leave out and read."""
+    """All units that a value refers to, and the names that they change, leave out and read."""
 
     def __init__(self, root: _Unit) -> None:
         self.units: list[_Unit] = []
@@ -161,7 +161,7 @@ class _Seen:
         self.foreign = set[str]().union(*(unit.foreign for unit in self.units))
 
     def is_settled(self) -> bool:
-        """Whether what was left out is what this code changes, and what it changes was not read."""
+        """Return whether the names left out are those that this code changes, and none of them was read."""
         return self.left_out <= self.changed and not self.read & self.changed
 
 
@@ -184,7 +184,7 @@ class _Walk:
         self.open: list[int] = []
 
     def describe(self, values: Iterable[Any]) -> None:
-        """Describe values, and what is referred to until nothing is left."""
+        """Describe values, and everything that they refer to."""
         for value in values:
             self.current = _Unit("value")
             self.roots.append(self.current)
@@ -200,22 +200,22 @@ class _Walk:
                 raise NoIdentity(f"{unit.name}: {error}") from None
 
     def identity(self, root: _Unit, seen: _Seen) -> Identity:
-        """The digest of all units, each with those it refers to; their order does not matter."""
-        linked = {self._linked(unit) for unit in seen.units if unit is not root}
+        """Return the digest of all units, each with those it refers to; their order does not matter."""
+        linked = {self._digest_with_links(unit) for unit in seen.units if unit is not root}
         digest = _hash(
             root.digest, *sorted({_hash(u.name, u.digest) for u in root.links}), b"units", *sorted(linked)
         ).hex()
         found = {name: _version(name) for name in sorted(seen.foreign - _SILENT)}
         return Identity(digest, {name: version for name, version in found.items() if version})
 
-    def _linked(self, unit: _Unit) -> bytes:
+    def _digest_with_links(self, unit: _Unit) -> bytes:
         if id(unit) not in self.linked:
             links = sorted({_hash(link.name, link.digest) for link in unit.links})
             self.linked[id(unit)] = _hash(unit.name, unit.digest, *links)
         return self.linked[id(unit)]
 
     def link(self, value: Any, name: str) -> bytes:
-        """Refer to a function or a class by its name; it is described in its turn."""
+        """Refer to a function or a class by its name; it is described separately."""
         unit = self.known.get(id(value), (None, None))[1]
         if unit is None:
             unit = _Unit(name)
@@ -225,12 +225,12 @@ class _Walk:
         return _hash("code", name)
 
     def name_of(self, module: str | None, qualname: str) -> bytes:
-        """Refer to what an installed package, or the standard library, calls by a name."""
+        """Refer by name to an object of an installed package or of the standard library."""
         self.current.foreign.add((module or "builtins").partition(".")[0])
         return _hash("installed", module or "builtins", qualname)
 
     def value(self, value: Any) -> bytes:
-        """The digest of a value; functions and classes in it are linked."""
+        """Return the digest of a value; functions and classes in it are linked."""
         if self.instead is not None:
             value = self.instead(value)
         kind = type(value)
@@ -253,9 +253,9 @@ class _Walk:
         if isinstance(value, types.ModuleType):
             return self._module(value)
         if isinstance(value, type):
-            return self._referred(value)
+            return self._refer(value)
         if isinstance(value, types.FunctionType):
-            return self._referred(value)
+            return self._refer(value)
         return self._once(value, lambda: self._compound(value, kind))
 
     def _once(self, value: Any, describe: Callable[[], bytes]) -> bytes:
@@ -302,18 +302,18 @@ class _Walk:
         if isinstance(value, Enum):
             return _hash("enum", self.value(kind), value.name)
         if isinstance(value, TypeVar) or getattr(kind, "__module__", "") in ("typing", "types"):
-            return _hash("type", repr(value)) if kind.__module__ != "types" else self._reduced(value, kind)
+            return _hash("type", repr(value)) if kind.__module__ != "types" else self._reduce(value, kind)
         if isinstance(value, (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)):
             return _hash("weak", kind.__name__)
         if isinstance(value, contextlib.ContextDecorator) and hasattr(value, "gen"):
-            # What contextmanager returns: as a decorator it is made anew for each call.
+            # Made by contextmanager: as a decorator, it is new for each call.
             made: Any = value
             return _hash("context", *map(self.value, (made.func, made.args, made.kwds)))
         if isinstance(value, _LOCKS):
             return _hash("lock")
         if isinstance(value, np.dtype):
             return _hash("dtype", repr(value))
-        if isinstance(value, contextlib._GeneratorContextManager):  # as a decorator it is made anew each time
+        if isinstance(value, contextlib._GeneratorContextManager):  # as a decorator, new for each call
             return _hash("context", self.value((value.func, value.args, value.kwds)))
         for inner in ("__wrapped__", "py_func"):  # of lru_cache, and of Numba
             function = getattr(value, "__dict__", {}).get(inner)
@@ -322,7 +322,7 @@ class _Walk:
         if (torch := sys.modules.get("torch")) is not None and isinstance(value, torch.Tensor):
             numbers = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
             return _hash("tensor", str(value.dtype), str(tuple(value.shape)), numbers.tobytes())
-        return self._reduced(value, kind)
+        return self._reduce(value, kind)
 
     def _array(self, value: Any) -> bytes:
         array = np.asarray(value)
@@ -330,7 +330,7 @@ class _Walk:
         return _hash("array", array.dtype.str, repr(array.dtype), str(array.shape), array.tobytes(), masked)
 
     def _module(self, module: types.ModuleType) -> bytes:
-        """A module that is used as a value: by name, or by everything in it if it is not installed."""
+        """Describe a module used as a value: by name, or by all its content if it is not installed."""
         if not _is_own(module.__name__):
             return self.name_of(module.__name__, "")
         names = getattr(module, "__all__", None) or [
@@ -339,17 +339,17 @@ class _Walk:
             and not isinstance(held, types.ModuleType)
         ]  # fmt: skip
         held = [(name, getattr(module, name, None)) for name in sorted(names)]
-        return self._once(module, lambda: _hash("module", *(self._named(n, v) for n, v in held)))
+        return self._once(module, lambda: _hash("module", *(self._named_value(n, v) for n, v in held)))
 
     def _builtin(self, value: Any) -> bytes:
-        """A function in C: by name; the method of an object by that object."""
+        """Describe a function in C by name, and the method of an object by that object."""
         owner = getattr(value, "__self__", None)
         if owner is None or isinstance(owner, types.ModuleType):
             return self.name_of(value.__module__, value.__qualname__)
         return _hash("method", value.__name__, self.value(owner))
 
-    def _referred(self, value: Any) -> bytes:
-        """A function or a class: by name if it is installed, else by content."""
+    def _refer(self, value: Any) -> bytes:
+        """Refer to a function or a class: by name if it is installed, else by content."""
         if isinstance(value, type):
             if not _is_own(value.__module__):
                 return self.name_of(value.__module__, value.__qualname__)
@@ -363,16 +363,16 @@ class _Walk:
         return self._once(value, lambda: _hash(name, *self._cells(value)))
 
     def _cells(self, function: types.FunctionType) -> list[bytes]:
-        """What a closure holds, by name; a module is told by its use."""
+        """Describe the values of a closure, by name; a module is identified by its use."""
         contents, changed = _closure(function), _globals_of(function.__code__)
         return [
-            self._named(name, contents[name])
+            self._named_value(name, contents[name])
             for name in sorted(contents)
             if name not in changed and not isinstance(contents[name], types.ModuleType)
         ]
 
     def _global(self, value: Any) -> bytes:
-        """A value that a function refers to: nothing whose state moves from call to call."""
+        """Describe a value that a function refers to; refuse one whose state changes from call to call."""
         if isinstance(value, _STATEFUL):
             raise NoIdentity(
                 f"it refers to {type(value).__name__}, a random generator whose state moves with each call; "
@@ -381,13 +381,13 @@ class _Walk:
         return self.value(value)
 
     def _is_state(self, space: dict[str, Any], name: str) -> bool:
-        """Whether a name of a module is state that code moves, not what the code is."""
+        """Return whether a name of a module is state that code changes, not part of the code."""
         if space.get("__name__", "").partition(".")[0] == _PACKAGE:
             if id(space) not in self.assigned:
-                self.assigned[id(space)] = _assigned(space)
+                self.assigned[id(space)] = _assigned_names(space)
             return name in self.assigned[id(space)]
         key = (id(space), name)
-        left_out = name in _assigned(space) if self.state is None else key in self.state
+        left_out = name in _assigned_names(space) if self.state is None else key in self.state
         (self.current.left_out if left_out else self.current.read).add(key)
         return left_out
 
@@ -416,8 +416,8 @@ class _Walk:
             parts.append(_hash(name, self._global(held[name])))
         return _hash("class", *parts)
 
-    def _reduced(self, value: Any, kind: type) -> bytes:
-        """Any other object, by what pickle would keep of it."""
+    def _reduce(self, value: Any, kind: type) -> bytes:
+        """Describe any other object by the content that pickle would store."""
         try:
             known = copyreg.dispatch_table.get(kind)
             reduced = value.__reduce_ex__(4) if known is None else known(value)
@@ -428,15 +428,15 @@ class _Walk:
             ) from None
         if isinstance(reduced, str):
             home = pickle.whichmodule(value, reduced)  # type: ignore[attr-defined]
-            if not _is_found(value, home, reduced):  # such as a ufunc that its user made
+            if not _is_found(value, home, reduced):  # such as a ufunc that a user made
                 raise NoIdentity(
-                    f"{type(value).__name__!r} has no identity by content (nothing is known of it but the "
-                    f"name {reduced!r}); use a function defined by def"
+                    f"{type(value).__name__!r} has no identity by content (only its name {reduced!r} "
+                    f"is known); use a function defined by def"
                 )
             return self.name_of(home, reduced)
         function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict):
-            # What a property has computed from the rest, and kept, says nothing new.
+            # A value that a property has computed from the rest and stored adds nothing.
             state = {k: v for k, v in state.items() if not is_computed(kind, k)}
         parts = [self.value(function), self.value(tuple(arguments)), self.value(state)]
         if items is not None:
@@ -446,7 +446,7 @@ class _Walk:
         return _hash("object", *parts)
 
     def _code(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
-        """Bytecode, and what it refers to in the module `space`; `aliases` are local names of modules."""
+        """Describe bytecode, and its references to module `space`; `aliases` are local names of modules."""
         instructions, alone, frame = _plan(code, bool(aliases))
         parts: list[bytes] = []
         read: types.ModuleType | None = None  # the module on top of the stack
@@ -466,10 +466,10 @@ class _Walk:
                 parts.append(self._module(read))
                 read = None
             if name in _CONSTANT and isinstance(argument, types.CodeType):
-                operand = self._nested(argument, space, aliases)
+                operand = self._inner_code(argument, space, aliases)
             elif name == "IMPORT_NAME":
                 level, listed = instructions[at - 2].argval, instructions[at - 1].argval
-                source = _imported(self.current.foreign, argument, level, space, bool(listed))
+                source = _imported_module(self.current.foreign, argument, level, space, bool(listed))
                 taken = None if listed else source
                 operand = f"{argument} {listed}"
             elif name == "IMPORT_FROM" and source is not None:
@@ -485,7 +485,7 @@ class _Walk:
                 elif argument in space and (argument.startswith("__") or self._is_state(space, argument)):
                     pass
                 elif held is not _MISSING and not argument.startswith("__"):
-                    operand = self._named(argument, held)
+                    operand = self._named_value(argument, held)
             elif name.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")) and argument in aliases:
                 read = aliases[argument]
             elif fixed is not None:
@@ -494,18 +494,18 @@ class _Walk:
             parts.append(_hash(name, operand))
         return _hash("bytecode", *frame[:2], *parts, *frame[2:])
 
-    def _nested(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
-        """A function or class that is made inside another."""
+    def _inner_code(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
+        """Describe a function or class that is defined inside another."""
         return _hash("nested", code.co_name, self._code(code, space, aliases))
 
-    def _named(self, name: str, held: Any) -> bytes:
+    def _named_value(self, name: str, held: Any) -> bytes:
         try:
             return _hash(name, self._global(held))
         except NoIdentity as error:
             raise NoIdentity(f"{name!r}: {error}") from None
 
     def _attribute(self, module: types.ModuleType, name: str) -> tuple[types.ModuleType | None, bytes]:
-        """What ``module.name`` is: a module, which is read further, or a value."""
+        """Look ``module.name`` up: a module, which is read further, or a value."""
         plain = _hash("attribute", name)
         own = _is_own(module.__name__)
         if not own:
@@ -517,7 +517,7 @@ class _Walk:
             return held, plain
         if not own or held is _MISSING or name.startswith("__") or self._is_state(vars(module), name):
             return None, plain
-        return None, _hash("attribute", self._named(name, held))
+        return None, _hash("attribute", self._named_value(name, held))
 
 
 _NO_MEANING = frozenset({"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME"})
@@ -546,19 +546,19 @@ _CHANGING = frozenset(
 
 
 def _hash(*parts: bytes | str) -> bytes:
-    """One digest of several parts, which cannot run into each other."""
+    """Return one digest of several parts, each delimited."""
     contents = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
     return hashlib.sha256(b"".join(len(c).to_bytes(8, "little") + c for c in contents)).digest()
 
 
 def is_computed(kind: type, name: Any) -> bool:
-    """Whether an attribute is what a cached property has computed from the others."""
+    """Return whether an attribute was computed from the others by a cached property."""
     holders = (vars(base)[name] for base in kind.__mro__ if name in vars(base))
     return isinstance(next(holders, None), functools.cached_property)
 
 
 def _is_found(value: Any, module: str, name: str) -> bool:
-    """Whether an object is what a module calls by a name."""
+    """Return whether an object is found in a module under a name."""
     try:
         return operator.attrgetter(name)(sys.modules.get(module)) is value
     except AttributeError:
@@ -566,7 +566,7 @@ def _is_found(value: Any, module: str, name: str) -> bool:
 
 
 def _closure(function: types.FunctionType) -> dict[str, Any]:
-    """What a closure holds, by name; a name that has no value yet is left out."""
+    """Return the values of a closure, by name; a name that has no value yet is left out."""
     held = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with contextlib.suppress(ValueError):
@@ -574,8 +574,8 @@ def _closure(function: types.FunctionType) -> dict[str, Any]:
     return held
 
 
-def _assigned(space: dict[str, Any]) -> frozenset[str]:
-    """Names that functions of a module assign or change in place: state, not what they are."""
+def _assigned_names(space: dict[str, Any]) -> frozenset[str]:
+    """Return the names that functions of a module assign or change in place: state, not code."""
     found = set[str]()
     for value in list(space.values()):
         held = [value, *vars(value).values()] if isinstance(value, type) else [value]
@@ -590,9 +590,9 @@ def _assigned(space: dict[str, Any]) -> frozenset[str]:
 def _plan(
     code: types.CodeType, modules: bool
 ) -> tuple[tuple[dis.Instruction, ...], tuple[bytes | None, ...], tuple[bytes | str, ...]]:
-    """The bytecode without what has no effect, and all digests that the rest of the program cannot change.
+    """Return the bytecode without no-ops, and all digests that do not depend on the rest of the program.
 
-    `modules` says whether local names may stand for modules. The digest of an instruction is ``None`` where
+    `modules` is whether local names may stand for modules. The digest of an instruction is ``None`` where
     it depends on what names stand for.
     """
     instructions = [i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING]
@@ -611,7 +611,7 @@ def _plan(
             alone.append(None)
             continue
         if name in _CONSTANT:
-            if name == "KW_NAMES":  # dis of Python 3.11 does not look it up
+            if name == "KW_NAMES":  # dis of Python 3.11 does not resolve it
                 argument = code.co_consts[instruction.arg or 0]
             if isinstance(argument, types.CodeType):
                 alone.append(None)
@@ -633,7 +633,7 @@ def _plan(
 
 @functools.lru_cache(maxsize=2**14)
 def _globals_of(code: types.CodeType) -> frozenset[str]:
-    """Names from outside of a function that it reassigns, or whose content it changes in place."""
+    """Return the outside names that a function reassigns, or whose content it changes in place."""
     found = set[str]()
     instructions = list(dis.get_instructions(code))
     for at, instruction in enumerate(instructions):
@@ -648,7 +648,7 @@ def _globals_of(code: types.CodeType) -> frozenset[str]:
 
 
 def _is_changed(instructions: list[dis.Instruction]) -> bool:
-    """Whether what was just put on the stack gets another content: ``x.append(...)``, ``x[key] = ...``."""
+    """Return whether the top of the stack is changed in place: ``x.append(...)``, ``x[key] = ...``."""
     if not instructions:
         return False
     first = instructions[0]
@@ -666,10 +666,10 @@ def _is_changed(instructions: list[dis.Instruction]) -> bool:
     return False
 
 
-def _imported(
+def _imported_module(
     foreign: set[str], name: str, level: Any, space: dict[str, Any], listed: bool
 ) -> types.ModuleType | None:
-    """The module that an import inside a function gives; ``None`` if it is installed, which is noted."""
+    """Return the module of an import inside a function; ``None`` if it is installed, which is noted."""
     if level:
         try:
             name = importlib.util.resolve_name("." * level + name, space.get("__package__") or "")
@@ -686,13 +686,13 @@ def _imported(
 def _import(name: str) -> types.ModuleType | None:
     try:
         return importlib.import_module(name)
-    except ImportError:  # a part that is not there cannot be run either
+    except ImportError:  # a missing part cannot be run either
         return None
 
 
 @functools.cache
 def _is_own(module: str) -> bool:
-    """Whether a module is told by its content: this package, and all that is not installed."""
+    """Return whether a module is identified by content: this package, and all that is not installed."""
     top = module.partition(".")[0]
     if top in (_PACKAGE, "__main__"):
         return True
@@ -710,7 +710,7 @@ def _is_own(module: str) -> bool:
 
 @functools.cache
 def _version(package: str) -> str:
-    """Version of an installed package, without importing it; empty for the standard library."""
+    """Return the version of an installed package without importing it; empty for the standard library."""
     if package in sys.stdlib_module_names or package in sys.builtin_module_names:
         return ""
     names = {"sklearn": "scikit-learn", "PIL": "pillow"}

@@ -1,7 +1,7 @@
 """The state of a run as bytes, without running code of a file: arrays as they are, the rest as JSON.
 
-Values of this package are taken apart into their fields. Objects of other packages, and classes of one's
-own, are pickled, each by itself; what the loop holds already is not stored at all.
+Values of this package are stored field by field. Objects of other packages, and of classes of your own, are
+pickled, each separately; objects that the loop holds already are not stored.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def pack(value: Any, given: dict[str, Any]) -> tuple[bytes, bool]:
     Parameters
     ----------
     value : object
-        Whatever the state of a run is made of.
+        State of a run, or a part of it.
     given : dict
-        Objects that the reader has already, by name (`parts_of`): they are referred to.
+        Objects that the reader has already, by name (`parts_of`): only references to them are stored.
 
     Returns
     -------
     (bytes, bool)
-        The content, and whether a pickle is in it.
+        The content, and whether it contains a pickle.
 
     Raises
     ------
     NotStorable
-        If something can neither be taken apart nor pickled.
+        If a value can be stored neither by its fields nor as a pickle.
     """
     writer = _Writer(given)
     try:
@@ -56,14 +56,14 @@ def pack(value: Any, given: dict[str, Any]) -> tuple[bytes, bool]:
 
 
 def unpack(content: bytes, given: dict[str, Any]) -> Any:
-    """Read what `pack` wrote; only where it says so, and for classes of other packages, is it a pickle."""
+    """Read what `pack` wrote; pickles are loaded only where `pack` has written one."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     return _Reader(content, 8 + length, given).read(header)
 
 
 def parts_of(value: Any) -> dict[str, Any]:
-    """The objects that a description is made of, by their path in it."""
+    """Return the parts of a description, by their path in it."""
     found: dict[str, Any] = {}
     seen: set[int] = set()
 
@@ -97,7 +97,7 @@ class _Writer:
         self.pickled = False
 
     def refer(self, value: Any) -> Any:
-        """JSON of a small value; of others, where it stands among the nodes."""
+        """Return the JSON of a small value, or the place of another one among the nodes."""
         if value is None or type(value) in (bool, int, str):
             return value
         if type(value) is float:
@@ -108,7 +108,7 @@ class _Writer:
             return {"tuple": [self.refer(item) for item in value]}
         if id(value) not in self.places:
             node = self.node(value)
-            # What is kept cannot leave its address to another object.
+            # An object that is kept cannot leave its address to another one.
             self.kept.append(value)
             self.places[id(value)] = len(self.nodes)
             self.nodes.append(node)
@@ -123,7 +123,7 @@ class _Writer:
         if kind in (set, frozenset):
             return [kind.__name__, [self.refer(item) for item in sorted(value, key=repr)]]
         if kind is np.ndarray and value.dtype.kind in "biufcSU":
-            # The order of the axes in memory stays: sums may depend on it.
+            # The order of the axes in memory is kept: sums may depend on it.
             axes = sorted(range(value.ndim), key=lambda axis: (-abs(value.strides[axis]), axis))
             data = np.ascontiguousarray(value.transpose(axes)).tobytes()
             return ["array", value.dtype.str, list(value.shape), axes, *self.blob(data)]
@@ -139,7 +139,7 @@ class _Writer:
             raise NotStorable(f"{kind.__name__} cannot be stored ({error})") from None
 
     def instance(self, value: Any, kind: type) -> Any:
-        """A value of this package, by its class and its fields."""
+        """Describe a value of this package by its class and its fields."""
         reduced: Any = value.__reduce_ex__(4)
         if isinstance(reduced, str) or (len(reduced) > 3 and any(part is not None for part in reduced[3:])):
             raise NotStorable(f"{kind.__name__} cannot be stored")
@@ -158,7 +158,7 @@ class _Writer:
         return [[self.refer(name), self.refer(item)] for name, item in held.items()]
 
     def blob(self, data: bytes) -> tuple[int, int]:
-        """Where in the blobs these bytes stand."""
+        """Append bytes to the blobs and return their place."""
         self.blobs.append(data)
         self.size += len(data)
         return self.size - len(data), len(data)
@@ -175,7 +175,7 @@ class _Reader:
         return self.resolve(header["root"])
 
     def resolve(self, reference: Any) -> Any:
-        """The value that `_Writer.refer` has referred to."""
+        """Return the value of a reference made by `_Writer.refer`."""
         if not isinstance(reference, dict):
             return reference
         ((kind, content),) = reference.items()
@@ -207,7 +207,7 @@ class _Reader:
         return self.instance(kind, *content)
 
     def instance(self, how: str, address: str, arguments: Any, fields: Any) -> Any:
-        function, given = _found(address), [self.resolve(item) for item in arguments]
+        function, given = _find(address), [self.resolve(item) for item in arguments]
         made = function.__new__(function, *given) if how == "new" else function(*given)
         state = self.resolve(fields)
         if hasattr(made, "__setstate__"):
@@ -227,11 +227,11 @@ class _Reader:
 
 
 def _address(function: Any) -> str:
-    """Module and name of a class of this package, or of its class method."""
+    """Return the module and name of a class of this package, or of its class method."""
     owner = function.__self__ if isinstance(function, types.MethodType) else function
     address = f"{getattr(owner, '__module__', '')}:{getattr(function, '__qualname__', '')}"
     try:
-        found = _found(address)
+        found = _find(address)
     except (ValueError, ImportError, AttributeError):
         found = None
     if found != function:
@@ -239,8 +239,8 @@ def _address(function: Any) -> str:
     return address
 
 
-def _found(address: str) -> Any:
-    """The class, or class method, of this package that has this address; of others none is returned."""
+def _find(address: str) -> Any:
+    """Find the class, or class method, of this package at an address; refuse any other address."""
     module, _, path = address.partition(":")
     if module.partition(".")[0] != _PACKAGE:
         raise ValueError(f"{address!r} is not a class of {_PACKAGE}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 EQUALITIES = ("exact mean", "exact law", "numerical")
-"""Kinds that a mean is compared with as an equality; a bound or a leading order is not one."""
+"""Kinds of theory that are equalities; a bound or a leading order is not one."""
 
 
 def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.DataFrame:
@@ -23,16 +23,16 @@ def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.Da
 
     .. math:: t = (\bar x - \mu) / (s/\sqrt R), \qquad z = \Phi^{-1}(F_{R-1}(t))
 
-    where :math:`F_{R-1}` is Student's distribution function for R replicates: a right theory gives
+    where :math:`F_{R-1}` is Student's distribution function for R replicates: a correct theory gives
     :math:`|z| > 5` as rarely with 3 replicates as with 1,000 (5.7e-7 for samples that are normal).
 
     Parameters
     ----------
     simulated : Dataset
-        What `simulate` returned. Variables without theory are listed too; variables of theory that were not
+        Result of `simulate`. Variables without theory are listed too; variables of theory that were not
         simulated are left out.
     predicted : Dataset, optional
-        What `predict` returned; it is aligned on ``generation``.
+        Result of `predict`; it is aligned on ``generation``.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.Da
 def _rows(
     name: str, values: xr.DataArray, predicted: xr.Dataset | None, *, deviation: bool = False
 ) -> pd.DataFrame:
-    """The rows of one variable."""
+    """Return the rows of one variable."""
     import pandas as pd
 
     if "generation" not in values.dims:
@@ -150,19 +150,19 @@ def normal_score(t: Any, dof: float) -> Array:
 
 
 def is_labelled(values: Any) -> bool:
-    """Whether an array is a DataArray of xarray."""
+    """Return whether an array is a DataArray of xarray."""
     return hasattr(values, "dims") and hasattr(values, "coords") and not hasattr(values, "data_vars")
 
 
 def replicates_first(name: str, samples: Any) -> tuple[Array, tuple[int, ...], list[str]]:
-    """Return samples as (replicate, column), the shape of the columns, and what each is called.
+    """Return samples as (replicate, column), the shape of the columns, and the name of each.
 
     Raises
     ------
     TypeError
         If a Dataset is passed.
     ValueError
-        If a labelled array has no ``replicate``, or nothing is there.
+        If a labelled array has no ``replicate``, or the samples are empty.
     """
     if hasattr(samples, "data_vars"):
         raise TypeError(
@@ -172,8 +172,8 @@ def replicates_first(name: str, samples: Any) -> tuple[Array, tuple[int, ...], l
     if is_labelled(samples):
         if "quantile" in samples.dims:
             raise ValueError(
-                f"{name} holds quantiles {samples['quantile'].values.tolist()} over the replicates, of which "
-                f"there is no mean; simulate without quantiles=."
+                f"{name} holds quantiles {samples['quantile'].values.tolist()} over the replicates, which "
+                f"have no mean; simulate without quantiles=."
             )
         if "replicate" not in samples.dims:
             raise ValueError(
@@ -181,7 +181,7 @@ def replicates_first(name: str, samples: Any) -> tuple[Array, tuple[int, ...], l
                 f"independent copies to 'replicate', or pass a plain array with them along the first axis."
             )
         samples = samples.transpose("replicate", ...)
-        labels = [_called(samples, at) for at in np.ndindex(samples.shape[1:])]
+        labels = [_column_label(samples, at) for at in np.ndindex(samples.shape[1:])]
         values = samples.values
     else:
         values, labels = samples, []
@@ -198,8 +198,8 @@ def replicates_first(name: str, samples: Any) -> tuple[Array, tuple[int, ...], l
     return array.reshape(len(array), -1), shape, labels
 
 
-def _called(samples: Any, at: tuple[int, ...]) -> str:
-    """The labels of one column, such as ``[generation 5]``."""
+def _column_label(samples: Any, at: tuple[int, ...]) -> str:
+    """Return the label of one column, such as ``[generation 5]``."""
     dims = samples.dims[1:]
     where = [
         f"{dim} {samples[dim].values[i]}" if dim in samples.coords else f"{dim} at position {i}"
@@ -236,7 +236,7 @@ def align(name: str, values: Any, samples: Any, shape: tuple[int, ...]) -> Array
 
 
 def _select(name: str, values: Any, samples: Any) -> Any:
-    """Values at the labels of the samples, in the order of their columns."""
+    """Select values at the labels of the samples, in the order of their columns."""
     if foreign := set(values.dims) - set(samples.dims) - set(samples.coords) or {"replicate"} & set(
         values.dims
     ):
@@ -282,7 +282,7 @@ def describe(labels: list[Any], most: int = 8) -> str:
 
 
 def _mean(draws: Array) -> tuple[Array, Array]:
-    """Mean over the replicates and its standard error; NaN where there is none."""
+    """Return the mean over the replicates and its standard error; NaN where there is none."""
     n = len(draws)
     with np.errstate(invalid="ignore"):
         error = draws.std(0, ddof=1) / np.sqrt(n) if n > 1 else np.full(draws.shape[1], np.nan)
@@ -290,7 +290,7 @@ def _mean(draws: Array) -> tuple[Array, Array]:
 
 
 def _deviation(draws: Array) -> tuple[Array, Array]:
-    """Standard deviation over the replicates and its standard error, from the fourth moment."""
+    """Return the standard deviation over the replicates and its standard error, by the fourth moment."""
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = (draws - draws.mean(0)) ** 2
         deviation = draws.std(0, ddof=1)

@@ -1,4 +1,4 @@
-"""What variables are called on an axis, and in which units they are."""
+"""Labels and units of variables, and the provenance of a run."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ COORDINATES = {
 
 
 def variable_attributes(name: str, metric: Any = None) -> dict[str, str]:
-    """``long_name`` and ``units`` of a variable.
+    """Return the ``long_name`` and ``units`` of a variable.
 
-    A metric that is not known by name says them itself, by attributes ``long_name`` and ``units``; else its
-    long name is the first line of its docstring, and its units are not stated.
+    A metric whose name is not known sets them as attributes ``long_name`` and ``units``; otherwise its long
+    name is the first line of its docstring, and its units are not stated.
     """
     base, _, part = name.rpartition("_")
     known, units = _KNOWN.get(name, (None, None))
@@ -73,7 +73,7 @@ def variable_attributes(name: str, metric: Any = None) -> dict[str, str]:
 
 
 def provenance(loop: Loop, snapshots: Sequence[Snapshot]) -> dict[str, Any]:
-    """What was run, how, from which seed, with which versions: attributes that netCDF can hold."""
+    """Return the provenance of a run, as netCDF attributes: loop, method, seed and versions."""
     import scipy
 
     first = snapshots[0]

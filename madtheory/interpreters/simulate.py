@@ -1,4 +1,4 @@
-"""Replicates, choice of method, progress and labelling."""
+"""Simulation of loops: replicates, choice of method, progress and labels."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _BLOCK_REPLICATES = 2**13
 
 @dataclass
 class Run:
-    """A simulation in progress: everything that is needed to continue it.
+    """A simulation in progress: everything needed to continue it.
 
     Replicates are cut into blocks whose size depends on the loop only. Memory holds one state per replicate,
-    and what is recorded.
+    and the recorded values.
     """
 
     loop: Loop
@@ -72,7 +72,7 @@ def prepare(
     record: Literal["all", "last"] | int | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
 ) -> Run:
-    """A run before its first generation: all arguments of `simulate` are checked, and in one form."""
+    """Check all arguments of `simulate` and return a run before its first generation."""
     from madtheory.metrics import check_suitable, defaults
 
     generations = check_size("generations", generations, 1, LONGEST["generations"])
@@ -104,7 +104,7 @@ def usual_replicates(loop: Loop) -> int:
 
 @one_thread
 def start_all(run: Run, *, progress: bool | None = None) -> None:
-    """Generation 1 of every replicate."""
+    """Run generation 1 of every replicate."""
     loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
     _check_points(run)
     probe: Snapshot | None = None
@@ -128,7 +128,7 @@ def start_all(run: Run, *, progress: bool | None = None) -> None:
 
 
 def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywords: Any) -> Run:
-    """A run in its first generation; the arguments are those of `simulate`."""
+    """Return a run in its first generation; the arguments are those of `simulate`."""
     run = prepare(loop, generations, **keywords)
     start_all(run, progress=progress)
     return run
@@ -169,25 +169,26 @@ def simulate(
     Parameters
     ----------
     loop : Loop
-        What happens.
+        Loop to run.
     generations : int
         Number of generations; 1 is the model trained on real data only.
     replicates : int, optional
         Number of independent copies. Default 100; for networks, whose fits take seconds to minutes, 1.
     metrics : function of a Snapshot or sequence of them, optional
-        What is measured; each one's name becomes a variable (of a `functools.partial` the function's, unless
-        it has a ``__name__``). Default `madtheory.metrics.defaults`, which follow the loop.
+        Metrics to measure; each one's name becomes a variable (for a `functools.partial` without
+        ``__name__``, the name of its function). Default `madtheory.metrics.defaults`, which follow the loop.
     rng : int, SeedSequence, Generator or None
-        Seed. ``None`` draws fresh entropy; ``attrs["seed"]`` says which.
+        Seed. ``None`` draws fresh entropy; ``attrs["seed"]`` records it.
     method : {None, "statistics", "samples"}
-        In order of precedence: draw the sufficient statistics of the training sets from their exact law (cost
-        free of n), or draw every point. ``None`` takes the first that is possible.
+        Way of computing, in order of precedence: draw the sufficient statistics of the training sets from
+        their exact law (at a cost that does not depend on n), or draw every point. ``None`` takes the first
+        that is possible.
     record : {"all", "last"} or sequence of int
-        Which generations are measured and kept; memory and time of the metrics go with their number.
+        Generations that are measured and kept; memory and time of the metrics grow with their number.
     quantiles : sequence of floats in [0, 1], optional
-        Keep these quantiles over the replicates instead of the replicates.
+        Quantiles over the replicates to keep instead of the replicates.
     progress : bool, optional
-        Progress bar; ``None`` shows it on a terminal, for runs of more than a second.
+        Whether to show a progress bar; ``None`` shows it on a terminal, for runs of more than a second.
 
     Returns
     -------
@@ -197,15 +198,15 @@ def simulate(
     Raises
     ------
     ValueError
-        If an argument is out of range, or the method asked for does not exist for this loop.
+        If an argument is out of range, or the requested method does not exist for this loop.
     TypeError
         If a metric needs what the models of this loop do not have.
 
     Notes
     -----
-    BLAS runs on one thread meanwhile, so that results are the same bits for any number of threads and small
-    matrices do not wait for threads; the caller's setting is restored. PyTorch keeps its threads. A model
-    whose `fit` wants more can ask for them there, with ``threadpoolctl.threadpool_limits``.
+    BLAS runs on one thread during the simulation, so that results are the same bits for any number of threads
+    and small matrices do not wait for threads; the caller's setting is restored. PyTorch keeps its threads. A
+    model whose `fit` needs more can request them there, with ``threadpoolctl.threadpool_limits``.
     """
     run = begin(
         loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,
@@ -232,7 +233,7 @@ def follow(run: Run, *, progress: bool | None = None) -> Iterator[None]:
 
 
 def to_dataset(run: Run) -> xr.Dataset:
-    """Label what a run has recorded."""
+    """Return the recorded values of a run as a labelled dataset."""
     import xarray as xr
 
     reached = sorted(t for t in run.record if t <= run.generation)
@@ -269,7 +270,7 @@ def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
 
 
 def _record(run: Run, blocks: Sequence[list[Array]]) -> None:
-    """Keep what was asked for of one generation, measured block by block."""
+    """Keep the requested values of one generation, measured block by block."""
     for metric, values in zip(run.metrics, zip(*blocks, strict=True), strict=True):
         joined = np.concatenate(values)
         kept = joined if run.quantiles is None else np.quantile(joined, run.quantiles)
@@ -292,14 +293,14 @@ def _check_points(run: Run) -> None:
         what = f"one replicate of {_most_points(run)} points"
         check_memory(needed, what, "train on fewer points, or use method='statistics'")
     elif knows(law, "covariance"):
-        # A bound from below, by one factor of a covariance each: the first fit itself can take long.
+        # A lower bound, from one factor of a covariance each: the first fit itself can take long.
         dim = int(np.prod(np.shape(law.mean)[-1:]))  # of a source that is not fitted: 1
         needed = 8.0 * run.replicates * dim * min(dim, run.loop.regime.n_initial)
         check_memory(needed, f"a run of {run.replicates} replicates in {dim} dimensions", _REMEDY)
 
 
 def _most_points(run: Run) -> int:
-    """Points that one replicate holds at the end, at least."""
+    """Return the number of points that one replicate holds at the end, at least."""
     regime, last = run.loop.regime, run.generations
     if last == 1:
         return regime.n_initial
@@ -332,7 +333,7 @@ def _check_memory(run: Run, first: Snapshot) -> None:
 
 
 def _bytes(held: Any) -> float:
-    """Bytes of the arrays that a model or a training set holds."""
+    """Return the bytes of the arrays that a model or a training set holds."""
     if isinstance(held, np.ndarray):
         return float(held.nbytes)
     if isinstance(held, (tuple, list)):
@@ -341,7 +342,7 @@ def _bytes(held: Any) -> float:
 
 
 def _numbers(training_set: Any) -> int:
-    """How many numbers one replicate's training set holds."""
+    """Return how many numbers one replicate's training set holds."""
     held = vars(training_set).values() if hasattr(training_set, "__dict__") else (training_set,)
     return max(sum(np.size(value) for value in held if value is not None), 1)
 

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory.data import Moments, Weighted, lower_product, rescale, stacked, triangular
+from madtheory.data import Moments, Weighted, lower_product, rescale, stack, triangular
 from madtheory.models.log_density import Whitening, check_test_points, full_rank_log_density
 from madtheory.numerics import one_thread
 from madtheory.text import short_repr
@@ -200,7 +200,7 @@ class Gaussian:
             )
         if self.known_mean is not None and (delta := mean - self.known_mean).any():
             column = (np.sqrt(moments.weight)[..., None] * delta)[..., None]
-            root, exponent = stacked([root, column], [exponent, None])
+            root, exponent = stack([root, column], [exponent, None])
         divisor = moments.weight - self.ddof * np.divide(moments.squared_weight, moments.weight)
         if np.min(divisor) <= 0:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Arithmetic that knows nothing of loops: distances, bandwidths, threads, the global generators."""
+"""Arithmetic that does not depend on loops: distances, bandwidths, threads, the global generators."""
 
 from madtheory.numerics.bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
 from madtheory.numerics.euclidean import distances, nearest, neighbour_radii, of_usual_size

@@ -1,4 +1,4 @@
-"""Rules for the bandwidth of a kernel density: SciPy's, scikit-learn's, and one's own."""
+"""Rules for the bandwidth of a kernel density: SciPy's, scikit-learn's, and your own."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def check_bandwidth(bandwidth: Any) -> Any:
 
 
 def relative_factor(bandwidth: Any, n: Any, dim: int) -> Any:
-    """Factor between the bandwidth and the standard deviation, of a rule that scales with the covariance."""
+    """Return the bandwidth in standard deviations, for a rule that scales with the covariance."""
     return (n if bandwidth == "scott" else n * (dim + 2) / 4) ** (-1 / (dim + 4))
 
 
 def absolute_width(bandwidth: Any, n: int, dim: int) -> float | None:
-    """Standard deviation of the kernel for `n` points; ``None`` of a rule that scales with the covariance."""
+    """Return the standard deviation of the kernel; ``None`` if the rule scales with the covariance."""
     if isinstance(bandwidth, str):
         if bandwidth in _RELATIVE:
             return None

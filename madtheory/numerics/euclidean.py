@@ -1,8 +1,8 @@
-r"""Euclidean distances between point sets, in blocks: fast by matrix products, right where those cancel.
+r"""Euclidean distances between point sets, in blocks: fast by matrix products, accurate where those cancel.
 
 :math:`|x|^2 + |y|^2 - 2 x \cdot y` takes a tenth of the time of :math:`|x - y|` in many dimensions, but
-loses the distance of points whose spread is small beside their size. Every distance that its rounding could
-bring to the wrong side of what it is compared with is computed again, from the difference.
+loses the distance of points whose spread is small compared with their size. Every distance whose comparison
+could come out wrong by rounding is computed again, from the difference.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ _LARGE = 400  # binary exponents whose squares and their sums are far from the e
 def distances(
     points: Array, to: Array, *, compared: Callable[[slice], list[Array]] | None = None
 ) -> Iterator[tuple[slice, Array]]:
-    """Blocks of rows of the matrix of distances.
+    """Yield blocks of rows of the matrix of distances.
 
     Parameters
     ----------
     points, to : array, shape (n, d) and (m, d)
     compared : function, optional
-        Gives, for a slice of rows, the arrays that their distances will be compared with. The comparisons
-        come out as for distances from differences, and cost less. Default: all are from differences.
+        Function of a slice of rows that returns the arrays that their distances will be compared with. The
+        comparisons have the results of distances from differences, at a lower cost. By default all distances
+        are computed from differences.
 
     Yields
     ------
@@ -42,13 +43,13 @@ def distances(
     for rows, squared, error in _by_products(points, to):
         unsure = np.zeros(squared.shape, dtype=bool)
         for limit in compared(rows):
-            # Written so that what is not a number is unsure.
+            # Written so that NaN counts as unsure.
             unsure |= ~(np.abs(squared - np.square(limit)) > error)
-        yield rows, _settled(points[rows], to, squared, unsure)
+        yield rows, _settle(points[rows], to, squared, unsure)
 
 
 def neighbour_radii(points: Array, k: int, *, fast: bool = True) -> Array:
-    """Distance of each point to its k-th neighbour, itself not counted, shape (n,)."""
+    """Return the distance of each point to its k-th neighbour, itself not counted, shape (n,)."""
     radii = np.empty(len(points))
     if not fast or points.shape[1] <= _FEW:
         for rows, block in _direct(points, points):
@@ -57,14 +58,14 @@ def neighbour_radii(points: Array, k: int, *, fast: bool = True) -> Array:
         return radii
     for rows, squared, error in _by_products(points, points):
         unsure = ~(np.abs(squared - np.partition(squared, k, axis=1)[:, k, None]) > 2 * error)
-        block = _settled(points[rows], points, squared, unsure)
+        block = _settle(points[rows], points, squared, unsure)
         block.partition(k, axis=1)
         radii[rows] = block[:, k]
     return radii
 
 
 def nearest(points: Array, centres: Array) -> NDArray[np.int64]:
-    """Index of the nearest centre of each point; the first of equally near ones, shape (n,)."""
+    """Return the index of the nearest centre of each point, the first of equally near ones, shape (n,)."""
     points, centres = of_usual_size(points, centres)
     found = np.empty(len(points), dtype=np.int64)
     if points.shape[1] <= _FEW:
@@ -74,12 +75,12 @@ def nearest(points: Array, centres: Array) -> NDArray[np.int64]:
     for rows, squared, error in _by_products(points, centres):
         unsure = ~(squared - squared.min(1, keepdims=True) > 2 * error)
         unsure &= unsure.sum(1, keepdims=True) > 1
-        found[rows] = _settled(points[rows], centres, squared, unsure).argmin(1)
+        found[rows] = _settle(points[rows], centres, squared, unsure).argmin(1)
     return found
 
 
 def of_usual_size(*sets: Array) -> tuple[Array, ...]:
-    """Point sets times one power of two, so that no square of theirs leaves the range of doubles."""
+    """Scale point sets by one power of two, so that no square of theirs leaves the range of doubles."""
     exponent = int(np.frexp(max(np.abs(points).max() for points in sets))[1])
     if abs(exponent) <= _LARGE:
         return sets
@@ -96,7 +97,7 @@ def _direct(points: Array, to: Array) -> Iterator[tuple[slice, Array]]:
 
 
 def _by_products(points: Array, to: Array) -> Iterator[tuple[slice, Array, Any]]:
-    """Blocks of squared distances, and a bound of their errors in each row, shape (rows, 1)."""
+    """Yield blocks of squared distances, and a bound of their errors in each row, shape (rows, 1)."""
     # Around a common centre. Products of d terms are off by d / 2 roundings of the sum of absolute values.
     centre = to.mean(0)
     points, to = points - centre, to - centre
@@ -112,8 +113,8 @@ def _by_products(points: Array, to: Array) -> Iterator[tuple[slice, Array, Any]]
         yield rows, squared, error[rows]
 
 
-def _settled(points: Array, to: Array, squared: Array, unsure: NDArray[np.bool_]) -> Array:
-    """Distances from squares; where unsure, from differences."""
+def _settle(points: Array, to: Array, squared: Array, unsure: NDArray[np.bool_]) -> Array:
+    """Return distances from squares; where unsure, from differences."""
     from scipy.spatial.distance import cdist
 
     if unsure.mean() > 0.1:

@@ -1,4 +1,4 @@
-"""Foreign code that draws from global generators: seeded for a while, and the caller's put back."""
+"""Global generators for foreign code that draws from them: seeded temporarily, then restored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 @lru_cache(maxsize=1)
 def _spare() -> list[Any]:
-    """Bit generators that are not in use: to make one costs more than all the rest."""
+    """Return bit generators that are not in use: making one costs more than all the rest."""
     return []
 
 
@@ -22,13 +22,13 @@ def _spare() -> list[Any]:
 def seeded_globals(seed: int) -> Iterator[None]:
     """Seed the global generators of NumPy, `random` and (if it is imported) torch on the CPU.
 
-    Afterwards the caller's go on where they were, also after an exception. Global generators are shared by
-    threads: what another thread draws meanwhile comes from the seeded ones.
+    Afterwards the caller's generators continue where they were, also after an exception. Global generators
+    are shared by threads: another thread that draws meanwhile draws from the seeded ones.
 
     Parameters
     ----------
     seed : int
-        0 to 2**32 - 1.
+        Seed, 0 to 2**32 - 1.
     """
     bits = _spare().pop() if _spare() else np.random.MT19937()
     torch = getattr(sys.modules.get("torch"), "default_generator", None)
@@ -37,7 +37,7 @@ def seeded_globals(seed: int) -> Iterator[None]:
     of_python = random.getstate()
     of_torch = None if torch is None else torch.get_state()
     try:
-        # To exchange the generator costs a hundredth of reading out its state.
+        # Exchanging the generator costs a hundredth of reading its state.
         numpy.set_bit_generator(bits)
         np.random.seed(seed)  # noqa: NPY002
         random.seed(seed)

@@ -1,4 +1,4 @@
-"""One thread for many small matrices: threads do not pay there, and the last bits would depend on them."""
+"""One thread for many small matrices: more are not faster, and the last bits would depend on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _modules = 0
 
 
 def _controller() -> Any:
-    """The thread pools of the libraries that are loaded; looked for again after any import."""
+    """Return the thread pools of the libraries that are loaded; they are looked up again after imports."""
     global _found, _modules
     import threadpoolctl
 
@@ -24,10 +24,10 @@ def _controller() -> Any:
 
 
 class _OneThread(ContextDecorator):
-    """Limit BLAS to one thread, as context or decorator; whoever leaves last restores the caller's setting.
+    """Context and decorator that limits BLAS to one thread; the last exit restores the caller's setting.
 
-    Entering again inside costs next to nothing: steps inside a simulation, metrics inside a step. OpenMP is
-    left alone, and torch with it.
+    Entering it again inside costs almost nothing: steps inside a simulation, metrics inside a step. OpenMP,
+    and with it torch, is not limited.
     """
 
     def __init__(self) -> None:
@@ -76,12 +76,12 @@ def _restore(before: dict[str, tuple[Any, int]]) -> None:
 
 
 def _is_shared(library: Any) -> bool:
-    """Whether the number of threads belongs to the process, not to the thread that sets it."""
+    """Return whether the number of threads belongs to the process, not to the thread that sets it."""
     return library.internal_api == "openblas" and library.threading_layer != "openmp"
 
 
 def _set_threads(library: Any, threads: int) -> None:
-    """Set the number of threads; threadpoolctl itself lets only one thread do so where it is shared."""
+    """Set the number of threads; threadpoolctl lets only one thread do so where the number is shared."""
     if _is_shared(library):
         for prefix in ("", "scipy_"):
             for suffix in ("", "64_", "_64"):

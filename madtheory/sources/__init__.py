@@ -1,7 +1,8 @@
-"""Real data with a known truth: the small distributions of the papers, and scikit-learn's digits.
+"""Real data of known law: the small distributions of the papers, and scikit-learn's digits.
 
-Everything here serves as ``Loop(real=...)``. The planar laws know their density, mean and covariance; with
-``labels=True`` each point carries its class (moon, mode, ring or digit) as one more coordinate, the last.
+Everything here can be passed as ``Loop(real=...)``. The planar laws have a known density, mean and
+covariance; with ``labels=True`` each point carries its class (moon, mode, ring or digit) as one more
+coordinate, the last.
 """
 
 from madtheory.sources.handwritten import digits

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, with a part that is held out."""
+"""scikit-learn's handwritten digits, with a held-out part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HELD_OUT = 900
 
 @checked
 def digits(part: Literal["train", "test", "all"] = "train", *, labels: bool = False) -> Empirical:
-    """Real handwritten digits, 8 x 8 pixels in [0, 1]: scikit-learn's ``load_digits``.
+    """Return real handwritten digits, 8 x 8 pixels in [0, 1]: scikit-learn's ``load_digits``.
 
     The 1,797 images are the test set of the UCI data set "Optical Recognition of Handwritten Digits"
     (Alpaydin and Kaynak 1998). A fixed 900 of them are held out for evaluation: evenly spaced in the order
@@ -25,19 +25,19 @@ def digits(part: Literal["train", "test", "all"] = "train", *, labels: bool = Fa
     Parameters
     ----------
     part : {"train", "test", "all"}
-        The 897 images to train on, the 900 held out, or both together, in the order of the data set.
+        Images to use: the 897 to train on, the 900 held out, or both together, in the order of the data set.
     labels : bool
         Add the digit, 0 to 9, as last coordinate.
 
     Returns
     -------
     Empirical
-        Whose `points` are the images, shape (m, 64) or (m, 65), and which draws from them with replacement.
+        A source whose `points` are the images, shape (m, 64) or (m, 65), drawn with replacement.
 
     Raises
     ------
     ValueError
-        If there is no such part.
+        If `part` is not one of these.
     """
     check_choice("part", part, ("train", "test", "all"))
     pixels, classes = _read()
@@ -50,7 +50,7 @@ def digits(part: Literal["train", "test", "all"] = "train", *, labels: bool = Fa
 
 @cache
 def _read() -> Any:
-    """Pixels and classes; reading the table takes a fifth of a second each time."""
+    """Read pixels and classes; reading the table takes a fifth of a second each time."""
     from sklearn.datasets import load_digits
 
     return load_digits(return_X_y=True)

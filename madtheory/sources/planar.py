@@ -1,4 +1,4 @@
-"""Laws in the plane that are known exactly: how they are drawn from, and their log densities."""
+"""Laws in the plane that are known exactly: their samples and log densities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Law:
     Attributes
     ----------
     name : str
-        The call that made it.
+        Call that makes the law.
     draw : function
         ``draw(rng, size)`` returns points, shape (*size, 2), and their classes, shape size.
     log_density_at : function
@@ -66,7 +66,7 @@ class Law:
         Raises
         ------
         ValueError
-            If `n` is no positive integer, or a bias is asked for: the data are what they are.
+            If `n` is not a positive integer, or a bias is given: real data have none.
         """
         if bias is not None:
             raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
@@ -74,7 +74,7 @@ class Law:
         return np.concatenate([points, classes[..., None]], -1) if self.labels else points
 
     def log_density(self, points: Array) -> Array:
-        """Natural log of the density at points of shape (..., 2), without their class.
+        """Return the natural log of the density at points of shape (..., 2), without their class.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Law:
 
 @checked
 def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
-    r"""Two interleaved half circles with Gaussian noise, each with probability 1/2.
+    r"""Return two interleaved half circles with Gaussian noise, each with probability 1/2.
 
     .. math:: x = (\cos t, \sin t) + \sigma z \quad\text{or}\quad (1 - \cos t, \tfrac12 - \sin t) + \sigma z,
               \qquad t \sim U(0, \pi),\ z \sim N(0, I)
@@ -124,7 +124,7 @@ def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
 
 @checked
 def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labels: bool = False) -> Law:
-    r"""Concentric circles with Gaussian noise, each with the same probability.
+    r"""Return concentric circles with Gaussian noise, each with the same probability.
 
     .. math:: p(x) = \frac1K \sum_{k=1}^K \frac{1}{2 \pi \sigma^2}\,
               e^{-(|x|^2 + R_k^2) / 2 \sigma^2}\, I_0\big(R_k |x| / \sigma^2\big)
@@ -154,7 +154,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
 
 @checked
 def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = False) -> Law:
-    """Eight equal Gaussians N(c_k, std^2 I) on a circle, at the angles 0, 45, ..., 315 degrees.
+    """Return eight equal Gaussians N(c_k, std^2 I) on a circle, at the angles 0, 45, ..., 315 degrees.
 
     The ring of Gaussians of the literature on mode collapse, with the radius and the width of Metz et al.
     2017 (arXiv 1611.02163).
@@ -175,7 +175,7 @@ def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = Fa
 
 @checked
 def grid25(std: float = 0.1, *, labels: bool = False) -> Law:
-    """Twenty-five equal Gaussians N(c_k, std^2 I) on the square grid {-2, ..., 2}^2.
+    """Return twenty-five equal Gaussians N(c_k, std^2 I) on the square grid {-2, ..., 2}^2.
 
     The 25-mode distribution of Che et al. 2020 (arXiv 2003.06060) that MAD uses (arXiv 2307.01850, Fig. 14).
     As a `madtheory.Mixture`, which is a model and has exact statistics, it is ``Mixture.grid()``.
@@ -201,13 +201,13 @@ def grid25(std: float = 0.1, *, labels: bool = False) -> Law:
 
 
 def rosenbrock() -> Law:
-    r"""The banana-shaped law of Rosenbrock's function.
+    r"""Return the banana-shaped law of Rosenbrock's function.
 
     .. math:: p(x) = \frac{1}{\pi \sqrt 2}\, e^{-x_1^2 / 2 - (x_2 - x_1^2)^2}, \qquad
               x_1 \sim N(0, 1),\ x_2 \mid x_1 \sim N(x_1^2, 1/2)
 
-    The second form samples it exactly. The truth of MAD's normalising flow (arXiv 2307.01850, Fig. 17). All
-    points are of class 0.
+    Samples are drawn by the second form. This is the truth of MAD's normalising flow (arXiv 2307.01850, Fig.
+    17). All points are of class 0.
     """
     moments = np.array([0.0, 1.0]), np.array([[1.0, 0.0], [0.0, 2.5]])
     return Law("rosenbrock()", draw_rosenbrock, rosenbrock_density, moments)
@@ -234,42 +234,42 @@ def draw_from_curves(
     classes: int,
     std: float,
 ) -> tuple[Array, Any]:
-    """A class, a place on its curve, and noise about it."""
+    """Draw a class, a place on its curve, and noise about it."""
     chosen = rng.integers(classes, size=size)
     return curve(chosen, rng.random(size)) + std * rng.standard_normal((*size, 2)), chosen
 
 
 def moon(which: Any, place: Array) -> Array:
-    """A place from 0 to 1 on a half circle: 0 is the upper moon."""
+    """Map a place from 0 to 1 to a half circle; moon 0 is the upper one."""
     upper = np.stack([np.cos(np.pi * place), np.sin(np.pi * place)], -1)
     return np.where(which[..., None] == 0, upper, np.array([1.0, 0.5]) - upper)
 
 
 def circle(which: Any, place: Array, *, radii: Array) -> Array:
-    """A place from 0 to 1 on one of several circles about the origin."""
+    """Map a place from 0 to 1 to one of several circles about the origin."""
     angle = 2 * np.pi * place
     return radii[which][..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
 def mode(which: Any, place: Array, *, centres: Array) -> Array:
-    """The centre of a mode, whatever the place."""
+    """Return the centre of a mode, whatever the place."""
     return centres[which]
 
 
 def draw_rosenbrock(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Array, Any]:
-    """Points of the Rosenbrock law, all of class 0."""
+    """Draw points of the Rosenbrock law, all of class 0."""
     first, second = rng.standard_normal(size), rng.standard_normal(size)
     return np.stack([first, first**2 + np.sqrt(0.5) * second], -1), np.zeros(size)
 
 
 def rosenbrock_density(points: Array) -> Array:
-    """Log density of the Rosenbrock law."""
+    """Return the log density of the Rosenbrock law."""
     first, second = points.T
     return -(first**2) / 2 - (second - first**2) ** 2 - np.log(np.pi * np.sqrt(2.0))
 
 
 def mixture_density(points: Array, *, centres: Array, log_weights: Array, std: float) -> Array:
-    """Log density of weighted Gaussians of equal width, in blocks of points."""
+    """Return the log density of weighted Gaussians of equal width, in blocks of points."""
     log_density, step = np.empty(len(points)), max(_BLOCK // len(centres), 1)
     for first in range(0, len(points), step):
         rows = slice(first, first + step)
@@ -281,7 +281,7 @@ def mixture_density(points: Array, *, centres: Array, log_weights: Array, std: f
 
 
 def moons_density(points: Array, *, std: float) -> Array:
-    """Log density of the two moons, by quadrature over the angle."""
+    """Return the log density of the two moons, by quadrature over the angle."""
     # Seen from a point at distance r, the integrand over the angle has the width std / sqrt(r).
     far = min(np.abs(points).max(initial=0.0) + 1.0, 16.0)
     panels = int(np.ceil(np.pi * np.sqrt(far) / (8 * std)))
@@ -293,7 +293,7 @@ def moons_density(points: Array, *, std: float) -> Array:
 
 
 def rings_density(points: Array, *, radii: Array, std: float) -> Array:
-    """Log density of the rings."""
+    """Return the log density of the rings."""
     from scipy.special import ive, logsumexp
 
     distance = np.hypot(*points.T)[:, None]

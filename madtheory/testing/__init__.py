@@ -1,4 +1,4 @@
-"""Public test tools: strategies for loops, calibrated assertions, conformance of a model of one's own.
+"""Public test tools: strategies for loops, calibrated assertions, conformance checks for your own model.
 
 The strategies need the package ``hypothesis``; nothing else here does.
 """

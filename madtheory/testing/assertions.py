@@ -40,7 +40,7 @@ REGIMES = ("replace", "augment", "accumulate", "accumulate_subsample", "fresh", 
 
 @checked
 def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bool = False) -> float:
-    r"""Probability that `assert_mean_matches` rejects an expectation that is wrong by `error`.
+    r"""Return the probability that `assert_mean_matches` rejects an expectation that is wrong by `error`.
 
     .. math:: \Phi(\delta - \ell) + \Phi(-\delta - \ell), \quad \delta = |\mathrm{error}| \sqrt n/\mathrm{std}
 
@@ -55,7 +55,7 @@ def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bo
     limit : float
         Largest accepted number of standard errors; 5 raises 5.7e-7 false alarms per comparison.
     estimated : bool
-        Whether the standard deviation is estimated from the samples, as it is where `assert_mean_matches`
+        Whether the standard deviation is estimated from the samples, as it is if `assert_mean_matches`
         gets no `std`: then :math:`\delta` is the noncentrality of Student's t.
 
     Raises
@@ -86,7 +86,7 @@ def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bo
 def smallest_detectable(
     *, std: float, n: int, limit: float = 5.0, probability: float = 0.9, estimated: bool = False
 ) -> float:
-    """Smallest error of an expectation that is rejected with the given probability.
+    """Return the smallest error of an expectation that is rejected with the given probability.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def smallest_detectable(
 
 
 def _critical(n: int, limit: float) -> float:
-    """Student's quantile with n - 1 degrees of freedom at the level of `limit` normal standard errors."""
+    """Return Student's quantile, n - 1 degrees of freedom, at the level of `limit` normal standard errors."""
     from scipy.special import ndtr, stdtrit
 
     return -float(stdtrit(n - 1, ndtr(-limit)))
@@ -142,9 +142,9 @@ def assert_mean_matches(
 ) -> None:
     r"""Assert that samples have the expected mean, to within `limit` standard errors.
 
-    The tolerance follows from the run, not from taste. Where `std` is given the standard error is the
-    theoretical one, :math:`\mathrm{std}/\sqrt n`. Without it, it is that of the samples, and the limit is the
-    quantile of Student's t with n - 1 degrees of freedom at the level of `limit` normal standard errors.
+    The tolerance follows from the run. If `std` is given, the standard error is the theoretical one,
+    :math:`\mathrm{std}/\sqrt n`. Otherwise it is estimated from the samples, and the limit is the quantile of
+    Student's t with n - 1 degrees of freedom at the level of `limit` normal standard errors.
 
     Parameters
     ----------
@@ -168,13 +168,13 @@ def assert_mean_matches(
     rtol : float
         Relative error to forgive: rounding by default, the stated accuracy for a numerical approximation.
     name : str
-        What the message calls the mean.
+        Name of the mean in the message.
 
     Raises
     ------
     AssertionError
-        If a value is missed. The message names its generation, z (for Student's t, the normal deviate of the
-        same tail), the number of samples, and the smallest error that a run of this size detects.
+        If a mean does not match. The message names its generation, z (for Student's t, the normal deviate of
+        the same tail), the number of samples, and the smallest error that a run of this size detects.
     ValueError
         If labels or shapes do not fit, or an argument is outside its range.
 
@@ -235,7 +235,7 @@ def assert_mean_matches(
 
 
 def _limit(level: float, count: int) -> float:
-    """Normal quantile of a two-sided test at `level`, shared by `count` values."""
+    """Return the normal quantile of a two-sided test at `level`, shared by `count` values."""
     from scipy.special import ndtri
 
     check_number("level", level, 0, 1, above=True, below=True)
@@ -243,7 +243,7 @@ def _limit(level: float, count: int) -> float:
 
 
 def _spread(x: Array, want: Array) -> Array:
-    """Standard deviation of the samples where a finite mean is expected of them; elsewhere 0."""
+    """Return the standard deviation of the samples where their expected mean is finite, else 0."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(np.isfinite(want), x, 0.0).std(0, ddof=1))
 
@@ -251,7 +251,7 @@ def _spread(x: Array, want: Array) -> Array:
 def _scores(
     x: Array, want: Array, spread: Array, *, dof: float, bound: str | None = None, rtol: Any = 1e-9
 ) -> Array:
-    """Normal scores of the means, shape (column,); NaN where something that is not finite disagrees."""
+    """Return normal scores of the means, shape (column,); NaN where values that are not finite disagree."""
     unlike = np.isinf(want) & ~(x == want).all(0) if bound is None else np.zeros(len(want), bool)
     finite = np.isfinite(want)
     safe = np.where(finite, x, 0.0)
@@ -281,8 +281,8 @@ def assert_rate_matches(
     Parameters
     ----------
     log_values : array or DataArray, shape (replicate, generation)
-        Logarithms: rates of collapse show on this scale only, ordinary means are carried by rare replicates.
-        A DataArray needs the dimensions ``replicate`` and ``generation``, in any order.
+        Logarithms: only on this scale are rates of collapse visible; ordinary means depend on rare
+        replicates. A DataArray needs the dimensions ``replicate`` and ``generation``, in any order.
     expected : float
         Growth per generation.
     generation : array, shape (generation,), optional
@@ -295,9 +295,9 @@ def assert_rate_matches(
     Raises
     ------
     AssertionError
-        If the rate is missed.
+        If the rate does not match.
     ValueError
-        If labels or shapes do not fit, or less than two generations are there.
+        If labels or shapes do not fit, or there are fewer than two generations.
 
     Examples
     --------
@@ -351,13 +351,13 @@ def assert_agrees(
     rtol: Mapping[str, float] | None = None,
     detect: float = 1.0,
 ) -> dict[str, str]:
-    r"""Assert that a simulation agrees with theory, every variable by a test that fits its kind.
+    r"""Assert that a simulation agrees with theory, testing every variable according to its kind.
 
     ==========================  ====================================================================
     kind                        test
     ==========================  ====================================================================
-    exact mean, exact law       the mean over the replicates equals it; a variable ``..._std`` is held
-                                against the squared distances to the predicted mean
+    exact mean, exact law       the mean over the replicates equals it; a variable ``..._std`` is compared
+                                with the squared distances to the predicted mean
     numerical                   likewise, forgiving 1 % (its accuracy: `rtol`)
     bound                       the mean is not beyond it (``..._lower``, ``..._upper``)
     almost-sure rate            the logarithm grows at that rate on average, forgiving 1 %
@@ -367,25 +367,25 @@ def assert_agrees(
     Parameters
     ----------
     simulated : Dataset (replicate, generation)
-        What `simulate` returned, without ``quantiles``.
+        Result of `simulate` without ``quantiles``.
     predicted : Dataset (generation,)
-        What `predict` returned; it is aligned on ``generation``.
+        Result of `predict`; it is aligned on ``generation``.
     level : float
-        Probability that a right simulation fails as a whole: it is shared out over all the values that are
-        tested (Bonferroni).
+        Probability that a correct simulation fails as a whole: it is divided among all tested values
+        (Bonferroni).
     variables : sequence of str, optional
         Variables of `predicted` to test; by default all whose metric was simulated.
     rtol : mapping of str to float, optional
         Relative error to forgive, by variable of `predicted`.
     detect : float
-        A value is reported as powerless if errors of this size, relative to it, would go unseen (one time in
-        ten or more). The error of a logarithm below 1, or of a rate, is absolute.
+        Size of an error relative to the value. A test is reported as powerless if it would miss such an error
+        one time in ten or more. The error of a logarithm below 1, or of a rate, is absolute.
 
     Returns
     -------
     dict of str to str
-        How each variable of `predicted` was tested, where its standard deviation comes from, or why it was
-        not tested.
+        Test of each variable of `predicted`, with the origin of its standard deviation, or the reason why it
+        was not tested.
 
     Raises
     ------
@@ -397,20 +397,20 @@ def assert_agrees(
     Warns
     -----
     UserWarning
-        If a test is powerless, with the smallest error that it could detect: replicates are too few, or tails
-        too heavy. The mean of a collapsing loop is carried by ever rarer replicates, so that at
+        If a test is powerless, with the smallest error that it could detect: there are too few replicates, or
+        the tails are too heavy. The mean of a collapsing loop depends on ever rarer replicates, so that at
         generations far beyond n no number of replicates shows it; logarithms do. Standard deviations
         (``..._std``), which take many more replicates, warn only if `variables` names them.
 
     Notes
     -----
-    The standard deviation of a replicate is the largest of three: the one that theory gives (``..._std``),
-    that of the samples, and, where theory gives none and all samples are positive, that of a log-normal law
-    with the expected mean and the upper spread of the logarithms, which sees a heavy tail before a sample
-    falls into it. Without theory's, the quantile is Student's, and generations at which the logarithm of the
-    total variance has a variance above 1 (for ``..._std``: above 0.5) count as powerless: there the
-    mean hangs on replicates that few runs contain. The level is an upper limit for normal samples; for
-    other laws it is approximate, above all for fewer than 10 replicates.
+    The standard deviation of a replicate is the largest of three: the one from theory (``..._std``), that of
+    the samples, and, where theory has none and all samples are positive, that of a log-normal law with the
+    expected mean and the upper spread of the logarithms, which detects a heavy tail before a sample falls
+    into it. Without the one from theory, the quantile is Student's, and generations at which the logarithm of
+    the total variance has a variance above 1 (for ``..._std``: above 0.5) count as powerless: there the mean
+    depends on replicates that few runs contain. The level is an upper limit for normal samples; for other
+    laws it is approximate, above all for fewer than 10 replicates.
 
     Examples
     --------
@@ -439,17 +439,17 @@ def assert_agrees(
     _limit(level, 1)
 
     tests: list[_Test] = []
-    told: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for name in chosen:
         made = _test_of(name, simulated, predicted, accuracy.get(name))
         if isinstance(made, str):
-            told[name] = f"not tested: {made}"
+            notes[name] = f"not tested: {made}"
         else:
             tests.append(made)
-            told[name] = made.told
+            notes[name] = made.note
     if not tests:
         raise ValueError(
-            f"nothing can be tested: {'; '.join(f'{name}: {why}' for name, why in told.items())}. "
+            f"nothing can be tested: {'; '.join(f'{name}: {why}' for name, why in notes.items())}. "
             f"simulated has {sorted(map(str, simulated.data_vars))}."
         )
     limit = _limit(level, sum(len(test.want) for test in tests))
@@ -458,22 +458,22 @@ def assert_agrees(
         raise AssertionError(
             f"simulation and theory disagree (false alarm at most {level:g}):\n" + "\n".join(failed)
         )
-    named = tests if variables is not None else [test for test in tests if "squared" not in test.told]
+    named = tests if variables is not None else [test for test in tests if "squared" not in test.note]
     if weak := [message for test in named if (message := test.weakness(limit, detect))]:
         warnings.warn(
             "no sensible error would be seen in some values; raise replicates, leave late generations "
             "out, or look at logarithms:\n" + "\n".join(weak),
             stacklevel=2,
         )
-    return told
+    return notes
 
 
 @dataclass(frozen=True, eq=False)
 class _Test:
-    """Values of one variable held against what is expected of their mean."""
+    """Values of one variable, and the mean expected of them."""
 
     name: str
-    told: str
+    note: str
     x: Array
     want: Array
     spread: Array
@@ -484,7 +484,7 @@ class _Test:
     rtol: float
 
     def disagreement(self, limit: float) -> str:
-        """The worst value that fails, or nothing."""
+        """Describe the worst value that fails; empty if none does."""
         z = self._scores()
         failed = ~(np.abs(z) < limit)
         if not failed.any():
@@ -494,15 +494,15 @@ class _Test:
         return (
             f"{self.name}{self.labels[worst]}: {self.x[:, worst].mean():.6g}, expected "
             f"{relation}{self.want[worst]:.6g}, z={z[worst]:.3g} (limit {limit:.3g}); {int(failed.sum())} of "
-            f"{len(z)} values fail; {self.told}"
+            f"{len(z)} values fail; {self.note}"
         )
 
     def weakness(self, limit: float, detect: float) -> str:
-        """The values in which no error of a relative size `detect` would be seen, or nothing."""
+        """Describe the values whose errors of relative size `detect` would not be seen; empty if none."""
         once = smallest_detectable(std=1.0, n=len(self.x), limit=limit, estimated=not math.isinf(self.dof))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             seen = np.where(self.spread > 0, once * self.spread / self.scale, 0.0)
-        # No sample denies an infinite mean, unless it is infinite itself.
+        # Finite samples cannot contradict an infinite mean.
         seen = np.where(np.isinf(self.want) & np.isfinite(self.x).all(0), np.inf, seen)
         weak = np.flatnonzero(~(seen < detect))
         if not len(weak):
@@ -523,7 +523,7 @@ class _Test:
 
 
 def _test_of(name: str, simulated: xr.Dataset, predicted: xr.Dataset, rtol: float | None) -> _Test | str:
-    """The test of one predicted variable, or why there is none."""
+    """Return the test of one predicted variable, or why there is none."""
     theory = predicted[name]
     kind = str(theory.attrs.get("kind", "exact mean"))
     bound: Literal["lower", "upper"] | None = None
@@ -572,14 +572,14 @@ def _test_of(name: str, simulated: xr.Dataset, predicted: xr.Dataset, rtol: floa
         spread = np.where(heavy & np.isfinite(want) & (spread > 0), np.inf, spread)
     scale = np.maximum(np.abs(want), 1.0) if logarithm else np.where(want == 0, spread, np.abs(want))
     what = "squared distance to the mean" if deviation else "mean"
-    told = f"{what} of {n} replicates at {len(want)} generations, standard deviation from {source}"
-    return _Test(name, told, x, want, spread, dof, labels, scale, bound, rtol)
+    note = f"{what} of {n} replicates at {len(want)} generations, standard deviation from {source}"
+    return _Test(name, note, x, want, spread, dof, labels, scale, bound, rtol)
 
 
 def _test_of_rate(
     name: str, base: str, x: Array, simulated: xr.Dataset, rate: float, rtol: float
 ) -> _Test | str:
-    """The test of a growth rate, from the first to the last generation."""
+    """Return the test of a growth rate, from the first to the last generation."""
     times = np.atleast_1d(simulated["generation"].values)
     if len(times) < 2 or len(x) < 2:
         return "a rate needs two generations and two replicates"
@@ -589,15 +589,15 @@ def _test_of_rate(
         x = np.log(x)
     growth = ((x[:, -1] - x[:, 0]) / float(times[-1] - times[0]))[:, None]
     want = np.array([rate])
-    told = f"growth of the logarithm of {len(x)} replicates, standard deviation from the samples"
+    note = f"growth of the logarithm of {len(x)} replicates, standard deviation from the samples"
     return _Test(
-        name, told, growth, want, _spread(growth, want), len(x) - 1.0,
+        name, note, growth, want, _spread(growth, want), len(x) - 1.0,
         [f"[generations {times[0]} to {times[-1]}]"], np.ones(1), None, rtol,
     )  # fmt: skip
 
 
 def _heavy_spread(x: Array, want: Array) -> Array:
-    """Standard deviation of samples, or a larger one that their logarithms or other generations suggest."""
+    """Return the standard deviation of samples, or a larger one from their logarithms or generations."""
     spread, size = _spread(x, want), np.abs(want)
     positive = np.isfinite(want) & (want > 0) & (x > 0).all(0) & np.isfinite(x).all(0)
     logs = np.log(np.where(positive, x, 1.0))
@@ -606,14 +606,14 @@ def _heavy_spread(x: Array, want: Array) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         tail = np.where(positive, want * np.sqrt(np.expm1(np.minimum(variance, 700.0))), 0.0)
     if (sound := (size > 0) & np.isfinite(size) & np.isfinite(spread)).any():
-        # Few skewed samples may lie close together by chance, seldom so in most generations.
+        # A few skewed samples may lie close together by chance, but rarely in most generations.
         usual = float(np.median(spread[sound] / size[sound]))
         tail = np.maximum(tail, np.where(sound, usual * size, 0.0))
     return np.asarray(np.maximum(spread, tail))
 
 
 def _log_variance(simulated: xr.Dataset, predicted: xr.Dataset, shape: tuple[int, ...]) -> Array:
-    """How heavy the tails of a loop are: variance of the logarithm of its total variance over replicates."""
+    """Return the variance over replicates of the log total variance: how heavy the tails of a loop are."""
     first = next(iter(simulated.data_vars.values()))
     if {"total_variance", "total_variance_std"} <= set(predicted.data_vars):
         mean, std = (
@@ -630,7 +630,7 @@ def _log_variance(simulated: xr.Dataset, predicted: xr.Dataset, shape: tuple[int
 
 
 def _deviation_of_squares(mean: Array, variance: Array) -> Array:
-    """Standard deviation of squared distances to the mean, for a log-normal law of these moments."""
+    """Return the standard deviation of squared distances to the mean, for a log-normal law."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         w = 1.0 + np.where(mean != 0, variance / mean**2, 0.0)
         return np.asarray(variance * np.sqrt(w**4 + 2 * w**3 + 3 * w**2 - 4))
@@ -650,13 +650,13 @@ class Growing:
         check_fields(self)
 
     def __call__(self, generation: int) -> int:
-        """The size at a generation."""
+        """Return the size at a generation."""
         return self.first + self.each * (generation - 1)
 
 
 @dataclass(frozen=True)
 class Cycling:
-    """A size that takes a list of values in turn, again and again; usable as any ``Size``, or as weights."""
+    """A size that repeats a list of values periodically; usable as any ``Size``, or as weights."""
 
     values: tuple[Any, ...]
 
@@ -666,7 +666,7 @@ class Cycling:
         object.__setattr__(self, "values", tuple(self.values))
 
     def __call__(self, generation: int) -> Any:
-        """The value at a generation."""
+        """Return the value at a generation."""
         return self.values[generation % len(self.values)]
 
 
@@ -677,9 +677,9 @@ class Moving:
     Attributes
     ----------
     first : Gaussian
-        The law of generation 1.
+        Law of generation 1.
     step : float
-        What is added to each coordinate of the mean in each generation.
+        Change of each coordinate of the mean in each generation.
     growth : float
         Factor of the covariance from one generation to the next, above 0.
     """
@@ -695,14 +695,14 @@ class Moving:
         check_number("growth", self.growth, 0, above=True)
 
     def __call__(self, generation: int) -> mad.Gaussian:
-        """The law of a generation."""
+        """Return the law of a generation."""
         age = generation - 1
         mean = np.asarray(self.first.mean)
         return mad.Gaussian(mean + self.step * age, self.growth**age * self.first.covariance)
 
 
 def sizes(min_value: int = 5, max_value: int = 40, *, growing: bool = False) -> SearchStrategy[Any]:
-    """Sample sizes; with `growing`, also functions of the generation."""
+    """Draw sample sizes; with `growing`, also functions of the generation."""
     from hypothesis import strategies as st
 
     check_flag("growing", growing)
@@ -711,7 +711,7 @@ def sizes(min_value: int = 5, max_value: int = 40, *, growing: bool = False) -> 
 
 
 def gaussians(min_dim: int = 1, max_dim: int = 8) -> SearchStrategy[mad.Gaussian]:
-    """Reference distributions: no coordinate is centred, alone or of unit size, lest errors cancel."""
+    """Draw reference Gaussians, with no coordinate centred, independent or of unit size."""
     from hypothesis import strategies as st
 
     def build(dim: int, seed: int) -> mad.Gaussian:
@@ -726,9 +726,9 @@ def gaussians(min_dim: int = 1, max_dim: int = 8) -> SearchStrategy[mad.Gaussian
 def regimes(
     names: Sequence[str] = REGIMES, *, min_size: int = 5, max_size: int = 40
 ) -> SearchStrategy[mad.regimes.Regime]:
-    """Regimes under these names, over all their keywords; ``"custom"`` draws every axis of the design space.
+    """Draw regimes of these names, over all their keywords; ``"custom"`` covers the whole design space.
 
-    Those are memory, weights, growing and changing sizes, budgets, parts of the first real data, new real
+    Its axes are memory, weights, growing and changing sizes, budgets, parts of the first real data, new real
     data alongside them, and points that are carried over.
     """
     from hypothesis import strategies as st
@@ -800,7 +800,7 @@ def loops(
     max_dim: int = 8,
     moving: bool = False,
 ) -> SearchStrategy[mad.Loop]:
-    """Gaussian loops: truth, ddof, known or estimated mean, regime and bias; n <= d (singular) included.
+    """Draw Gaussian loops: truth, ddof, known mean or not, regime and bias; n <= d (singular) included.
 
     With `moving`, the truth of a third of them is a function of the generation (`Moving`).
     """

@@ -1,4 +1,4 @@
-"""The promises of a generative model, checked one by one on a model of one's own."""
+"""The promises of a generative model, checked one by one on a model of your own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_generative_model(
     """Check that a model keeps the contract of `madtheory.types.GenerativeModel`.
 
     `fit` returns a new model and leaves template and data as they were; `sample` gives finite points of
-    the right shape, each one anew, drawn from the `rng` it is handed and from nothing else (no global
+    the right shape, each drawn independently, from the `rng` passed to it and from nothing else (no global
     generator of NumPy, Python or torch); `bias` is applied, where 1 leaves the law of the samples as it
     is, or refused by name; model and fits are picklable; two generations run in a `Loop` and repeat bit for
     bit. Where ``expand`` and ``sample_statistic`` exist, statistics must follow the law of points.
@@ -35,11 +35,11 @@ def check_generative_model(
     model : GenerativeModel
         The unfitted template.
     real : Source or array, shape (m, d)
-        Real data the model can be fitted to.
+        Real data that the model can be fitted to.
     n : int
         Points per fit.
     metric : function of a Snapshot, optional
-        What the test loop measures; by default the mean of sampled points.
+        Metric that the test loop measures; by default the mean of sampled points.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def check_generative_model(
 
 
 def _check_fit(model: Any, real: Any, n: int) -> None:
-    """`fit` returns a new model, and leaves template, data and fitted models as they were."""
+    """Check that `fit` returns a new model, and leaves template, data and fitted models unchanged."""
     import joblib
 
     name = type(model).__name__
@@ -88,7 +88,7 @@ def _check_fit(model: Any, real: Any, n: int) -> None:
         f"{name}.fit changed the template; return a new model (dataclasses.replace) and leave self as it is.",
     )
     _promise(np.array_equal(points, kept), f"{name}.fit changed its data; work on a copy.")
-    _promise(can(fitted, "fit", "sample"), f"{name}.fit returned {fitted!r}, no model.")
+    _promise(can(fitted, "fit", "sample"), f"{name}.fit returned {fitted!r}, which is not a model.")
     state = joblib.hash(fitted)
     others = real.sample(n, rng=_rng(3))
     fitted.fit(others, rng=_rng(4))
@@ -98,11 +98,11 @@ def _check_fit(model: Any, real: Any, n: int) -> None:
     )
     differ = not np.array_equal(np.sort(others, axis=0), np.sort(points, axis=0))
     drawn = (_points(model.fit(these, rng=_rng(2)), 2_000) for these in (points, others))
-    _promise(not differ or not np.array_equal(*drawn), f"{name}.fit ignores its data; learn from them.")
+    _promise(not differ or not np.array_equal(*drawn), f"{name}.fit ignores its data; use them.")
 
 
 def _check_sample(fitted: Any, real: Any, n: int) -> None:
-    """`sample` gives `n` finite points of the real data's shape, independent ones, and follows its rng."""
+    """Check that `sample` gives `n` finite, independent points of the right shape, and follows its rng."""
     import joblib
 
     name, dim = type(fitted).__name__, real.sample(1, rng=_rng(1)).shape[-1]
@@ -133,7 +133,7 @@ def _check_sample(fitted: Any, real: Any, n: int) -> None:
 
 
 def _check_repeats(model: Any, real: Any, n: int) -> None:
-    """Equal data and generators give equal models, and so does a copy through pickle."""
+    """Check that equal data and generators give equal models, and that a pickled copy is equal."""
     name, points = type(model).__name__, np.array(real.sample(n, rng=_rng(1)))
     fitted, again = (model.fit(points, rng=_rng(2)) for _ in range(2))
     copy = pickle.loads(pickle.dumps(fitted))
@@ -151,7 +151,7 @@ def _check_repeats(model: Any, real: Any, n: int) -> None:
 
 
 def _check_bias(fitted: Any, n: int) -> None:
-    """`bias` is applied, or refused by an error that names it; a negative one is always refused."""
+    """Check that `bias` is applied, or refused by an error that names it; negative ones always are."""
     name, shape = type(fitted).__name__, np.shape(_points(fitted, n))
     try:
         points = fitted.sample(n, rng=_rng(0), bias=0.5)
@@ -178,7 +178,7 @@ def _check_bias(fitted: Any, n: int) -> None:
     _same_spread(
         np.asarray(fitted.sample(2_000, rng=_rng(1), bias=1.0), dtype=float),
         plain,
-        f"{name}.sample with bias=1 spreads otherwise than without bias; 1 is unbiased",
+        f"{name}.sample with bias=1 has another spread than without bias; 1 is unbiased",
     )
     try:
         fitted.sample(n, rng=_rng(0), bias=-1.0)
@@ -193,7 +193,7 @@ def _check_bias(fitted: Any, n: int) -> None:
 
 
 def _check_expand(fitted: Any, n: int) -> None:
-    """`expand` adds a leading axis of independent replicates of the same law."""
+    """Check that `expand` adds a leading axis of independent replicates of the same law."""
     name, dim, replicates = type(fitted).__name__, np.shape(_points(fitted, 1))[-1], 400
     points = np.asarray(_points(fitted.expand(replicates), n))
     _promise(
@@ -206,7 +206,7 @@ def _check_expand(fitted: Any, n: int) -> None:
 
 
 def _check_statistic(model: Any, fitted: Any, n: int) -> None:
-    """Models fitted to drawn statistics follow the law of models fitted to points, bias included."""
+    """Check that models fitted to drawn statistics follow the law of those fitted to points."""
     name, replicates = type(model).__name__, 2000
     _promise(
         can(model, "expand"),
@@ -229,7 +229,7 @@ def _check_statistic(model: Any, fitted: Any, n: int) -> None:
 
 
 def _check_in_loop(model: Any, real: Any, n: int, metric: Callable[[mad.Snapshot], Array] | None) -> None:
-    """Generations run, in every method, and repeat bit for bit."""
+    """Check that generations run, by every method, and repeat bit for bit."""
 
     def sampled_mean(snapshot: mad.Snapshot) -> Array:
         return np.asarray(snapshot.model.sample(20, rng=_rng(snapshot.generation)).mean((-2, -1)))
@@ -271,7 +271,7 @@ def _within_rng(draw: Callable[[], Any]) -> Any:
     drawn = draw()
     after = np.random.get_state(legacy=False)  # noqa: NPY002
     same = str(before) == str(after) and np.array_equal(before["state"]["key"], after["state"]["key"])
-    _promise(same, "the model draws from numpy's global generator; draw from the rng it is handed.")
+    _promise(same, "the model draws from numpy's global generator; draw from the rng it gets.")
     _promise(random.getstate() == python, "the model draws from Python's random; draw from the rng it gets.")
     _promise(
         torch is None or bool((torch.random.get_rng_state() == device).all()),
@@ -289,9 +289,9 @@ def _takes_rng(method: Any) -> bool:
 
 
 def _check_independent(points: Array, name: str) -> None:
-    """Neighbouring points, in the order drawn, are no more alike than points far apart.
+    """Check that points drawn one after another are not more alike than points far apart.
 
-    Models of discrete points repeat them by chance, as often near as far; `_ALPHA` on a normal scale.
+    Models of discrete points repeat them by chance, equally often near and far; `_ALPHA` on a normal scale.
     """
     half = len(points) // 2
     pairs = {
@@ -303,12 +303,12 @@ def _check_independent(points: Array, name: str) -> None:
         error = np.sqrt(max(far * (1 - far), 1 / half) / half)
         _promise(
             alike.mean() - far < 5 * error,
-            f"{name}.sample returns points twice ({how}: {alike.mean():.0%} are equal); draw each one anew.",
+            f"{name}.sample returns points twice ({how}: {alike.mean():.0%} are equal); draw each anew.",
         )
 
 
 def _same_law(left: Array, right: Array, message: str) -> None:
-    """Two-sample Kolmogorov-Smirnov test of each column."""
+    """Compare each column by the two-sample Kolmogorov-Smirnov test."""
     from scipy.stats import ks_2samp
 
     p = [ks_2samp(left[:, j], right[:, j], method="asymp").pvalue for j in range(left.shape[-1])]

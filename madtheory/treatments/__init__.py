@@ -1,13 +1,14 @@
-"""Treatments: what is done to synthetic data before anyone trains on them.
+"""Treatments: changes of synthetic data before the next model is trained on them.
 
 A treatment goes into ``Loop(treatments=...)``: `correct` towards the truth, `project` every point, `verify`,
 or `curate` by a reward. It makes a source of treated points from a model. Several are applied one after
 another, in the order given.
 
-What functions of points draw from the global generators of NumPy, `random` and torch (on the CPU) depends on
-the points alone, so that results repeat; of images that are mapped when they are read it does not.
+Functions of points that draw from the global generators of NumPy, `random` and torch (on the CPU) find them
+seeded by the points, so that results repeat; this does not hold for images that are mapped when they are
+read.
 
-Points are arrays, or the image sets of `madtheory.images`, which stay where they are: `curate` and `verify`
+Points are arrays, or the image sets of `madtheory.images`, which are not copied: `curate` and `verify`
 pick images by index, `project` makes a set whose images are mapped when they are read.
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 from madtheory import data
 from madtheory.abilities import can, is_set, knows
 from madtheory.core import source_of
-from madtheory.treatments.rejection import Mask, accepted, sampled
+from madtheory.treatments.rejection import Mask, draw, draw_accepted
 from madtheory.types import Array, Source
 from madtheory.validation import check_choice, check_fields, check_snapshot, checked, shown
 
@@ -30,9 +30,9 @@ class Correction:
     strength : float
         Gillman et al.'s gamma, from 0 to infinity.
     toward : Source, optional
-        The law corrected towards; ``None`` is the loop's real one.
+        Law that points are corrected towards; ``None`` is the loop's real one.
     envelope : {"exact", "histogram", "published"}
-        How the mixture is sampled.
+        How the mixture is sampled: `correct` describes the ways.
     """
 
     strength: float
@@ -41,7 +41,7 @@ class Correction:
 
     @property
     def share(self) -> float:
-        """Probability that a treated point is drawn from the law corrected towards."""
+        """Probability that a treated point is drawn from the law that points are corrected towards."""
         return 1.0 if np.isinf(self.strength) else self.strength / (1 + self.strength)
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Correction:
             raise TypeError(f"toward={shown(self.toward)} is not a source; pass one, or points to correct.")
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
-        """The source of corrected points: `model` itself at strength 0, the truth at infinity."""
+        """Return the source of corrected points: `model` itself at strength 0, the truth at infinity."""
         for asked in ("replicates",) if self.toward is not None else ("real", "replicates"):
             check_snapshot(snapshot, asked)
         if not can(model, "sample"):
@@ -63,7 +63,7 @@ class Correction:
         return _Mixture(model, _Replicated(toward, snapshot.replicates), self.share)
 
     def obstacle(self, loop: Loop) -> str | None:
-        """Why corrected points have no statistic of known law."""
+        """Return why corrected points have no statistic of known law."""
         if self.envelope != "exact":
             return f"correct(envelope={self.envelope!r}) makes a histogram of individual points"
         if self.strength == 0:
@@ -91,20 +91,21 @@ def correct(
         :math:`\gamma`, 0 to infinity (dimensionless; ``projection_strength`` in the published code is
         :math:`\gamma/(1 + \gamma)`).
     toward : Source or array, shape (m, d), optional
-        The law :math:`p^*` of ideal points; the loop's real data by default. Drawn without a bias.
+        Law :math:`p^*` of ideal points, sampled without a bias; the loop's real data by default.
     envelope : {"exact", "histogram", "published"}
         ``"exact"`` is the formula. The others repeat the published experiment, in two dimensions, where the
         model enters as a 10 x 10 histogram of n of its points, so that the batch is resampled and carries
         their noise twice; strength 0 is then a treatment too. ``"histogram"`` draws from that mixture.
         ``"published"`` does so as the published code does, towards a Gaussian: by rejection from the truth
-        with the bound max(mixture)/max(proposal), which is none. The ratio exceeds it in the tails, so that
-        they are drawn too rarely. Candidates less than one bin below the histogram count to its first bin.
+        with max(mixture)/max(proposal) as the bound, which is not a bound: the ratio exceeds it in the tails,
+        so that they are drawn too rarely. Candidates less than one bin below the histogram count to its first
+        bin.
 
     Returns
     -------
     Correction
-        To be put in ``Loop(treatments=...)``. The statistic of a corrected batch has a known law wherever
-        those of the model and the truth have one: a binomial number of points is true.
+        A treatment for ``Loop(treatments=...)``. The statistic of a corrected batch has a known law wherever
+        those of the model and the truth have one: the number of true points is binomial.
 
     Raises
     ------
@@ -126,8 +127,8 @@ def correct(
         gamma = np.nan
     if not gamma >= 0:
         raise ValueError(
-            f"strength={strength!r} is no strength of a correction: pass a number from 0 (none) to infinity "
-            f"(perfect); a share s of true points is strength s / (1 - s)."
+            f"strength={strength!r} is not a strength of a correction: pass a number from 0 (none) to "
+            f"infinity (perfect); a share s of true points is strength s / (1 - s)."
         )
     check_choice("envelope", envelope, ("exact", "histogram", "published"))
     if toward is not None:
@@ -144,7 +145,7 @@ class _Replicated:
 
     def sample(self, n: int, *, rng: np.random.Generator) -> Any:
         if not self.replicates:
-            return sampled(self.source, n, rng)
+            return draw(self.source, n, rng)
         if can(self.source, "expand"):
             return np.asarray(self.source.expand(*self.replicates).sample(n, rng=rng))
         points = np.asarray(self.source.sample(int(np.prod(self.replicates)) * n, rng=rng))
@@ -166,11 +167,11 @@ class _Mixture:
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         lead = self.truth.replicates
         true = rng.random((*lead, n)) < self.share
-        # Every part is drawn as often as the replicate that needs it most; places are random, as they must
-        # be where the first points of a batch are kept longer than the rest.
+        # Every part is drawn as often as the replicate that needs it most. Places are random, because the
+        # first points of a batch may be kept longer than the rest.
         parts = [(true, self.truth, None), (~true, self.model, bias)]
         drawn = [
-            (mask, sampled(source, many, rng, own))
+            (mask, draw(source, many, rng, own))
             for mask, source, own in parts
             if (many := int(mask.sum(-1).max()))
         ]
@@ -211,15 +212,15 @@ class _Histogram:
         step = (high - low) / _BINS
         cell = np.minimum(((points - low) / step).astype(int), _BINS - 1)
         if not self.exact:
-            return self._published(cell, low, step, rng)
+            return self._sample_published(cell, low, step, rng)
         chosen = rng.integers(n, size=points.shape[:-1])
         cell = np.take_along_axis(cell, chosen[..., None], -2)
         true = rng.random(points.shape[:-1]) < self.share
         truth = _Replicated(self.toward, self.replicates).sample(n, rng=rng)
         return np.where(true[..., None], truth, low + (cell + rng.random(points.shape)) * step)
 
-    def _published(self, cell: Array, low: Array, step: Array, rng: np.random.Generator) -> Array:
-        """Rejection from the truth with max(mixture)/max(proposal) for a bound of their ratio."""
+    def _sample_published(self, cell: Array, low: Array, step: Array, rng: np.random.Generator) -> Array:
+        """Sample the truth by rejection, with max(mixture)/max(proposal) as the bound of their ratio."""
         toward, (*lead, n, _) = self.toward, cell.shape
         if not knows(toward, "moments") or np.ndim(toward.mean) != 1:
             raise ValueError(
@@ -250,4 +251,4 @@ class _Histogram:
             "correct(envelope='published') accepted {kept} of {drawn} candidates: the model lies too far "
             "from the truth, or has collapsed; use envelope='exact'."
         )
-        return accepted(propose, n, refusal=refusal)
+        return draw_accepted(propose, n, refusal=refusal)

@@ -1,4 +1,4 @@
-"""Curation of synthetic points: the chosen one among K candidates, by a reward."""
+"""Curation of synthetic points: one of K candidates is chosen by a reward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory.abilities import is_set
-from madtheory.treatments.rejection import Mask, accepted, picked, places, sampled, valued
+from madtheory.treatments.rejection import Mask, draw, draw_accepted, evaluate, pick, places
 from madtheory.types import Array, Source
 from madtheory.validation import (
     check_callable,
@@ -29,7 +29,7 @@ AT_ONCE = 2_000_000  # numbers that are drawn at a time
 
 @dataclass(frozen=True)
 class Curation:
-    """Treatment made by `curate`: the chosen one of each group of candidates."""
+    """Treatment made by `curate`: one candidate of each group is chosen."""
 
     reward: Callable[[Array], Any]
     choices: float
@@ -41,11 +41,11 @@ class Curation:
         check_fields(self)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
-        """The source of curated points; with one choice, the model itself."""
+        """Return the source of curated points; with one choice, the model itself."""
         return model if self.choices == 1 else _Curated(model, self)
 
     def obstacle(self, loop: Loop) -> str | None:
-        """Why there is no statistic: which point is chosen depends on the reward of each."""
+        """Return why there is no statistic: the choice depends on the reward of each point."""
         if self.choices == 1:
             return None
         return (
@@ -71,24 +71,25 @@ def curate(
     Parameters
     ----------
     reward : callable
-        Maps points of shape (*replicate, n, d) to rewards of shape (*replicate, n), finite. A constant added
-        to them changes nothing. Of images it gets uint8 pixels (k, height, width, channels), a batch at a
-        time, and their classes if it has a parameter ``labels``.
+        Function that maps points of shape (*replicate, n, d) to finite rewards of shape (*replicate, n). A
+        constant added to them changes nothing. For images it gets uint8 pixels (k, height, width, channels),
+        a batch at a time, and their classes if it has a parameter ``labels``.
     choices : int or infinity
-        K. Infinitely many Luce choices tilt the model's law by :math:`e^{r/\mathrm{scale}}`; they are drawn
-        exactly, by rejection, and need `reward_max`.
+        Number K of candidates. Infinitely many Luce choices tilt the model's law by
+        :math:`e^{r/\mathrm{scale}}`; they are drawn exactly, by rejection, and need `reward_max`.
     noise : {"luce", "hard", "thurstone"}
-        :math:`P(x_k) \propto e^{r(x_k)/\mathrm{scale}}`, which is Bradley and Terry's choice for K = 2; the
-        largest reward, ties drawn by lot; or the largest reward plus normal noise.
+        Law of the choice: :math:`P(x_k) \propto e^{r(x_k)/\mathrm{scale}}`, which is Bradley and Terry's
+        choice for K = 2; the largest reward, with ties broken at random; or the largest reward plus normal
+        noise.
     scale : float
-        Of the noise; the normal's standard deviation.
+        Scale of the noise; the standard deviation of normal noise.
     reward_max : float, optional
-        For ``choices=inf``: no reward is larger. The closer, the fewer candidates are drawn.
+        Upper bound of the reward, for ``choices=inf``. The closer it is, the fewer candidates are drawn.
 
     Returns
     -------
     Curation
-        To be put in ``Loop(treatments=...)``.
+        A treatment for ``Loop(treatments=...)``.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def curate(
 
     Notes
     -----
-    To keep the best share of a batch, or to draw from it by one softmax, is another treatment.
+    Keeping the best share of a batch, or drawing from it by one softmax, is another treatment.
     Theory: `madtheory.theory.curation`. Source: Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1.
     """
     check_callable("reward", reward)
@@ -126,20 +127,20 @@ class _Curated:
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         n = check_size("n", n)
         if self.rule.choices == np.inf:
-            return self._tilted(n, rng, bias)
+            return self._draw_tilted(n, rng, bias)
         k = int(self.rule.choices)
         parts: list[Any] = []
         left, each = n, max(1, AT_ONCE // k)
         while left:
-            parts.append(self._chosen(min(left, each), k, rng, bias))
+            parts.append(self._draw_chosen(min(left, each), k, rng, bias))
             left -= places(parts[-1])[-1]
             each = max(1, AT_ONCE // k if is_set(parts[0]) else AT_ONCE // (k * parts[0][..., 0, :].size))
         if len(parts) == 1:
             return parts[0]
         return parts[0].joined(parts) if is_set(parts[0]) else np.concatenate(parts, axis=-2)
 
-    def _chosen(self, n: int, k: int, rng: np.random.Generator, bias: float | None) -> Any:
-        points = sampled(self.model, n * k, rng, bias)
+    def _draw_chosen(self, n: int, k: int, rng: np.random.Generator, bias: float | None) -> Any:
+        points = draw(self.model, n * k, rng, bias)
         groups = self._rewards(points).reshape(*places(points)[:-1], n, k)
         match self.rule.noise:
             case "luce":
@@ -149,15 +150,15 @@ class _Curated:
             case _:
                 groups = np.where(groups == groups.max(-1, keepdims=True), rng.random(groups.shape), -1.0)
         index = groups.argmax(-1) + k * np.arange(n)
-        return picked(points, index)
+        return pick(points, index)
 
-    def _tilted(self, n: int, rng: np.random.Generator, bias: float | None) -> Any:
-        """Points that are accepted with probability exp((r - reward_max) / scale)."""
+    def _draw_tilted(self, n: int, rng: np.random.Generator, bias: float | None) -> Any:
+        """Draw points that are accepted with probability exp((r - reward_max) / scale)."""
         top = self.rule.reward_max
         assert top is not None
 
         def propose(many: int) -> tuple[Any, Mask]:
-            points = sampled(self.model, many, rng, bias)
+            points = draw(self.model, many, rng, bias)
             rewards = self._rewards(points)
             if rewards.max() > top + 1e-9 * (1 + abs(top)):
                 raise ValueError(
@@ -170,10 +171,10 @@ class _Curated:
             f"reward_max={top!r} is far above the rewards of the model's points: of {{drawn}} candidates "
             f"{{kept}} were accepted; pass a closer bound, or a finite number of choices."
         )
-        return accepted(propose, n, refusal=refusal)
+        return draw_accepted(propose, n, refusal=refusal)
 
     def _rewards(self, points: Any) -> Array:
-        rewards = valued(points, self.rule.reward)
+        rewards = evaluate(points, self.rule.reward)
         if rewards.shape != places(points):
             raise ValueError(
                 f"reward returned shape {rewards.shape} for points of shape {points.shape}; expected "

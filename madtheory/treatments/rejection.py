@@ -1,8 +1,8 @@
-"""Points drawn, valued and picked by index; rejection sampling, until every replicate has enough.
+"""Drawing, evaluating and picking points; rejection sampling, until every replicate has enough.
 
-Points are arrays of shape (*replicate, n, d), or a set of a type of one's own, which has no replicates and
-says by its methods what becomes of it: ``len``, `select` (which points, by index), `valued` (one number for
-each), `mapped` (a function of each) and a static `joined`.
+Points are arrays of shape (*replicate, n, d), or a set of a type of your own, which has no replicates and
+defines what is done with it by its methods: ``len``, `select` (which points, by index), `valued` (one number
+for each), `mapped` (a function of each) and a static `joined`.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ Mask: TypeAlias = NDArray[np.bool_]
 """Which candidates are accepted, shape (*replicate, n)."""
 
 _BLOCK_NUMBERS = 2**22  # coordinates of one round's candidates, all replicates together
-_PATIENCE = 10_000  # candidates per point asked for, and a million beside
-_BLOCK_OF_SETS, _PATIENCE_OF_SETS = 10, 100  # the same of a set, per point asked for: its points cost more
+_PATIENCE = 10_000  # candidates per point asked for, in addition to a million
+_BLOCK_OF_SETS, _PATIENCE_OF_SETS = 10, 100  # the same for a set, per point asked for: its points cost more
 
 
-def sampled(model: Any, n: int, rng: np.random.Generator, bias: float | None = None) -> Any:
+def draw(model: Any, n: int, rng: np.random.Generator, bias: float | None = None) -> Any:
     """Draw `n` points of a model."""
     points = model.sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
     return points if is_set(points) else check_array(points, "the sample of the model")
 
 
 def places(points: Any) -> tuple[int, ...]:
-    """The shape (*replicate, n) of what holds one entry for each point."""
+    """Return the shape (*replicate, n) of an array with one entry for each point."""
     return (len(points),) if is_set(points) else points.shape[:-1]
 
 
-def seeded_by(points: Any) -> AbstractContextManager[None]:
-    """Where a user's function of points runs: what it draws from global generators repeats."""
+def seed_from(points: Any) -> AbstractContextManager[None]:
+    """Open a context in which global generators are seeded by points, for a user's function of them."""
     return seeded_globals(0 if is_set(points) else zlib.crc32(np.asarray(points).tobytes()))
 
 
-def valued(points: Any, function: Callable[..., Any]) -> Array:
-    """The values of a function of points, which should be of the shape of `places`."""
-    with seeded_by(points):
+def evaluate(points: Any, function: Callable[..., Any]) -> Array:
+    """Evaluate a function of points, whose values should have the shape of `places`."""
+    with seed_from(points):
         values = points.valued(function) if is_set(points) else function(points)
     return check_array(values, "the values of points").astype(float, copy=False)
 
 
-def picked(points: Any, index: NDArray[np.int64]) -> Any:
-    """The points at these places, shape (*replicate, k), in that order."""
+def pick(points: Any, index: NDArray[np.int64]) -> Any:
+    """Pick the points at these places, shape (*replicate, k), in that order."""
     return points.select(index) if is_set(points) else np.take_along_axis(points, index[..., None], axis=-2)
 
 
-def accepted(propose: Callable[[int], tuple[Any, Mask]], n: int, *, refusal: str) -> Any:
-    """Return the first `n` accepted candidates of each replicate, shape (*replicate, n, d).
+def draw_accepted(propose: Callable[[int], tuple[Any, Mask]], n: int, *, refusal: str) -> Any:
+    """Draw the first `n` accepted candidates of each replicate, shape (*replicate, n, d).
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def accepted(propose: Callable[[int], tuple[Any, Mask]], n: int, *, refusal: str
         ``propose(m)`` draws m candidates, shape (*replicate, m, d), and which of them are accepted,
         shape (*replicate, m).
     refusal : str
-        What to say if almost nothing is accepted: a format string with the fields ``kept`` and ``drawn``.
+        Message if almost nothing is accepted: a format string with the fields ``kept`` and ``drawn``.
     """
     points, keep = propose(n)
     patience = _PATIENCE_OF_SETS * n if is_set(points) else _PATIENCE * n + 10**6
@@ -74,7 +74,7 @@ def accepted(propose: Callable[[int], tuple[Any, Mask]], n: int, *, refusal: str
         have = keep.sum(-1)
         # Stable: accepted candidates first, in the order of their drawing.
         order = np.argsort(~keep, axis=-1, kind="stable")[..., : min(n, max(int(have.max()), 1))]
-        points = picked(points, order)
+        points = pick(points, order)
         keep = np.take_along_axis(keep, order, axis=-1)
         least = int(have.min())
         if least >= n:

@@ -1,13 +1,14 @@
-"""Treatments: what is done to synthetic data before anyone trains on them.
+"""Treatments: changes of synthetic data before the next model is trained on them.
 
 A treatment goes into ``Loop(treatments=...)``: `correct` towards the truth, `project` every point, `verify`,
 or `curate` by a reward. It makes a source of treated points from a model. Several are applied one after
 another, in the order given.
 
-What functions of points draw from the global generators of NumPy, `random` and torch (on the CPU) depends on
-the points alone, so that results repeat; of images that are mapped when they are read it does not.
+Functions of points that draw from the global generators of NumPy, `random` and torch (on the CPU) find them
+seeded by the points, so that results repeat; this does not hold for images that are mapped when they are
+read.
 
-Points are arrays, or the image sets of `madtheory.images`, which stay where they are: `curate` and `verify`
+Points are arrays, or the image sets of `madtheory.images`, which are not copied: `curate` and `verify`
 pick images by index, `project` makes a set whose images are mapped when they are read.
 """
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from madtheory.abilities import is_set
 from madtheory.numerics import nearest as nearest_index
-from madtheory.treatments.rejection import Mask, accepted, places, sampled, seeded_by, valued
+from madtheory.treatments.rejection import Mask, draw, draw_accepted, evaluate, places, seed_from
 from madtheory.types import Array, Source
 from madtheory.validation import check_fields, check_numbers, check_points, checked, freeze
 
@@ -39,11 +40,11 @@ class Projection:
         check_fields(self)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
-        """The source of projected points."""
+        """Return the source of projected points."""
         return _Projected(model, self.function)
 
     def obstacle(self, loop: Loop) -> str | None:
-        """A function of the points has no statistic of known law."""
+        """Return why there is no statistic: a function of the points has none of known law."""
         return "project maps individual points"
 
 
@@ -54,15 +55,15 @@ def project(function: Callable[[Array], Any]) -> Projection:
     Parameters
     ----------
     function : callable
-        Maps points of shape (*replicate, n, d) to corrected points of the same shape; for example
-        ``nearest(centres)``, or a simulator that finds the nearest admissible state. Of images it maps uint8
+        Function that maps points of shape (*replicate, n, d) to corrected ones of the same shape; for example
+        ``nearest(centres)``, or a simulator that finds the nearest admissible state. For images it maps uint8
         pixels (k, height, width, channels), a batch at a time and each time they are read, and gets their
         classes if it has a parameter ``labels``: an image must become the same in every batch.
 
     Returns
     -------
     Projection
-        To be put in ``Loop(treatments=...)``.
+        A treatment for ``Loop(treatments=...)``.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def project(function: Callable[[Array], Any]) -> Projection:
     Notes
     -----
     Source: Gillman et al. 2024 (arXiv 2402.07087), section 4 and Appendix C: such a map is a correction of
-    strength gamma where the law of its values is the mixture of `correct`, which it is in general not.
+    strength gamma if the law of its values is the mixture of `correct`, which is not the case in general.
     """
     if not callable(function):
         raise TypeError(f"function={function!r} cannot be called; pass a function of points, shape (n, d).")
@@ -107,7 +108,7 @@ def nearest(centres: Any) -> Callable[[Array], Array]:
 
 @dataclass(frozen=True)
 class Verification:
-    """Treatment made by `verify`: points are kept or thrown away."""
+    """Treatment made by `verify`: points are kept or dropped."""
 
     accept: Callable[[Array], Any]
     keep_correct: float = 1.0
@@ -117,11 +118,11 @@ class Verification:
         check_fields(self)
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
-        """The source of verified points."""
+        """Return the source of verified points."""
         return _Verified(model, self)
 
     def obstacle(self, loop: Loop) -> str | None:
-        """Which points were kept is not a function of their statistic."""
+        """Return why there is no statistic: it does not determine which points were kept."""
         return "verify keeps or drops individual points"
 
 
@@ -129,25 +130,25 @@ class Verification:
 def verify(
     accept: Callable[[Array], Any], *, keep_correct: float = 1.0, keep_incorrect: float = 0.0
 ) -> Verification:
-    r"""Train on synthetic points that a verifier lets pass; others are drawn until there are enough.
+    r"""Train on synthetic points that a verifier accepts; points are drawn until enough are accepted.
 
     A point that `accept` calls good with probability a is kept with probability
     :math:`a\phi + (1 - a)\psi`. An imperfect verifier of labels is
-    ``verify(truth, keep_correct=phi, keep_incorrect=psi)``, where ``truth`` knows which labels are right.
+    ``verify(truth, keep_correct=phi, keep_incorrect=psi)``, where ``truth`` returns which labels are right.
 
     Parameters
     ----------
     accept : callable
-        Maps points of shape (*replicate, n, d) to booleans or probabilities of shape (*replicate, n). Of
-        images it gets uint8 pixels (k, height, width, channels), a batch at a time, and their classes if it
-        has a parameter ``labels``.
+        Function that maps points of shape (*replicate, n, d) to booleans or probabilities of shape
+        (*replicate, n). For images it gets uint8 pixels (k, height, width, channels), a batch at a time, and
+        their classes if it has a parameter ``labels``.
     keep_correct, keep_incorrect : float
-        :math:`\phi` and :math:`\psi`, probabilities that a point which `accept` calls good, or bad, is kept.
+        Probabilities :math:`\phi` and :math:`\psi` that a point which `accept` calls good, or bad, is kept.
 
     Returns
     -------
     Verification
-        To be put in ``Loop(treatments=...)``. Equal probabilities are no selection: the model's own law.
+        A treatment for ``Loop(treatments=...)``. Equal probabilities leave the model's own law unchanged.
 
     Raises
     ------
@@ -164,7 +165,7 @@ def verify(
     for name, value in (("keep_correct", keep_correct), ("keep_incorrect", keep_incorrect)):
         number = check_numbers(name, value)
         if number.ndim or not 0 <= number <= 1:
-            raise ValueError(f"{name}={value!r} is no probability; pass a number from 0 to 1.")
+            raise ValueError(f"{name}={value!r} is not a probability; pass a number from 0 to 1.")
         chances.append(float(number))
     if not any(chances):
         raise ValueError("keep_correct and keep_incorrect are both 0: nothing is ever kept; raise one.")
@@ -177,10 +178,10 @@ class _Projected:
     function: Callable[[Array], Any]
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
-        points = sampled(self.model, n, rng, bias)
+        points = draw(self.model, n, rng, bias)
         if is_set(points):
             return points.mapped(self.function)
-        with seeded_by(points):
+        with seed_from(points):
             mapped = check_points(self.function(points), "function(points)")
         if mapped.shape != points.shape:
             raise ValueError(
@@ -198,8 +199,8 @@ class _Verified:
         good, bad = self.verifier.keep_correct, self.verifier.keep_incorrect
 
         def propose(many: int) -> tuple[Any, Mask]:
-            points = sampled(self.model, many, rng, bias)
-            called = valued(points, self.verifier.accept)
+            points = draw(self.model, many, rng, bias)
+            called = evaluate(points, self.verifier.accept)
             if called.shape != places(points) or not ((called >= 0) & (called <= 1)).all():
                 raise ValueError(
                     f"accept(points) has shape {called.shape} and must hold a boolean or a probability for "
@@ -209,7 +210,7 @@ class _Verified:
             return points, rng.random(chance.shape) < chance
 
         refusal = (
-            "verify kept {kept} of {drawn} points: the verifier accepts (almost) nothing of the model; "
+            "verify kept {kept} of {drawn} points: the verifier accepts almost none of the model's points; "
             "loosen accept, or raise keep_incorrect."
         )
-        return accepted(propose, n, refusal=refusal)
+        return draw_accepted(propose, n, refusal=refusal)

@@ -134,7 +134,7 @@ def test_help_teaches(works):
     }
     for example in examples:
         if not example.endswith("--help"):
-            assert callable(_arguments.parsed(commands, example.split(), ""))
+            assert callable(_arguments.parse(commands, example.split(), ""))
     assert "--quick" in works("demo --help")
 
 

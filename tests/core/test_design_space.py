@@ -442,7 +442,7 @@ def test_what_a_generation_cannot_be(fields, message):
     ("fields", "obstacle"),
     [
         ({"n_initial": 8, "n_synthetic": 5, "n_carried": 3}, "n_carried=3 picks individual points"),
-        (FIXED | {"n_real": lambda t: t}, "n_real is a function.*a sequence tells them"),
+        (FIXED | {"n_real": lambda t: t}, "n_real is a function.*pass a sequence"),
     ],
 )
 def test_statistics_say_what_is_in_their_way(fields, obstacle):

@@ -327,7 +327,9 @@ def test_an_experiment_is_known_by_all_that_it_reaches_and_by_nothing_else(tmp_p
 
     # Elsewhere on the disk, with comments, other docstrings, and other code in a model that is not used.
     edited("treatments/curation.py", "import annotations\n", "import annotations\n\n# A comment.\n\n")
-    edited("treatments/curation.py", '"""Points that are accepted', '"""All points that are accepted')
+    edited(
+        "treatments/curation.py", '"""Draw points that are accepted', '"""Draw all points that are accepted'
+    )
     edited(
         "models/mixture.py", "def fit(self,", "def untouched(self):\n        return 1\n\n    def fit(self,"
     )

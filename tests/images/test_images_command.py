@@ -13,7 +13,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
 
 from madtheory.cli import main
-from madtheory.cli.arguments import Usage, parsed
+from madtheory.cli.arguments import Usage, parse
 from madtheory.images.data.shards import ImageStoreError
 from madtheory.images.runs import plan as _plan
 from madtheory.images.runs.command import ABOUT, COMMANDS
@@ -26,7 +26,7 @@ NAME = "mad-mnist-fully-synthetic"
 
 def command(line):
     """What a command line prints."""
-    return parsed(COMMANDS, line.split(), ABOUT)()
+    return parse(COMMANDS, line.split(), ABOUT)()
 
 
 @pytest.fixture(scope="module")

@@ -335,7 +335,7 @@ BROKEN = {
     TakesNoRng: "does not take rng",
     ReturnsComplex: "complex",
     RepeatsReplicates: "repeats one draw",
-    ShrinksALittleAtBiasOne: "spreads otherwise",
+    ShrinksALittleAtBiasOne: "has another spread than without bias",
     IgnoresItsData: "ignores its data",
     ReturnsLists: "returns a list",
 }

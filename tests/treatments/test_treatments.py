@@ -11,7 +11,7 @@ from madtheory.models.categorical import Categorical
 from madtheory.regimes import Regime
 from madtheory.testing import assert_mean_matches
 from madtheory.theory import correction
-from madtheory.treatments.rejection import accepted
+from madtheory.treatments.rejection import draw_accepted
 
 REAL = mad.Gaussian([1.0, -2.0], [[2.0, 0.5], [0.5, 1.0]])
 MODEL = mad.Gaussian([4.0, 0.0], [[0.5, -0.2], [-0.2, 1.0]])
@@ -366,7 +366,7 @@ def test_rejection_fills_slow_replicates_in_order():
         x = rng.random((3, many))
         return x[..., None], x < np.array([[1.0], [0.5], [0.01]])
 
-    points = accepted(propose, 20, refusal="")[..., 0]
+    points = draw_accepted(propose, 20, refusal="")[..., 0]
     assert points.shape == (3, 20)
     assert (points < np.array([[1.0], [0.5], [0.01]])).all()
     assert stats.kstest(points[2] * 100, stats.uniform.cdf).pvalue > 1e-6
@@ -439,7 +439,7 @@ def test_published_sampler_repeats_a_plain_loop():
         (lambda: treatments.project(3), TypeError, "function=3 cannot be called"),
         (lambda: treatments.nearest(np.zeros((2, 2, 2))), ValueError, r"centres has shape \(2, 2, 2\)"),
         (lambda: treatments.verify(3), TypeError, "accept=3 cannot be called"),
-        (lambda: treatments.verify(abs, keep_correct=2), ValueError, "keep_correct=2 is no probability"),
+        (lambda: treatments.verify(abs, keep_correct=2), ValueError, "keep_correct=2 is not a probability"),
         (lambda: treatments.verify(abs, keep_correct=0), ValueError, "both 0"),
     ],
 )

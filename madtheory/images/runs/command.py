@@ -17,7 +17,7 @@ from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
 from madtheory.images.runs.presets import PRESETS, Preset, Scale, named
 from madtheory.images.runs.run import Run
 from madtheory.images.runs.settings import Settings
-from madtheory.text import aligned, printable
+from madtheory.text import align, printable
 
 _WIDTH = 100
 _PICTURES = {"digits": "handwritten digits", "photographs": "patches of photographs", "CIFAR10": "CIFAR-10"}
@@ -108,7 +108,7 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
     return "\n".join([
         *_head(preset.title, preset.source),
         _wrapped(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
-        aligned([header, *rows]), "", _wrapped(measured), *(_wrapped(note) for note in notes),
+        align([header, *rows]), "", _wrapped(measured), *(_wrapped(note) for note in notes),
     ])  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations
         ]
         rows = [[str(line["generation"]), *(_figure(line[name]) for name in names)] for line in lines]
         spoken = [_COLUMNS.get(name, printable(name.replace("_", " "))) for name in names]
-        body += ["", aligned([["generation", *spoken], *rows])]
+        body += ["", align([["generation", *spoken], *rows])]
         body += ["", f"Pictures and curves: {folder}/report.html"]
     if done < generations:
         body += [f"To go on: madtheory images resume {folder}"]
