@@ -9,13 +9,14 @@ from madtheory.files.atomic import (
     replacing,
     write_atomically,
 )
-from madtheory.files.identity import NoIdentity, digest_of, identify, identify_each
+from madtheory.files.identity import NoIdentity, as_json, digest_of, identify, identify_each
 from madtheory.files.state import NotStorable, pack, parts_of, unpack
 
 __all__ = [
     "NoIdentity",
     "NotStorable",
     "StorageError",
+    "as_json",
     "check_folder",
     "digest_of",
     "exclusive",

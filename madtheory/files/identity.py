@@ -724,3 +724,14 @@ def _version(package: str) -> str:
 def digest_of(value: Any) -> str:
     """Return the sha256 of what JSON can hold, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def as_json(value: Any, instead: Callable[[Any], Any]) -> Any:
+    """Return what JSON can hold of a value; what is not a number, a text or a list of such, by `instead`."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [as_json(inner, instead) for inner in value]
+    return instead(value)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory.files import NoIdentity, digest_of, exclusive, identify, identify_each, replacing
+from madtheory.files import NoIdentity, as_json, digest_of, exclusive, identify, identify_each, replacing
 from madtheory.images.data import KEPT, Images, ImageStoreError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -284,16 +284,14 @@ def described(value: Any) -> Any:
     Classes of this package are known by name; others by their content, as their code may be another one when
     the result is looked up.
     """
-    if isinstance(value, (tuple, list)):
-        return [described(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    kind = type(value)
-    if not is_ours(kind):
-        return {"class": kind.__name__, "content": content(kind.__name__, value)}
-    return {"class": kind.__name__, **{f.name: described(getattr(value, f.name)) for f in fields(value)}}
+
+    def instead(other: Any) -> Any:
+        kind = type(other)
+        if not is_ours(kind):
+            return {"class": kind.__name__, "content": content(kind.__name__, other)}
+        return {"class": kind.__name__, **{f.name: described(getattr(other, f.name)) for f in fields(other)}}
+
+    return as_json(value, instead)
 
 
 def _instead(value: Any) -> Any:

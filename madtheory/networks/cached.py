@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -63,13 +62,6 @@ def digits_classifier(*, device: str | None = None) -> Classifier:
 
 def cache_folder() -> Path:
     """Return the folder of caches: that of ``MADTHEORY_CACHE``, else the user's."""
-    chosen = os.environ.get("MADTHEORY_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(base).expanduser() / "madtheory"
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("MADTHEORY_CACHE") or user_cache_path("madtheory", appauthor=False))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_device, own_torch, seeded
+from madtheory.networks.context import check_device, chosen_device, own_torch, seeded
 from madtheory.networks.network import Weights, data_units
 from madtheory.networks.training import Training, batches, optimised
 from madtheory.types import Array
@@ -97,7 +97,7 @@ class Classifier:
         # One shift for all pixels: a shift of its own for each would not be the same all over an image.
         kept = {"_shift": np.asarray(x.mean()), "_scale": np.asarray(data_units(x)[1])}
         seed, generator = int(rng.integers(2**63)), torch.Generator().manual_seed(int(rng.integers(2**63)))
-        module, device = self._restored(x.shape[1], seed), self._device()
+        module, device = self._restored(x.shape[1], seed), chosen_device(self.device)
         images = _images(x, kept).to(device)
         marks = torch.from_numpy(y.astype(np.int64)).to(device)
 
@@ -128,7 +128,7 @@ class Classifier:
             raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng).")
         x = check_points(points, "points")
         _check_square(x)
-        module, device = self._restored(x.shape[1]).eval(), self._device()
+        module, device = self._restored(x.shape[1]).eval(), chosen_device(self.device)
         parts = []
         with torch.inference_mode():
             for first in range(0, len(x), self.batch):
@@ -154,14 +154,10 @@ class Classifier:
                     f"pass images of its size."
                 )
             module.load_state_dict(state)
-        return module.to(self._device())
-
-    def _device(self) -> torch.device:
-        automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(automatic if self.device is None else self.device)
+        return module.to(chosen_device(self.device))
 
 
-FITTING = (Classifier.fit, Classifier._restored, Classifier._device)
+FITTING = (Classifier.fit, Classifier._restored)
 """The code that makes the weights."""
 
 

@@ -22,6 +22,12 @@ def check_device(device: Any) -> None:
         ) from None
 
 
+def chosen_device(device: str | None) -> torch.device:
+    """The device of that name; of none, the accelerator if there is one."""
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(automatic if device is None else device)
+
+
 def check_parts(process: Any, sampler: Any, device: Any) -> None:
     """Refuse what is not a noise process, a sampler and a device."""
     for name, value, needed in (

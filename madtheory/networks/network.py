@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_device, own_torch, seeded
+from madtheory.networks.context import check_device, chosen_device, own_torch, seeded
 from madtheory.networks.trained import Seeds, Trained
 from madtheory.networks.training import Training, batches, optimised
 from madtheory.types import Array
@@ -133,7 +133,7 @@ class Network(Trained):
             kept = {name: value for name, value in self.weights.items() if name.startswith("_")}
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         module = self._restored(x.shape[1], int(rng.integers(2**63)))
-        device = self._device()
+        device = chosen_device(self.device)
         scaled = torch.from_numpy(((x - kept["_shift"]) / kept["_scale"]).astype(np.float32)).to(device)
         marks = None if labels is None else torch.from_numpy(labels).to(device)
         learned = self._optimise(module, scaled, marks, images, learning_rate, generator)
@@ -163,7 +163,7 @@ class Network(Trained):
         if self.weights is not None:
             state = {k: torch.from_numpy(v) for k, v in self.weights.items() if not k.startswith("_")}
             module.load_state_dict(state)
-        return module.to(self._device())
+        return module.to(chosen_device(self.device))
 
     @own_torch()
     def _combined(
@@ -179,7 +179,7 @@ class Network(Trained):
                 f"labels={shown(labels)}, but classes={shown(self.classes)}; labels go with classes."
             )
         marks = None if labels is None else np.asarray(labels, dtype=np.int64)
-        dim, device = len(weights["_shift"]), self._device()
+        dim, device = len(weights["_shift"]), chosen_device(self.device)
         modules = [(c, network._restored(dim).eval()) for c, network in terms if c != 0]
         parts = []
         with torch.inference_mode():
@@ -212,10 +212,6 @@ class Network(Trained):
                 f"data hold class {labels.max()}, but classes={self.classes}; raise it to {labels.max() + 1}."
             )
         return points[:, :-1], labels
-
-    def _device(self) -> torch.device:
-        automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(automatic if self.device is None else self.device)
 
     def _difference(self, other: Any) -> str | None:
         mine, theirs = self.weights or {}, other.weights

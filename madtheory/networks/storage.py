@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory.files import StorageError, check_folder, digest_of, write_atomically
+from madtheory.files import StorageError, as_json, check_folder, digest_of, write_atomically
 from madtheory.validation import check_path, shown
 
 _KEY, _FORMAT = "madtheory_network", 1
@@ -143,26 +143,24 @@ def _holds_a_network(path: Path) -> bool:
 
 def _encoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:
     """JSON of a value; the weights within go to `tensors`."""
-    if is_dataclass(value) and known.get(type(value).__name__) is type(value):
-        held = {
-            field.name: _encoded(getattr(value, field.name), f"{prefix}{field.name}/", tensors, known)
-            for field in fields(value)
+
+    def instead(held: Any) -> Any:
+        if not is_dataclass(held) or known.get(type(held).__name__) is not type(held):
+            raise TypeError(
+                f"{prefix.rstrip('/') or 'model'}={shown(held)} cannot be stored; pass a network of "
+                f"madtheory.networks."
+            )
+        described = {
+            field.name: _encoded(getattr(held, field.name), f"{prefix}{field.name}/", tensors, known)
+            for field in fields(held)
             if field.init and field.name not in (_WEIGHTS, _DEVICE)
         }
-        weights = getattr(value, _WEIGHTS, None)
+        weights = getattr(held, _WEIGHTS, None)
         if weights is not None:
-            tensors |= {f"{prefix}{_WEIGHTS}/{name}": np.array(array) for name, array in weights.items()}
-        return {"class": type(value).__name__, "fitted": weights is not None, "fields": held}
-    if isinstance(value, (tuple, list)):
-        return [_encoded(item, prefix, tensors, known) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(
-        f"{prefix.rstrip('/') or 'model'}={shown(value)} cannot be stored; pass a network of "
-        f"madtheory.networks."
-    )
+            tensors.update({f"{prefix}{_WEIGHTS}/{name}": np.array(a) for name, a in weights.items()})
+        return {"class": type(held).__name__, "fitted": weights is not None, "fields": described}
+
+    return as_json(value, instead)
 
 
 def _decoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from madtheory.networks.context import chosen_device
 from madtheory.networks.network import Network, Term, Weights, drawn_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training, batches, optimised
@@ -152,7 +153,9 @@ class WGANGP(Network):
     def _generate(
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
-        latent = noise(seeds, (self.latent_dim,)).to(self._device()) * (1.0 if bias is None else bias)
+        latent = noise(seeds, (self.latent_dim,)).to(chosen_device(self.device)) * (
+            1.0 if bias is None else bias
+        )
         return torch.stack([c * self._fake(module, latent, labels) for c, module in terms]).sum(0)
 
 

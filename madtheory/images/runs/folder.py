@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from madtheory.files import digest_of, exclusive, write_atomically
+from madtheory.files import as_json, digest_of, exclusive, write_atomically
 from madtheory.images.data import KEPT, Images, ImageStoreError
 from madtheory.images.store import WHERE, fingerprint, make_folder
 from madtheory.text import printable
@@ -214,17 +214,15 @@ def plain(value: Any) -> Any:
 
     Functions, and classes of one's own, are named: a change of their code is told by their content.
     """
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
+    return as_json(value, _plain)
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, Images):
         return {"shape": list(value.shape), "sha256": value.fingerprint()}
     if is_dataclass(value) and not isinstance(value, type):
         held = {field.name.lstrip("_"): getattr(value, field.name) for field in fields(value)}
         return {"class": type(value).__name__, **{name: plain(inner) for name, inner in held.items()}}
-    if isinstance(value, (tuple, list)):
-        return [plain(inner) for inner in value]
     if isinstance(value, Mapping):
         arrays = all(isinstance(inner, np.ndarray) for inner in value.values())
         return fingerprint(value) if arrays else {str(key): plain(inner) for key, inner in value.items()}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_parts
+from madtheory.networks.context import check_parts, chosen_device
 from madtheory.networks.diffusion.processes import EDM, Process
 from madtheory.networks.diffusion.samplers import Heun, Sampler
 from madtheory.networks.network import Network, Term, noise
@@ -199,7 +199,7 @@ class Diffusion(Network):
             outputs = [c * module(x, sigma, marks) for c, module, marks in parts]
             return torch.stack(outputs).sum(0) if len(outputs) > 1 else outputs[0]
 
-        device, sigmas = self._device(), self.process.levels(self.sampler.steps)
+        device, sigmas = chosen_device(self.device), self.process.levels(self.sampler.steps)
         start = math.sqrt(1 + sigmas[0] ** 2) * noise(seeds, (dim,)).to(device)
         drawn: Tensor = self.sampler.integrate(denoiser, start, sigmas, _StepNoise(seeds, dim, device))
         return drawn
