@@ -5,9 +5,10 @@ from __future__ import annotations
 from madtheory import data, metrics, models, regimes, sources, storage, theory, treatments, types
 from madtheory.core import Loop, Snapshot, iterate, start, step
 from madtheory.interpreters.compare import compare
-from madtheory.interpreters.predict import NoClosedForm, predict
+from madtheory.interpreters.predict import predict
 from madtheory.interpreters.simulate import simulate
 from madtheory.models import Categorical, Estimator, Gaussian, KernelDensity, Mixture
+from madtheory.theory import NoClosedForm
 from madtheory.version import __version__ as __version__
 
 __all__ = [

@@ -230,8 +230,9 @@ def test_doctests(path):
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
-def test_strategies_cover_every_row_of_the_table():
-    from madtheory.interpreters.predict import CLOSED_FORMS
+def test_strategies_cover_every_regime():
+    from madtheory import regimes
 
-    assert {regime for _, regime in CLOSED_FORMS} == set(testing.REGIMES)
+    constructors = {name for name in regimes.__all__ if name.islower()}
+    assert {*constructors, "custom"} == set(testing.REGIMES)
     assert (PACKAGE / "py.typed").exists()

@@ -10,7 +10,12 @@ from madtheory.theory import (
     stability,
     verification,
 )
-from madtheory.theory.labels import labelled as labelled
+from madtheory.theory.labels import (
+    Labelled as Labelled,
+    NoClosedForm as NoClosedForm,
+    Trajectory as Trajectory,
+    labelled as labelled,
+)
 
 __all__ = [
     "categorical",

@@ -20,7 +20,15 @@ from madtheory.regimes import Regime
 from madtheory.theory import moments
 from madtheory.theory.gaussian import Sizes
 from madtheory.theory.labels import Labelled, labelled
-from madtheory.theory.moments import Group, Model, Recursion, check_spectrum, regime_of
+from madtheory.theory.moments import (
+    Group,
+    Model,
+    Recursion,
+    check_correction,
+    check_spectrum,
+    regime_of,
+    share_of,
+)
 from madtheory.validation import (
     check_bias,
     check_choice,
@@ -29,7 +37,6 @@ from madtheory.validation import (
     check_shapes,
     check_size,
     checked,
-    shown,
 )
 
 __all__ = [
@@ -45,18 +52,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.floating[Any]]
-
-
-def check_correction(correction: ArrayLike) -> Array:
-    """Return the share of true points of a correction of strength 0 to infinity."""
-    try:
-        gamma = np.asarray(correction, dtype=float)
-    except (TypeError, ValueError):
-        gamma = np.asarray(np.nan)
-    if not (gamma >= 0).all():
-        raise ValueError(f"correction={correction!r} is out of range: pass strengths from 0 to infinity.")
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isinf(gamma), 1.0, gamma / (1 + gamma))
 
 
 ACCRUAL_SOURCE = (
@@ -440,7 +435,7 @@ def stationary(
     regime = Regime(n_initial=first, n_synthetic=n_synthetic, n_real=n_real, real_data=real_data)
     loop = Recursion(
         regime, spectrum=check_spectrum(dim, spectrum), bias=check_bias(bias),
-        ddof=check_ddof(ddof, bool(known_mean)), known_mean=bool(known_mean), true_share=_share(correction),
+        ddof=check_ddof(ddof, bool(known_mean)), known_mean=bool(known_mean), true_share=share_of(correction),
     )  # fmt: skip
 
     def advance(state: Array) -> Array:
@@ -518,15 +513,7 @@ def trajectory(
     """
     return moments.first_moments(
         regime, source=SOURCE if regime.retain == "last" else ACCRUAL_SOURCE,
-        true_share=_share(correction), bandwidth=bandwidth, bias=bias,
+        correction=correction, bandwidth=bandwidth, bias=bias,
         ddof=ddof if bandwidth is None else 0, known_mean=known_mean, dim=dim, spectrum=spectrum,
         generations=generations,
     )  # fmt: skip
-
-
-def _share(correction: float) -> float:
-    """Share of true points of one correction."""
-    share = check_correction(correction)
-    if share.ndim:
-        raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
-    return float(share)

@@ -59,6 +59,15 @@ class Trajectory(dict[str, Labelled]):
         super().__init__(variables)
         self.omitted = getattr(variables, "omitted", {}) | {x: cause for x in names if x not in variables}
 
+    def without(self, names: Collection[str], cause: str) -> Trajectory:
+        """Leave out the variables of these names for a cause, which is that of all such that are omitted."""
+        kept = {name: value for name, value in self.items() if name not in names}
+        return Trajectory(kept, cause, [*self.omitted, *names])
+
+
+class NoClosedForm(LookupError):
+    """No closed form is known for this loop; the message names what is missing."""
+
 
 def is_asked(variables: Collection[str] | None, *names: str) -> bool:
     """Whether any of these variables is to be computed; ``None`` asks for all."""

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
 from madtheory.regimes import Regime
-from madtheory.theory.labels import Labelled, Trajectory, labelled
+from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, labelled
 from madtheory.validation import (
     LONGEST,
     check_bias,
@@ -82,6 +82,32 @@ class Truths(NamedTuple):
         kept, place = kept[order], np.argsort(order)
         square = ((kept[:, None] - kept[None]) ** 2).sum(-1) / traces[0]
         return cls(tuple(place[nodes].tolist()), tuple((traces / traces[0]).tolist()), square)
+
+
+def check_correction(correction: ArrayLike) -> Array:
+    """Return the share of true points of a correction of strength 0 to infinity."""
+    try:
+        gamma = np.asarray(correction, dtype=float)
+    except (TypeError, ValueError):
+        gamma = np.asarray(np.nan)
+    if not (gamma >= 0).all():
+        raise ValueError(f"correction={correction!r} is out of range: pass strengths from 0 to infinity.")
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(gamma), 1.0, gamma / (1 + gamma))
+
+
+def share_of(correction: float) -> float:
+    """Share of true points of one correction."""
+    share = check_correction(correction)
+    if share.ndim:
+        raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
+    return float(share)
+
+
+def is_chain(regime: Regime) -> bool:
+    """Whether every generation sees the last batch alone, so that weights do not matter either."""
+    alone = regime.real_data == "none" and regime.retain == "last" and regime.n_carried == 0
+    return alone and regime.memory == 1 and regime.budget is None
 
 
 class Group(NamedTuple):
@@ -383,7 +409,7 @@ class Recursion:
 
 def first_moments(
     regime: Regime, *, source: str, bias: float = 1.0, ddof: int | None = 0, known_mean: bool = False,
-    bandwidth: Bandwidth | None = None, true_share: float = 0.0, truths: Truths | None = None, dim: int = 1,
+    bandwidth: Bandwidth | None = None, correction: float = 0.0, truths: Truths | None = None, dim: int = 1,
     spectrum: ArrayLike | None = None, generations: int,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected trace of the covariance and mean error of a loop's models, as labelled by `source`.
@@ -396,9 +422,9 @@ def first_moments(
     else:
         bandwidth = check_bandwidth(bandwidth)
         bias = check_kernel_bias(bandwidth, bias)
-    values = check_spectrum(dim, spectrum)
+    values, share = check_spectrum(dim, spectrum), share_of(correction)
     if regime.retain == "logarithmic" and regime.memory > 1:
-        raise ValueError(
+        raise NoClosedForm(
             f"retain='logarithmic' with memory={regime.memory} has no closed form: the first points of a "
             f"batch are those of the oldest model; pass memory=1, or simulate."
         )
@@ -414,7 +440,7 @@ def first_moments(
     check_memory(24.0 * nodes**2, f"a recursion of generations={generations}", remedy)
     loop = Recursion(
         regime, spectrum=values, bias=bias, ddof=check_ddof(ddof, known_mean), known_mean=known_mean,
-        bandwidth=bandwidth, true_share=true_share, truths=truths,
+        bandwidth=bandwidth, true_share=share, truths=truths,
     )  # fmt: skip
     with np.errstate(over="ignore"):
         variance, error = values.sum() * loop.run(generations)
@@ -422,7 +448,7 @@ def first_moments(
         "total_variance": labelled(variance, "exact mean", source),
         "mean_error": labelled(error, "exact mean", source),
     }
-    if true_share:
+    if share:
         cause = "the treatment of synthetic data has closed forms of other variables only"
     elif regime.memory > 1 or regime.weights is not None:
         cause = f"memory={regime.memory} and weights={regime.weights} have first moments only"

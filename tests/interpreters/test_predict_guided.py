@@ -102,9 +102,8 @@ def test_what_has_no_form_says_so():
 
 
 def accrued(n_synthetic=5, strength=0.3, **changed):
-    regime = regimes.Regime(
-        n_initial=8, n_real=8, real_data="fixed", n_synthetic=n_synthetic, retain="logarithmic", **changed
-    )
+    sizes = {"n_initial": 8, "n_real": 8, "real_data": "fixed", "n_synthetic": n_synthetic}
+    regime = regimes.Regime(**sizes | {"retain": "logarithmic"} | changed)
     treatments = () if strength is None else (correct(strength),)
     return mad.Loop(real=REAL, model=mad.Gaussian(ddof=0), regime=regime, treatments=treatments, bias=0.9)
 
@@ -120,15 +119,39 @@ def test_a_wrong_accrual_is_rejected():
         assert_agree(accrued(strength=None), 6_000, 2, predicted=wrong)
 
 
+@pytest.mark.parametrize(
+    "loop",
+    [
+        accrued(weights=(1.0, 3.0)),
+        accrued(n_synthetic=(0, 20, 6, 6)),
+        accrued(retain_real="all", n_real=3, real_data="fresh"),
+        dataclasses.replace(accrued(), model=mad.KernelDensity(0.4)),
+    ],
+    ids=["weights", "changing sizes", "fresh real data", "kernel density"],
+)
+def test_logarithmic_accrual_is_predicted_in_every_loop(loop):
+    """Batches that stay in full, or not at all, are told apart with probability 0.99."""
+    loop, replicates = dataclasses.replace(loop, real=mad.Gaussian.standard(20)), 20_000
+    predicted = mad.predict(loop, GENERATIONS)
+    drawn = mad.simulate(loop, GENERATIONS, replicates=replicates, rng=4, **KEPT)
+    for name in predicted:
+        testing.assert_mean_matches(drawn[name], predicted[name], name=name)
+    for retain in ("all", "last"):
+        regime = dataclasses.replace(loop.regime, retain=retain)
+        wrong = mad.predict(dataclasses.replace(loop, regime=regime), GENERATIONS)
+        power = [
+            testing.power(abs(float((wrong - predicted)[name][-1])), std=std, n=replicates)
+            for name in predicted
+            if (std := float(drawn[name][:, -1].std()))
+        ]
+        assert max(power) > 0.99
+        name = list(predicted)[int(np.argmax(power))]
+        with pytest.raises(AssertionError, match="z="):
+            testing.assert_mean_matches(drawn[name], wrong[name])
+
+
 def test_accrual_without_a_form_says_so():
-    reward = np.ones_like
-    for loop in (
-        accrued(memory=2),
-        accrued(weights=(1.0, 2.0)),
-        accrued(n_synthetic=lambda t: t),
-        dataclasses.replace(accrued(), model=mad.KernelDensity(0.2)),
-        dataclasses.replace(accrued(), treatments=(curate(reward),)),
-    ):
+    for loop in (accrued(memory=2), dataclasses.replace(accrued(), treatments=(curate(np.ones_like),))):
         with pytest.raises(mad.NoClosedForm, match="retain='logarithmic'"):
             mad.predict(loop, 3)
 

@@ -1,7 +1,7 @@
 """Closed forms of categorical loops (tokens). All arguments are keyword-only; results carry kind and source.
 
 Trajectories, by the names of the regimes: `replace`, `augment`, `accumulate`, `accumulate_subsample`,
-`fresh`; `heterozygosity` covers the whole design space.
+`fresh`; `heterozygosity` covers the whole design space, and `trajectory` takes a regime.
 """
 
 from madtheory.theory.categorical.ancestry import (
@@ -21,6 +21,7 @@ from madtheory.theory.categorical.drift import (
     heterozygosity,
     markov_heterozygosity,
     replace,
+    trajectory,
 )
 from madtheory.theory.categorical.limits import (
     ewens_support,
@@ -61,4 +62,5 @@ __all__ = [
     "surviving_points",
     "symbol_chain",
     "time_to_types",
+    "trajectory",
 ]

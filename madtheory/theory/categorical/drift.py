@@ -1,4 +1,4 @@
-"""Expected trajectories of categorical loops under the named regimes, generation by generation."""
+"""Expected trajectories of categorical loops by generation: of any regime, and of the named ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from madtheory import regimes
+from madtheory.regimes import Regime
 from madtheory.theory.categorical.ancestry import support_size, surviving_branching
 from madtheory.theory.categorical.chain import check_law, chi_squared, entropy
 from madtheory.theory.gaussian import Sizes, sizes_of
-from madtheory.theory.labels import Labelled, is_asked, labelled
-from madtheory.theory.moments import first_moments, regime_of
+from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, is_asked, labelled
+from madtheory.theory.moments import first_moments, is_chain, regime_of
 from madtheory.validation import check_numbers, check_size, checked
 
 _SOURCE = (
@@ -59,15 +61,90 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
     ... )["heterozygosity"].round(4))
     [0.589  0.5596 0.5526 0.5369]
     """
+    return _drift(regime_of(**regime), probabilities, generations)
+
+
+def _drift(
+    regime: Regime, probabilities: ArrayLike, generations: int, correction: float = 0.0
+) -> dict[str, Labelled]:
     p = check_law(probabilities)
     trace = float(p @ (1 - p))
     scale = trace if trace > 0 else 1.0
-    moments = first_moments(regime_of(**regime), source=_SOURCE, spectrum=[scale], generations=generations)
+    moments = first_moments(
+        regime, source=_SOURCE, spectrum=[scale], correction=correction, generations=generations
+    )
     share = trace / scale
     return {
         name: labelled(share * np.asarray(moments[key]), "exact mean", _SOURCE)
         for name, key in (("heterozygosity", "total_variance"), ("squared_error", "mean_error"))
     }
+
+
+@checked
+def trajectory(
+    regime: Regime,
+    *,
+    probabilities: ArrayLike,
+    smoothing: float = 0.0,
+    correction: float = 0.0,
+    generations: int,
+    variables: Collection[str] | None = None,
+) -> dict[str, Labelled]:
+    r"""Everything that is known of counts refitted in a regime.
+
+    The heterozygosity always, and what is known of the regime by its name. Kind: see `replace` and
+    `heterozygosity`.
+
+    Parameters
+    ----------
+    regime : Regime
+        Which data each generation is trained on (`madtheory.regimes`).
+    probabilities : array, shape (K,)
+        The true law.
+    smoothing : float
+        Total pseudo-count, the same for every symbol; in regime `replace` only.
+    correction : float
+        Strength of the correction of synthetic points (`madtheory.theory.correction`).
+    generations : int
+        Number of generations, the real fit included.
+    variables : collection of str, optional
+        Compute ``support_size`` and ``entropy`` only if they are among these; all by default.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``heterozygosity``, and as far as they are known ``squared_error``, ``chi_squared``, ``support_size``
+        and ``entropy``.
+
+    Raises
+    ------
+    NoClosedForm
+        With smoothing in other regimes than `replace`, or of corrected points.
+
+    Examples
+    --------
+    >>> from madtheory import regimes
+    >>> from madtheory.theory import categorical
+    >>> regime = regimes.Regime(n_initial=20, n_synthetic=20, retain=2)
+    >>> moments = categorical.trajectory(regime, probabilities=[0.5, 0.3, 0.2], generations=4)
+    >>> print(moments["heterozygosity"].round(4))
+    [0.589  0.5596 0.5526 0.5369]
+    """
+    if is_chain(regime) and correction == 0:
+        return replace(
+            n=regime.n_synthetic, n_initial=regime.n_initial, probabilities=probabilities,
+            smoothing=smoothing, generations=generations, variables=variables,
+        )  # fmt: skip
+    if check_numbers("smoothing", smoothing).item():
+        raise NoClosedForm(f"smoothing={smoothing!r} has a closed form in regime 'replace' only.")
+    means = _drift(regime, probabilities, generations, correction)
+    stays = regime.real_data == "fixed" and regime.n_real == regime.n_initial and regime.budget is None
+    if not stays or regime.n_fresh != 0 or correction != 0:
+        return means
+    with np.errstate(divide="ignore"):
+        seen = -np.expm1(regime.n_initial * np.log1p(-check_law(probabilities))).sum()
+    source = "derived here: real points stay in every training set"
+    return means | {"support_size": labelled(np.full(generations, seen), "exact mean", source)}
 
 
 @checked
@@ -133,7 +210,9 @@ def replace(
     if beta < 0:
         raise ValueError(f"smoothing={smoothing!r} is negative; pass a pseudo-count of 0 or more.")
     if beta:
-        return {"heterozygosity": _smoothed(p, sizes, beta)}
+        cause = f"smoothing={beta:g} has a closed form of the heterozygosity only"
+        others = ("squared_error", "chi_squared", "support_size", "entropy")
+        return Trajectory({"heterozygosity": _smoothed(p, sizes, beta)}, cause, others)
     shared: dict[str, Any] = {"n": n, "n_initial": n_initial, "probabilities": p, "generations": generations}
     kept = np.cumprod(1 - 1 / np.array(sizes, dtype=float))
     source = "Seddik et al. 2024 (arXiv 2404.05090): Wright-Fisher drift of the homozygosity"
@@ -195,17 +274,10 @@ def accumulate(
     ... )["heterozygosity"].round(4))
     [0.589  0.5816 0.5784 0.5766]
     """
-    sizes = sizes_of(n, n_initial, generations)
-    means = heterozygosity(
-        probabilities=probabilities,
-        generations=generations,
-        n_initial=sizes[0],
-        n_synthetic=sizes,
-        real_data="fixed",
-        retain="all",
-        weights=weights,
-    )
-    return {**means, **_kept(probabilities, sizes[0], generations)}
+    return trajectory(
+        regimes.accumulate(n=n, n_initial=n_initial, weights=weights),
+        probabilities=probabilities, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -224,17 +296,10 @@ def accumulate_subsample(
     ... )["heterozygosity"].round(4))
     [0.589  0.5667 0.5573 0.5521]
     """
-    means = heterozygosity(
-        probabilities=probabilities,
-        generations=generations,
-        n_initial=n,
-        n_synthetic=n,
-        real_data="fixed",
-        retain="all",
-        budget=n,
-        replacement=replacement,
-    )
-    return means
+    return trajectory(
+        regimes.accumulate_subsample(n=n, replacement=replacement),
+        probabilities=probabilities, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -266,16 +331,13 @@ def augment(
     ... )["heterozygosity"].round(4))
     [0.589  0.5819 0.5795 0.5786]
     """
-    means = heterozygosity(
-        probabilities=probabilities,
-        generations=generations,
-        n_initial=check_size("n_real", n_real),
-        n_synthetic=n_synthetic,
-        real_data="fixed",
-        memory=memory,
-        weights=weights,
-    )
-    return {**means, **_kept(probabilities, n_real, generations)}
+    return trajectory(
+        regime_of(
+            n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed", memory=memory,
+            weights=weights,
+        ),
+        probabilities=probabilities, generations=generations,
+    )  # fmt: skip
 
 
 @checked
@@ -307,25 +369,13 @@ def fresh(
     ... )["heterozygosity"].round(4))
     [0.589  0.5968 0.5995 0.6005]
     """
-    means = heterozygosity(
-        probabilities=probabilities,
-        generations=generations,
-        n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
-        n_real=n_real,
-        n_synthetic=n_synthetic,
-        real_data="fresh",
-        memory=memory,
-        weights=weights,
-    )
-    return means
-
-
-def _kept(probabilities: ArrayLike, n_initial: int, generations: int) -> dict[str, Labelled]:
-    """The support of the real set, which stays."""
-    with np.errstate(divide="ignore"):
-        seen = -np.expm1(n_initial * np.log1p(-check_law(probabilities))).sum()
-    source = "derived here: real points stay in every training set"
-    return {"support_size": labelled(np.full(generations, seen), "exact mean", source)}
+    return trajectory(
+        regime_of(
+            n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
+            n_synthetic=n_synthetic, n_real=n_real, real_data="fresh", memory=memory, weights=weights,
+        ),
+        probabilities=probabilities, generations=generations,
+    )  # fmt: skip
 
 
 @checked

@@ -18,7 +18,7 @@ from madtheory.theory.gaussian.accumulation import (
 )
 from madtheory.theory.gaussian.replacement import Sizes, replace
 from madtheory.theory.labels import Labelled, Trajectory, is_asked
-from madtheory.theory.moments import DISTANCES, SPREADS, check_spectrum, regime_of
+from madtheory.theory.moments import DISTANCES, SPREADS, check_spectrum, is_chain, regime_of
 from madtheory.types import Weights
 from madtheory.validation import check_size, checked, size_at
 
@@ -82,8 +82,7 @@ def trajectory(
     values: Any
     truth: dict[str, Any] = {"dim": dim, "spectrum": spectrum}
     chain: dict[str, Any] = {"n": regime.n_synthetic, "n_initial": regime.n_initial}
-    alone = regime.memory == 1 and regime.budget is None and regime.n_carried == 0
-    if alone and regime.real_data == "none" and regime.retain == "last":  # where weights do not matter
+    if is_chain(regime):
         return replace(**chain, **model, **truth)
     first = moments.first_moments(regime, source=_SOURCE, **model, **truth)
     if regime.name == "accumulate" and regime.weights is None:
@@ -93,7 +92,7 @@ def trajectory(
         if values.size == 1 and is_asked(variables, *costly):
             found |= logs_and_distance(first, values[0], **chain, **model)
         return Trajectory(found, "known in one dimension only", costly)
-    if regime.name not in ("augment", "fresh") or not alone or regime.weights is not None:
+    if regime.name not in ("augment", "fresh") or regime.memory > 1 or regime.weights is not None:
         return first
     from madtheory.theory.gaussian import second_moment_maps as maps
     from madtheory.theory.gaussian.wasserstein import distances
