@@ -547,7 +547,9 @@ def _judge_error(error: BaseException, argument: str) -> Verdict:
         ours &= "testing" in last.filename or "conformance" in last.filename
     elif isinstance(error, NotEnoughMemory):
         ours = True
-    elif not isinstance(error, OWN) or isinstance(error, ACCIDENTS):
+    elif not isinstance(error, mad.NoClosedForm) and (
+        not isinstance(error, OWN) or isinstance(error, ACCIDENTS)
+    ):
         ours = False
     if not ours:
         return Verdict("accident", said)
