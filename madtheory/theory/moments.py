@@ -276,7 +276,7 @@ class Recursion:
         self.bias, self.kernel_bias = (bias, 1.0) if bandwidth is None else (1.0, bias)
         self.means, self.truths = Means(truths), truths
         first = draw_real(self.means, regime.n_initial, self.truth(1))
-        self.fixed = {regime.n_initial: first} if regime.real_data == "fixed" else {}
+        self.fixed = {} if regime.real_data == "fresh" else {regime.n_initial: first}
         self.training = first
         self.reals = [first] if regime.real_data == "fresh" else []
         self.drawn: list[int] = []

@@ -275,7 +275,7 @@ def accumulate(
     [0.589  0.5816 0.5784 0.5766]
     """
     return trajectory(
-        regimes.accumulate(n=n, n_initial=n_initial, weights=weights),
+        regimes.accumulate(n=n, n_initial=n_initial, weights=weights),  # type: ignore[arg-type]
         probabilities=probabilities, generations=generations,
     )  # fmt: skip
 
