@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Array",
+    "Count",
     "ExactlySampled",
     "GenerativeModel",
     "Metric",
@@ -22,6 +23,9 @@ __all__ = [
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 """Floats. Shapes are written ``(*replicate, n, d)``: any leading replicate axes, points, coordinates."""
+
+Count: TypeAlias = int
+"""An integer of at least 1, which `validation.checked` and `check_fields` hold it to."""
 
 Size: TypeAlias = int | Sequence[int] | Callable[[int], int]
 """A sample size: constant, one entry per generation (the first is generation 1), or a function of it."""

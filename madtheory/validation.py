@@ -646,9 +646,9 @@ def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Check the kind of every argument against its annotation before `function` runs.
 
-    ``int``, ``float``, ``bool``, generators, ``ArrayLike``, ``Sequence[float]``, ``Sizes``, ``Literal`` and
-    callables, each with ``| None`` or not. Arrays are passed on as they are. The range of a value is for
-    `function` to check.
+    ``int``, ``Count``, ``float``, ``bool``, generators, ``ArrayLike``, ``Sequence[float]``, ``Sizes``,
+    ``Literal`` and callables, each with ``| None`` or not. Arrays are passed on as they are. Other ranges of
+    a value are for `function` to check.
     """
     parameters = inspect.signature(function).parameters.values()
     checks = {p.name: _check_of(p) for p in parameters if p.kind is not p.VAR_KEYWORD}
@@ -767,6 +767,7 @@ def _sequence(name: str, value: Any) -> Any:
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "int": _integer,
+    "Count": check_size,
     "float": _finite,
     "bool": check_flag,
     "ArrayLike": _finite_array,

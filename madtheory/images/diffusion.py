@@ -29,6 +29,7 @@ from madtheory.networks import (
     own_torch,
     seeded,
 )
+from madtheory.types import Count
 from madtheory.validation import (
     check_choice,
     check_fields,
@@ -36,7 +37,6 @@ from madtheory.validation import (
     check_number,
     check_path,
     check_seeds,
-    check_size,
     shown,
 )
 
@@ -157,11 +157,11 @@ class ImageDiffusion(Trained):
     parameterisation: str = "edm"
     sigma_data: float | None = None
     sampler: Sampler = field(default_factory=Heun)
-    classes: int | None = None
+    classes: Count | None = None
     dropout: float = 0.1
     training: ImageTraining = field(default_factory=ImageTraining)
     device: str | None = None
-    batch: int = 256
+    batch: Count = 256
     store: str | Path | None = None
     weights: Arrays | None = field(default=None, repr=False)
 
@@ -172,9 +172,6 @@ class ImageDiffusion(Trained):
         check_parts(self.process, self.sampler, self.device)
         check_fields(self)
         check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
-        check_size("batch", self.batch)
-        if self.classes is not None:
-            check_size("classes", self.classes)
         check_number("dropout", self.dropout, 0, 1, below=True)
         if self.sigma_data is None:
             object.__setattr__(self, "sigma_data", 0.5 if self.parameterisation == "edm" else 1.0)

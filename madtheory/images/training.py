@@ -20,6 +20,7 @@ from madtheory.images.device import ahead, deterministic, sent
 from madtheory.images.store import Checkpoint, StoredWeights
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import Budget, Optimised, Process
+from madtheory.types import Count
 from madtheory.validation import check_number, check_size
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -171,8 +172,8 @@ class ImageTraining(Budget):
         Default: as above.
     """
 
-    images: int = 5_000_000
-    batch: int = 256
+    images: Count = 5_000_000
+    batch: Count = 256
     learning_rate: float = 2e-4
     warm_up_images: int = 0
     decay: Literal["constant", "linear", "cosine"] = "constant"
@@ -180,16 +181,15 @@ class ImageTraining(Budget):
     ema_images: int = 500_000
     augment: Literal["none", "flips"] = "none"
     precision: Literal["no", "bf16", "fp16"] = "no"
-    accumulate: int = 1
+    accumulate: Count = 1
     compile: bool = False
     channels_last: bool = False
-    checkpoint_every_images: int = 1_000_000
+    checkpoint_every_images: Count = 1_000_000
     checkpoint_every_seconds: float = 600.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("accumulate", 1), ("checkpoint_every_images", 1), ("warm_up_images", 0)):
-            check_size(name, getattr(self, name), least)
+        check_size("warm_up_images", self.warm_up_images, 0)
         if self.clip_norm is not None:
             check_number("clip_norm", self.clip_norm, 0, above=True)
         check_number("checkpoint_every_seconds", self.checkpoint_every_seconds, 0, infinite=True)

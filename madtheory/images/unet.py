@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from madtheory.networks import Parameterisation
-from madtheory.validation import check_fields, check_number, check_size, check_widths
+from madtheory.types import Count
+from madtheory.validation import check_fields, check_number, check_widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class UNet:
     """
 
     block_out_channels: tuple[int, ...] = (128, 256, 256)
-    layers_per_block: int = 2
+    layers_per_block: Count = 2
     attention: tuple[int, ...] = (16,)
     dropout: float = 0.0
 
@@ -47,7 +48,6 @@ class UNet:
             object.__setattr__(self, name, check_widths(name, getattr(self, name)))
         if not self.block_out_channels:
             raise ValueError("block_out_channels=() is empty; pass for example (128, 256, 256).")
-        check_size("layers_per_block", self.layers_per_block)
         check_number("dropout", self.dropout, 0, 1, below=True)
 
     def check_shape(self, shape: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from madtheory.types import Count
 from madtheory.validation import check_fields, check_number, check_size, shown
 
 
@@ -19,13 +20,13 @@ from madtheory.validation import check_fields, check_number, check_size, shown
 class Budget:
     """What every training states; it counts images SEEN, not epochs, so that steps = images / batch."""
 
-    images: int
-    batch: int
+    images: Count
+    batch: Count
     learning_rate: float
     decay: Literal["constant", "linear", "cosine"]
     betas: tuple[float, float] = (0.9, 0.999)
     ema_images: int
-    warm_images: int | None = None
+    warm_images: Count | None = None
     warm_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
@@ -34,9 +35,7 @@ class Budget:
         for beta in self.betas:
             check_number("betas", beta, 0, 1, below=True)
         check_fields(self)
-        for name, least in (("images", 1), ("batch", 1), ("ema_images", 0), ("warm_images", 1)):
-            if (size := getattr(self, name)) is not None:
-                check_size(name, size, least)
+        check_size("ema_images", self.ema_images, 0)
         for name in ("learning_rate", "warm_learning_rate"):
             if (rate := getattr(self, name)) is not None:
                 check_number(name, rate, 0, above=True)
@@ -66,8 +65,8 @@ class Training(Budget):
         Default: as above.
     """
 
-    images: int = 768_000
-    batch: int = 512
+    images: Count = 768_000
+    batch: Count = 512
     learning_rate: float = 1e-3
     decay: Literal["constant", "linear", "cosine"] = "cosine"
     ema_images: int = 0

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from madtheory.types import Array
+from madtheory.types import Array, Count
 from madtheory.validation import check_fields, check_number, check_size, shown
 
 
@@ -93,14 +93,13 @@ class DDPM:
         the same noise.
     """
 
-    steps: int = 1000
+    steps: Count = 1000
     schedule: Literal["linear", "cosine"] = "linear"
     beta_start: float = 1e-4
     beta_end: float = 0.02
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_size("steps", self.steps)
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(
                 f"beta_start={shown(self.beta_start)}, beta_end={shown(self.beta_end)} are no noise "

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from madtheory.networks.diffusion.processes import EDM, Process
-from madtheory.types import Array
+from madtheory.types import Array, Count
 from madtheory.validation import check_fields, check_generator, check_number, check_numbers, check_size, shown
 
 Denoiser: TypeAlias = Callable[[Any, float], Any]
@@ -53,11 +53,10 @@ class Heun:
     along directions of small variance by nearly twice as much.
     """
 
-    steps: int = 18
+    steps: Count = 18
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_size("steps", self.steps)
 
     def integrate(
         self,
@@ -97,12 +96,11 @@ class DDIM:
         Share of new noise, 0 to 1.
     """
 
-    steps: int = 50
+    steps: Count = 50
     eta: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_size("steps", self.steps)
         check_number("eta", self.eta, 0, 1)
 
     def integrate(
