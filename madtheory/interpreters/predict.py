@@ -16,6 +16,7 @@ from madtheory.theory import (
     Labelled,
     NoClosedForm,
     Trajectory,
+    Truths,
     categorical,
     correction,
     gaussian,
@@ -24,7 +25,7 @@ from madtheory.theory import (
     labelled,
 )
 from madtheory.treatments import Correction, Curation
-from madtheory.validation import check_memory, check_names, check_size, checked
+from madtheory.validation import check_memory, check_names, check_size, checked, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,8 +36,6 @@ def trajectory_of(loop: Loop, generations: int, variables: Collection[str] | Non
 
     Of the variables that cost most, those that are not among `variables` are left out.
     """
-    if loop.real_changes:
-        raise NoClosedForm("no closed form for a real law that changes with the generation; use simulate.")
     kind = type(loop.model)
     form = CLOSED_FORMS.get(kind)
     if form is None:
@@ -49,10 +48,12 @@ def trajectory_of(loop: Loop, generations: int, variables: Collection[str] | Non
 
 
 def _gaussian(loop: Loop, generations: int, variables: Collection[str] | None) -> Mapping[str, Labelled]:
-    model, strength = _model(loop) | {"generations": generations}, _strength(loop)
+    model, strength = _model(loop, generations) | {"generations": generations}, _strength(loop)
     if strength:
         return correction.trajectory(loop.regime, correction=strength, **model)
     found = Trajectory(gaussian.trajectory(loop.regime, **model, variables=variables))
+    if loop.real_changes:
+        return found
     if not isinstance(loop.real, Gaussian):
         others = [name for name in found if name not in ("total_variance", "mean_error")]
         return found.without(others, "it depends on the law of the real data, which is not Gaussian")
@@ -63,25 +64,32 @@ def _gaussian(loop: Loop, generations: int, variables: Collection[str] | None) -
 
 
 def _categorical(loop: Loop, generations: int, variables: Collection[str] | None) -> Mapping[str, Labelled]:
-    if not isinstance(loop.real, Categorical):
-        raise NoClosedForm(f"real {type(loop.real).__name__} is not Categorical, as the closed forms need.")
+    laws = _laws(loop, generations)
+    for law in laws:
+        if not isinstance(law, Categorical) or law.symbols != laws[0].symbols:
+            raise NoClosedForm(
+                f"real {shown(law)} is not Categorical with the symbols of generation 1, as the closed forms "
+                f"need."
+            )
     if loop.bias not in (None, 1.0):
         raise NoClosedForm(f"bias={loop.bias} has no closed form for Categorical; leave it out.")
     smoothing = loop.model.smoothing
-    if smoothing and loop.model.symbols != loop.real.symbols:
+    if smoothing and loop.model.symbols != laws[0].symbols:
         raise NoClosedForm(
-            f"smoothing spreads over symbols={loop.model.symbols} and real has {loop.real.symbols}; "
+            f"smoothing spreads over symbols={loop.model.symbols} and real has {laws[0].symbols}; "
             f"make them equal."
         )
+    p = np.array([law.probabilities for law in laws])
     return categorical.trajectory(
-        loop.regime, probabilities=loop.real.probabilities, smoothing=smoothing, correction=_strength(loop),
+        loop.regime, probabilities=p[0], smoothing=smoothing, correction=_strength(loop),
+        truths=Truths.of(p, (p * (1 - p)).sum(-1)) if loop.real_changes else None,
         generations=generations, variables=variables,
     )  # fmt: skip
 
 
 def _density(loop: Loop, generations: int, bandwidth: Any) -> Mapping[str, Labelled]:
     """Models that have the moments of their training set (divisor n), but for a kernel."""
-    truth, strength = _truth(loop), _strength(loop)
+    truth, strength = _truth(loop, generations), _strength(loop)
     if strength:
         return correction.trajectory(
             loop.regime, correction=strength, bandwidth=bandwidth, **truth, generations=generations
@@ -121,12 +129,12 @@ def _estimator(loop: Loop, generations: int, variables: Any) -> Mapping[str, Lab
 def _sims(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:
     """Auxiliaries of one size, which only equal training sets or `n_auxiliary` give."""
     model, regime = loop.model, loop.regime
-    if regime.name not in ("replace", "augment") or _strength(loop):
+    if regime.name not in ("replace", "augment") or _strength(loop) or loop.real_changes:
         raise NoClosedForm(
             f"no closed form for model SIMS in regime {regime.name!r} with treatments={loop.treatments!r}; "
-            f"there are those of replace and augment without treatments. Use simulate."
+            f"there are those of replace and augment without treatments and with one real law. Use simulate."
         )
-    keywords = _model(replace(loop, model=model.base)) if type(model.base) is Gaussian else {}
+    keywords = _model(replace(loop, model=model.base), generations) if type(model.base) is Gaussian else {}
     if len(keywords.get("spectrum", ())) != 1 or np.shape(loop.real.covariance) != (1, 1):
         raise NoClosedForm("SIMS has a closed form on a Gaussian base in one dimension only; use simulate.")
     alone = regime.name == "replace"
@@ -182,24 +190,35 @@ def _is_none(treatment: Any) -> bool:
     return isinstance(treatment, Curation) and treatment.choices == 1
 
 
-def _truth(loop: Loop) -> dict[str, Any]:
-    """Eigenvalues of the true covariance, and the bias."""
-    if not hasattr(type(loop.real), "covariance"):
-        raise NoClosedForm(
-            f"real {type(loop.real).__name__} has no mean and covariance, which the closed forms need; "
-            f"give it both, or use simulate."
-        )
-    eigenvalues = np.linalg.eigvalsh(loop.real.covariance)[::-1]
+def _laws(loop: Loop, generations: int) -> list[Any]:
+    """The real law of every generation; of one that does not change, this alone."""
+    return [loop.at(t).real for t in range(1, (generations if loop.real_changes else 1) + 1)]
+
+
+def _truth(loop: Loop, generations: int) -> dict[str, Any]:
+    """Eigenvalues of the true covariance, the laws of all generations if it changes, and the bias."""
+    laws = _laws(loop, generations)
+    for law in laws:
+        if not hasattr(type(law), "covariance"):
+            raise NoClosedForm(
+                f"real {type(law).__name__} has no mean and covariance, which the closed forms need; "
+                f"give it both, or use simulate."
+            )
+    eigenvalues = np.linalg.eigvalsh(laws[0].covariance)[::-1]
     spectrum = eigenvalues[eigenvalues > 1e-12 * eigenvalues.max()]
     if not spectrum.size:
         raise NoClosedForm("real has no variance: all its points are the same; give it at least two.")
-    return {"spectrum": spectrum, "bias": 1.0 if loop.bias is None else loop.bias}
+    found = {"spectrum": spectrum, "bias": 1.0 if loop.bias is None else loop.bias}
+    if not loop.real_changes:
+        return found
+    traces = np.array([np.trace(law.covariance) for law in laws])
+    return found | {"truths": Truths.of(np.array([np.asarray(law.mean) for law in laws]), traces)}
 
 
-def _model(loop: Loop) -> dict[str, Any]:
+def _model(loop: Loop, generations: int) -> dict[str, Any]:
     """What the forms need to know of a Gaussian."""
-    known, truth = loop.model.known_mean, _truth(loop)
-    if known is not None and not np.allclose(known, loop.real.mean):
+    known, truth = loop.model.known_mean, _truth(loop, generations)
+    if known is not None and not all(np.allclose(known, law.mean) for law in _laws(loop, generations)):
         raise NoClosedForm("known_mean differs from the mean of real; the closed forms need the true one.")
     return truth | {"ddof": loop.model.ddof, "known_mean": known is not None}
 

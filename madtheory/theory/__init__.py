@@ -16,6 +16,7 @@ from madtheory.theory.labels import (
     Trajectory as Trajectory,
     labelled as labelled,
 )
+from madtheory.theory.moments import Truths as Truths
 
 __all__ = [
     "categorical",

@@ -24,6 +24,7 @@ from madtheory.theory.moments import (
     Group,
     Model,
     Recursion,
+    Truths,
     check_correction,
     check_spectrum,
     regime_of,
@@ -471,6 +472,7 @@ def trajectory(
     known_mean: bool = False,
     dim: int = 1,
     spectrum: ArrayLike | None = None,
+    truths: Truths | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
     """First moments of a corrected loop in a regime: of Gaussians, or by a bandwidth of kernel densities.
@@ -486,6 +488,9 @@ def trajectory(
         divisor the number of points, whatever `ddof`.
     correction, bias, ddof, known_mean, dim, spectrum, generations
         As for `replace`.
+    truths : Truths, optional
+        As in `madtheory.theory.gaussian.trajectory`; a batch is corrected towards the law of the generation
+        of the model that it is drawn from.
 
     Returns
     -------
@@ -515,5 +520,5 @@ def trajectory(
         regime, source=SOURCE if regime.retain == "last" else ACCRUAL_SOURCE,
         correction=correction, bandwidth=bandwidth, bias=bias,
         ddof=ddof if bandwidth is None else 0, known_mean=known_mean, dim=dim, spectrum=spectrum,
-        generations=generations,
+        truths=truths, generations=generations,
     )  # fmt: skip

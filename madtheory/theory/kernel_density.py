@@ -21,7 +21,7 @@ from madtheory.regimes import Regime
 from madtheory.theory import moments
 from madtheory.theory.gaussian import Sizes
 from madtheory.theory.labels import Labelled, labelled
-from madtheory.theory.moments import regime_of, squared_factor
+from madtheory.theory.moments import Truths, regime_of, squared_factor
 from madtheory.types import Weights
 from madtheory.validation import (
     check_bias,
@@ -54,12 +54,12 @@ source = (
 @checked
 def trajectory(
     regime: Regime, *, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1,
-    spectrum: ArrayLike | None = None, generations: int,
+    spectrum: ArrayLike | None = None, truths: Truths | None = None, generations: int,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Expected moments in a regime (`madtheory.regimes`); see `first_moments`. Exact mean."""
     return moments.first_moments(
         regime, source=source, bandwidth=check_bandwidth(bandwidth), bias=bias, dim=dim, spectrum=spectrum,
-        generations=generations,
+        truths=truths, generations=generations,
     )  # fmt: skip
 
 

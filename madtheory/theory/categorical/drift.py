@@ -15,7 +15,7 @@ from madtheory.theory.categorical.ancestry import support_size, surviving_branch
 from madtheory.theory.categorical.chain import check_law, chi_squared, entropy
 from madtheory.theory.gaussian import Sizes, sizes_of
 from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, is_asked, labelled
-from madtheory.theory.moments import first_moments, is_chain, regime_of
+from madtheory.theory.moments import Truths, first_moments, is_chain, regime_of
 from madtheory.validation import check_numbers, check_size, checked
 
 _SOURCE = (
@@ -65,14 +65,19 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
 
 
 def _drift(
-    regime: Regime, probabilities: ArrayLike, generations: int, correction: float = 0.0
+    regime: Regime,
+    probabilities: ArrayLike,
+    generations: int,
+    correction: float = 0.0,
+    truths: Truths | None = None,
 ) -> dict[str, Labelled]:
     p = check_law(probabilities)
     trace = float(p @ (1 - p))
     scale = trace if trace > 0 else 1.0
     moments = first_moments(
-        regime, source=_SOURCE, spectrum=[scale], correction=correction, generations=generations
-    )
+        regime, source=_SOURCE, spectrum=[scale], correction=correction, truths=truths,
+        generations=generations,
+    )  # fmt: skip
     share = trace / scale
     return {
         name: labelled(share * np.asarray(moments[key]), "exact mean", _SOURCE)
@@ -87,6 +92,7 @@ def trajectory(
     probabilities: ArrayLike,
     smoothing: float = 0.0,
     correction: float = 0.0,
+    truths: Truths | None = None,
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
@@ -105,6 +111,8 @@ def trajectory(
         Total pseudo-count, the same for every symbol; in regime `replace` only.
     correction : float
         Strength of the correction of synthetic points (`madtheory.theory.correction`).
+    truths : Truths, optional
+        The real laws of all generations, where they change (`madtheory.theory.Truths`): of unit vectors.
     generations : int
         Number of generations, the real fit included.
     variables : collection of str, optional
@@ -130,16 +138,16 @@ def trajectory(
     >>> print(moments["heterozygosity"].round(4))
     [0.589  0.5596 0.5526 0.5369]
     """
-    if is_chain(regime) and correction == 0:
+    if is_chain(regime) and correction == 0 and truths is None:
         return replace(
             n=regime.n_synthetic, n_initial=regime.n_initial, probabilities=probabilities,
             smoothing=smoothing, generations=generations, variables=variables,
         )  # fmt: skip
     if check_numbers("smoothing", smoothing).item():
         raise NoClosedForm(f"smoothing={smoothing!r} has a closed form in regime 'replace' only.")
-    means = _drift(regime, probabilities, generations, correction)
+    means = _drift(regime, probabilities, generations, correction, truths)
     stays = regime.real_data == "fixed" and regime.n_real == regime.n_initial and regime.budget is None
-    if not stays or regime.n_fresh != 0 or correction != 0:
+    if not stays or regime.n_fresh != 0 or correction != 0 or truths is not None:
         return means
     with np.errstate(divide="ignore"):
         seen = -np.expm1(regime.n_initial * np.log1p(-check_law(probabilities))).sum()

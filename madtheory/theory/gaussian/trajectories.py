@@ -18,7 +18,7 @@ from madtheory.theory.gaussian.accumulation import (
 )
 from madtheory.theory.gaussian.replacement import Sizes, replace
 from madtheory.theory.labels import Labelled, Trajectory, is_asked
-from madtheory.theory.moments import DISTANCES, SPREADS, check_spectrum, is_chain, regime_of
+from madtheory.theory.moments import DISTANCES, SPREADS, Truths, check_spectrum, is_chain, regime_of
 from madtheory.types import Weights
 from madtheory.validation import check_size, checked, size_at
 
@@ -37,6 +37,7 @@ def trajectory(
     known_mean: bool = False,
     dim: int = 1,
     spectrum: ArrayLike | None = None,
+    truths: Truths | None = None,
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
@@ -52,6 +53,9 @@ def trajectory(
         Which data each generation is trained on (`madtheory.regimes`).
     bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
+    truths : Truths, optional
+        The real laws of all generations, where they change (`madtheory.theory.Truths`); then `dim` and
+        `spectrum` are those of generation 1, and the first moments alone are returned.
     variables : collection of str, optional
         Compute these only, apart from the first moments; all by default.
 
@@ -82,9 +86,11 @@ def trajectory(
     values: Any
     truth: dict[str, Any] = {"dim": dim, "spectrum": spectrum}
     chain: dict[str, Any] = {"n": regime.n_synthetic, "n_initial": regime.n_initial}
-    if is_chain(regime):
+    if is_chain(regime) and truths is None:
         return replace(**chain, **model, **truth)
-    first = moments.first_moments(regime, source=_SOURCE, **model, **truth)
+    first = moments.first_moments(regime, source=_SOURCE, truths=truths, **model, **truth)
+    if truths is not None:
+        return first
     if regime.name == "accumulate" and regime.weights is None:
         second = accumulate_second_moments(**chain, **model, **truth)
         costly = ("log_volume", "kl_divergence", "wasserstein2_squared")
