@@ -21,6 +21,7 @@ def row(name: str, function: object) -> str:
     """Return a line of the table: name, first sentence of the docstring, kind."""
     text = inspect.getdoc(function) or ""
     summary = text.partition("\n\n")[0].replace("\n", " ").partition(" Kind:")[0]
+    summary = re.sub(r"^Return (?:the |an? )?(.)", lambda found: found[1].upper(), summary)
     summary = re.sub(r":math:`([^`]*)`", r"$\1$", summary).replace("|", "&#124;")
     kind = KIND.search(text)
     return f"| `{name}` | {summary} | {kind[1].lower() if kind else 'by entry or argument'} |"

@@ -73,7 +73,7 @@ def accrual(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""First moments of the loop on a fixed real set and corrected batches that are retained.
+    r"""Return the first moments of the loop on a fixed real set and corrected batches that are retained.
 
     Points of one batch share their model, and every model is a mean of earlier points, so that with
     :math:`\delta_t` the error of the mean of generation t, :math:`N_t` its training set's size and y a point
@@ -142,7 +142,7 @@ def mixture_moments(
     real_mean: ArrayLike = 0.0,
     real_covariance: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    r"""Mean and covariance of corrected synthetic data.
+    r"""Return the mean and covariance of corrected synthetic data.
 
     .. math:: \mu_\gamma = (1 - m)\mu + m\mu^*, \qquad
        \Sigma_\gamma = (1 - m)\Sigma + m\Sigma^* + m(1 - m)(\mu - \mu^*)(\mu - \mu^*)^T
@@ -205,7 +205,7 @@ def mean_law(
     real_data: Literal["none", "fixed", "fresh"] = "none",
     correction: ArrayLike,
 ) -> dict[str, Labelled]:
-    r"""Stationary variance of an estimated mean where the family fixes the variance of a point.
+    r"""Return the stationary variance of an estimated mean where the family fixes the variance of a point.
 
     .. math:: \frac{\operatorname{Var}\mu_\infty}{\sigma^2} = \frac{1/n}{1 - (1 - m)^2 - m(1 - m)/n},
        \qquad n_e = n(1 - (1 - m)^2) - m(1 - m) \quad (\text{no real data})
@@ -274,7 +274,7 @@ def replace(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""First moments of the corrected loop without other real data.
+    r"""Return the first moments of the corrected loop without other real data.
 
     .. math:: v' = \frac{n - 1}{n - c} V, \quad D' = (1 - m)^2 D + \frac Vn, \qquad
        V = (1 - m)\lambda v + m + m(1 - m) D
@@ -332,7 +332,7 @@ def augment(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    """First moments of the corrected loop on a fixed real set: Gillman et al.'s, with the last batch only.
+    """Return the first moments of the corrected loop of Gillman et al.: a fixed real set and the last batch.
 
     As `replace`, on `n_real` points of generation 1 and `n_synthetic` corrected ones; the covariance of the
     model's mean with that of the real set is carried along. Kind: exact mean. Parameters, returns, errors
@@ -359,7 +359,7 @@ def fresh(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    """First moments of the corrected loop on new real data in every generation.
+    """Return the first moments of the corrected loop on new real data in every generation.
 
     Kind: exact mean. Parameters, returns, errors and source: as for `replace`.
     """
@@ -383,7 +383,7 @@ def accumulate(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    """First moments of the corrected loop on a fixed real set and all batches so far.
+    """Return the first moments of the corrected loop on a fixed real set and all batches so far.
 
     The ``retain="all"`` of `accrual`, for batches of one size. Kind: exact mean. Parameters, returns, errors
     and source: as for `replace`, and `accrual`.
@@ -407,7 +407,7 @@ def stationary(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    """Limits of the first moments of a corrected loop, and the rate at which they are approached.
+    """Return the limits of the first moments of a corrected loop, and the rate at which they are approached.
 
     Kind: exact mean; the rate is that of the expectations. Parameters: as for `replace` and `augment`, which
     `real_data` chooses between.
@@ -440,7 +440,7 @@ def stationary(
     )  # fmt: skip
 
     def advance(state: Array) -> Array:
-        """Variance, mean error, and covariance with the mean of fixed real data, a generation later."""
+        """Return variance, mean error, and covariance with the mean of fixed real data, a generation later."""
         variance, error, shared = state
         apart = error + 1 / first - 2 * shared
         loop.means.distance = np.array([[0, 1 / first, error], [1 / first, 0, apart], [error, apart, 0]])
@@ -475,7 +475,7 @@ def trajectory(
     truths: Truths | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    """First moments of a corrected loop in a regime: of Gaussians, or by a bandwidth of kernel densities.
+    """Return the first moments of a corrected loop in a regime: of Gaussians, or of kernel densities.
 
     Kind: exact mean.
 

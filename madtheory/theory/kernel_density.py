@@ -56,7 +56,7 @@ def trajectory(
     regime: Regime, *, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None, truths: Truths | None = None, generations: int,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected moments in a regime (`madtheory.regimes`); see `first_moments`. Exact mean."""
+    """Return the expected moments in a regime (`madtheory.regimes`); see `first_moments`. Exact mean."""
     return moments.first_moments(
         regime, source=source, bandwidth=check_bandwidth(bandwidth), bias=bias, dim=dim, spectrum=spectrum,
         truths=truths, generations=generations,
@@ -84,7 +84,7 @@ def first_moments(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Expected trace of the model's covariance and mean error, for any mix of real and synthetic data.
+    r"""Return the expected trace of the model's covariance and mean error, for any mix of data.
 
     With S the maximum-likelihood covariance of a training set and H the kernel, the model has covariance
     S + H, and a sample with bias :math:`S + \mathrm{bias} \cdot H`:
@@ -134,7 +134,7 @@ def replace(
     *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    r"""Expected moments when each generation sees only the last batch.
+    r"""Return the expected moments when each generation sees only the last batch.
 
     For fixed bandwidth and constant n, the model's covariance :math:`T_t = E\,\mathrm{tr}(S_t + H)` obeys
 
@@ -168,7 +168,7 @@ def augment(
     weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected moments with the fixed real set beside the last batch; see `first_moments`. Exact mean."""
+    """Return the expected moments with a fixed real set and the last batch; see `first_moments`. Exact mean."""
     return trajectory(
         regime_of(
             n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed", memory=memory,
@@ -184,7 +184,7 @@ def accumulate(
     weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected moments with the fixed real set beside all batches so far; see `first_moments`. Exact mean."""
+    """Return the expected moments with a fixed real set and all batches; see `first_moments`. Exact mean."""
     return trajectory(
         regimes.accumulate(n=n, n_initial=n_initial, weights=weights),
         bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
@@ -196,7 +196,7 @@ def accumulate_subsample(
     *, n: int, bandwidth: Bandwidth, generations: int, replacement: bool = False, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected moments when n points of all so far are trained on; see `first_moments`. Exact mean."""
+    """Return the expected moments with n points of all data so far; see `first_moments`. Exact mean."""
     return trajectory(
         regimes.accumulate_subsample(n=n, replacement=replacement),
         bandwidth=bandwidth, bias=bias, dim=dim, spectrum=spectrum, generations=generations,
@@ -209,7 +209,7 @@ def fresh(
     memory: int = 1, weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected moments with new real points beside the last batch; see `first_moments`. Exact mean."""
+    """Return the expected moments with new real points and the last batch; see `first_moments`. Exact mean."""
     return trajectory(
         regime_of(
             n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
@@ -221,7 +221,7 @@ def fresh(
 
 @checked
 def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> Labelled:
-    r"""Total variance in which `replace` with a fixed bandwidth ends, from any start.
+    r"""Return the limit of the total variance of `replace` with a fixed bandwidth, from any start.
 
     .. math:: \lim_t E\,\mathrm{tr}(S_t + H) = ((n - 1)\,\mathrm{bias} + 1)\, h^2 d
 
@@ -257,7 +257,7 @@ def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> L
 def rule_growth(
     *, n: int, bandwidth: Literal["silverman", "scott"], bias: float = 1.0, dim: int = 1
 ) -> Labelled:
-    r"""Factor by which the expected variance grows in each generation of `replace`, under a rule for h.
+    r"""Return the growth factor of the expected variance per generation of `replace`, under a rule for h.
 
     .. math:: \frac{E\,\mathrm{tr} S_{t+1}}{E\,\mathrm{tr} S_t} = 1 - \frac1n + \mathrm{bias} \cdot f_n^2
 
@@ -294,7 +294,7 @@ def rule_growth(
 def accumulated_second_moment(
     *, bandwidths: ArrayLike, total_variance: float = 1.0, dim: int = 1
 ) -> Labelled:
-    r"""Second moment of all the data about the true mean, in `accumulate` with batches of equal size.
+    r"""Return the second moment of all data about the true mean, in `accumulate` with equal batches.
 
     .. math:: E\,Q_t = \mathrm{tr}\,\Sigma_0 + d \sum_{i=1}^{t-1} \frac{h_i^2}{i + 1}
 

@@ -1,4 +1,4 @@
-"""Numbers that know what kind of statement they are."""
+"""Closed-form values with the kind of statement that they make."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Labelled(np.ndarray):
     """An array of closed-form values with its `kind` and `source`.
 
     It behaves as the plain array it holds. Slices keep the labels; the result of arithmetic is a
-    plain array, because a function of an exact mean is in general no exact mean.
+    plain array, because a function of an exact mean is in general not an exact mean.
 
     Attributes
     ----------
     kind : str
         One of `KINDS`. A ``"bound"`` must never be tested or drawn as an equality.
     source : str
-        Where the formula comes from: author, year, equation, and any change to it.
+        Origin of the formula: author, year, equation, and any change to it.
     """
 
     kind: str
@@ -51,7 +51,7 @@ def labelled(values: ArrayLike, kind: str, source: str) -> Labelled:
 
 
 class Trajectory(dict[str, Labelled]):
-    """Variables of a loop by name, and in `omitted` those that similar loops have, each with the cause."""
+    """Variables of a loop by name; `omitted` holds those of similar loops that it lacks, with the cause."""
 
     def __init__(
         self, variables: Mapping[str, Labelled], cause: str = "", names: Collection[str] = ()
@@ -60,7 +60,7 @@ class Trajectory(dict[str, Labelled]):
         self.omitted = getattr(variables, "omitted", {}) | {x: cause for x in names if x not in variables}
 
     def without(self, names: Collection[str], cause: str) -> Trajectory:
-        """Leave out the variables of these names for a cause, which is that of all such that are omitted."""
+        """Omit the variables of these names for a cause, which becomes that of all omitted ones."""
         kept = {name: value for name, value in self.items() if name not in names}
         return Trajectory(kept, cause, [*self.omitted, *names])
 
@@ -70,5 +70,5 @@ class NoClosedForm(LookupError):
 
 
 def is_asked(variables: Collection[str] | None, *names: str) -> bool:
-    """Whether any of these variables is to be computed; ``None`` asks for all."""
+    """Return whether any of these variables is to be computed; ``None`` stands for all."""
     return variables is None or any(name in variables for name in names)

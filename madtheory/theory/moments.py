@@ -1,10 +1,9 @@
 """Exact first moments of every loop: one linear recursion for the whole design space.
 
-Each training set is made of groups of points, and only two expectations of a group matter: its
-scatter about its own mean, and the squared distances between its mean and the other means in play.
-Drawing, pooling, weighing, subsampling and fitting act linearly on them, whatever the law of the real data.
-Distances, not covariances with the truth, are carried because they stay accurate when a collapsed model sits
-far from the truth.
+Each training set is made of groups of points, and only two expectations of a group matter: its scatter about
+its own mean, and the squared distances between its mean and the other means of the loop. Drawing, pooling,
+weighting, subsampling and fitting act linearly on them, for any law of the real data. Distances are used
+instead of covariances with the truth because they stay accurate when a collapsed model is far from it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ OTHERS = (*SPREADS, *DISTANCES)
 
 
 def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
-    """Eigenvalues of the truth's covariance: `dim` ones, or `spectrum`."""
+    """Return the eigenvalues of the truth's covariance: `dim` ones, or `spectrum`."""
     dim = check_size("dim", dim, maximum=LONGEST["dim"])
     values = np.ones(dim) if spectrum is None else np.atleast_1d(check_numbers("spectrum", spectrum))
     if values.ndim != 1 or not values.size or not np.all(values > 0):
@@ -97,7 +96,7 @@ def check_correction(correction: ArrayLike) -> Array:
 
 
 def share_of(correction: float) -> float:
-    """Share of true points of one correction."""
+    """Return the share of true points of one correction."""
     share = check_correction(correction)
     if share.ndim:
         raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
@@ -105,7 +104,7 @@ def share_of(correction: float) -> float:
 
 
 def is_chain(regime: Regime) -> bool:
-    """Whether every generation sees the last batch alone, so that weights do not matter either."""
+    """Return whether every generation sees only the last batch, so that weights do not matter either."""
     alone = regime.real_data == "none" and regime.retain == "last" and regime.n_carried == 0
     return alone and regime.memory == 1 and regime.budget is None
 
@@ -126,14 +125,14 @@ class Model(NamedTuple):
 
 
 class Means:
-    """Expected squared distances between the means in play; the first nodes are true means."""
+    """Expected squared distances between the means of a loop; the first nodes are true means."""
 
     def __init__(self, truths: Truths | None = None) -> None:
         self.distance: Array = np.zeros((1, 1)) if truths is None else truths.distance
         self.truths = len(self.distance)
 
     def spread(self, nodes: list[int], share: Array) -> float:
-        """Expected squared distance of a node drawn with probabilities `share` to the barycentre."""
+        """Return the expected squared distance to the barycentre of a node drawn by the law `share`."""
         if len(nodes) == 1:
             return 0.0
         return float(share @ self._among(nodes) @ share) / 2
@@ -149,7 +148,7 @@ class Means:
         return k
 
     def _among(self, nodes: list[int]) -> Array:
-        """Distances among these nodes; `np.ix_` checks more than it picks."""
+        """Return the distances among these nodes; `np.ix_` would take longer for its checks."""
         index = np.array(nodes)
         return self.distance[index[:, None], index]
 
@@ -171,7 +170,7 @@ class Means:
 
 
 def draw_real(means: Means, size: int, truth: Model) -> Group:
-    """A group of i.i.d. points of the truth."""
+    """Return a group of i.i.d. points of the truth."""
     if size == 0:
         return Group(TRUTH, 0, 0.0)
     return Group(means.near(truth.node, truth.variance / size), size, (size - 1.0) * truth.variance)
@@ -180,7 +179,7 @@ def draw_real(means: Means, size: int, truth: Model) -> Group:
 def _draw(
     means: Means, models: list[Model], size: int, bias: float, true_share: float, truth: Model
 ) -> Group:
-    """A batch of i.i.d. points of the equal mixture of `models`, a share of them replaced by true ones."""
+    """Return a batch of i.i.d. points of the equal mixture of `models`, a share of them true ones."""
     if size == 0:
         return Group(TRUTH, 0, 0.0)
     nodes, share = [m.node for m in models], np.full(len(models), 1 / len(models))
@@ -193,7 +192,7 @@ def _draw(
 
 
 def _merge(means: Means, groups: list[Group]) -> Group:
-    """The groups as one pool."""
+    """Return the groups as one pool."""
     groups = [group for group in groups if group.size] or groups[:1]
     if len(groups) == 1:
         return groups[0]
@@ -204,14 +203,14 @@ def _merge(means: Means, groups: list[Group]) -> Group:
 
 
 def _window(means: Means, batches: list[Group], retained: str | int) -> list[Group]:
-    """Those of the batches that stay in the pool; all of them as one group."""
+    """Return the batches that stay in the pool; all of them as one group."""
     if retained == "all":
         return [_merge(means, batches)]
     return batches[-1:] if retained == "last" else batches[-int(retained) :]
 
 
 def _choose(pool: Group, size: int, replacement: bool, name: str = "budget") -> tuple[float, float]:
-    """Variance of the mean of random points about that of their pool, and of the points about theirs.
+    """Return the variances of the mean of random points about their pool's, and of points about their mean.
 
     Finite-population sampling: Cochran 1977, ch. 2.
     """
@@ -226,7 +225,7 @@ def _choose(pool: Group, size: int, replacement: bool, name: str = "budget") -> 
 
 
 def _first(means: Means, batch: Group, size: int) -> Group:
-    """The first points of a batch: random ones of those that were left, on which all models bear alike."""
+    """Return the first points of a batch: random ones of the rest, to which all models contribute equally."""
     if size == batch.size:
         return batch
     if size == 0:
@@ -237,7 +236,7 @@ def _first(means: Means, batch: Group, size: int) -> Group:
 
 
 def _kernel(bandwidth: Bandwidth, count: int, mass: float, squares: float, dim: int) -> tuple[float, float]:
-    """Gain and added part of tr H = gain * tr S + added, for sums of weights and of their squares."""
+    """Return the gain and the added part of tr H = gain * tr S + added, for sums of weights and squares."""
     width = absolute_width(bandwidth, count, dim)
     if width is not None:
         return 0.0, width**2 * dim
@@ -248,12 +247,12 @@ def _kernel(bandwidth: Bandwidth, count: int, mass: float, squares: float, dim: 
 
 
 def squared_factor(rule: str, n: float, dim: int) -> float:
-    """Square of the factor between the bandwidth and the standard deviation."""
+    """Return the square of the factor between the bandwidth and the standard deviation."""
     return float((n if rule == "scott" else n * (dim + 2) / 4) ** (-2 / (dim + 4)))
 
 
 def _is_constant(value: Any) -> bool:
-    """Whether a size, or a pair of weights, is the same in every generation."""
+    """Return whether a size, or a pair of weights, is the same in every generation."""
     return (
         value is None or isinstance(value, int) or (isinstance(value, tuple) and isinstance(value[0], float))
     )
@@ -285,13 +284,13 @@ class Recursion:
         self.fit([(first, 1.0)], self.truth(1))
 
     def truth(self, generation: int) -> Model:
-        """The real law of a generation."""
+        """Return the real law of a generation."""
         if self.truths is None:
             return Model(TRUTH, 1.0)
         return Model(self.truths.nodes[generation - 1], self.truths.variances[generation - 1])
 
     def first_points(self, n: int) -> Group:
-        """The first `n` real points of generation 1.
+        """Return the first `n` real points of generation 1.
 
         Those between the nearest such sets that are known bear alike on all that is: their mean is that of
         all of these points and independent noise.
@@ -377,11 +376,11 @@ class Recursion:
         self.moments = variance + kernel, float(self.means.distance[truth.node, node])
 
     def state(self) -> tuple[Any, ...]:
-        """All that later generations depend on."""
+        """Return everything that later generations depend on."""
         return *self.fixed.values(), self.training, *self.reals, *self.batches, *self.models, self.moments
 
     def run(self, generations: int) -> Array:
-        """Variance and mean error of generations 1, 2, ..., shape (2, generations)."""
+        """Return the variance and mean error of generations 1, 2, ..., shape (2, generations)."""
         regime = self.regime
         out = np.full((2, generations), np.inf)
         if self.known_mean:
@@ -412,7 +411,7 @@ def first_moments(
     bandwidth: Bandwidth | None = None, correction: float = 0.0, truths: Truths | None = None, dim: int = 1,
     spectrum: ArrayLike | None = None, generations: int,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Expected trace of the covariance and mean error of a loop's models, as labelled by `source`.
+    """Return the expected trace of the covariance and mean error of a loop's models, as labelled by `source`.
 
     Where the real law changes, as `truths` say, `dim` and `spectrum` are of generation 1.
     """

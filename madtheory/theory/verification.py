@@ -1,4 +1,4 @@
-"""Loops whose synthetic data are verified: points inside an interval are kept, or labels that look right."""
+"""Loops with verified synthetic data: points inside an interval are kept, or labels judged correct."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def interval_map(
     real_mean: ArrayLike = 0.0,
     real_variance: ArrayLike = 1.0,
 ) -> dict[str, Labelled]:
-    r"""Gaussian one generation on, if a verifier keeps what lies near a centre; infinitely many points.
+    r"""Return the next Gaussian if a verifier keeps points near a centre, for infinitely many points.
 
     With :math:`\alpha, \beta = (c \mp h - \mu)/\sigma` and :math:`Z = \Phi(\beta) - \Phi(\alpha)`, the kept
     points have
@@ -47,7 +47,7 @@ def interval_map(
        \sigma_v^2 = \sigma^2\Big[1 + \frac{\alpha\phi(\alpha) - \beta\phi(\beta)}Z
        - \Big(\frac{\phi(\alpha) - \phi(\beta)}Z\Big)^2\Big]
 
-    and are a share a of the next training set, real points being the rest:
+    and are a share a of the next training set; real points are the rest:
 
     .. math:: \mu' = a\mu_v + (1 - a)\mu_r, \qquad
        \sigma'^2 = a\sigma_v^2 + (1 - a)\sigma_r^2 + a(1 - a)(\mu_v - \mu_r)^2.
@@ -57,15 +57,15 @@ def interval_map(
     Parameters
     ----------
     mean, variance : array
-        Of the model.
+        Mean and variance of the model.
     half_width : array
-        h: points further than this from the centre are rejected. Infinity is no verification.
+        Distance h from the centre beyond which points are rejected. Infinity means no verification.
     centre : array
-        c, what the verifier takes for the truth.
+        Centre c, which the verifier assumes to be the truth.
     synthetic_share : array
-        a, from 0 to 1: share of verified points in the training set, after rejection.
+        Share a, from 0 to 1, of verified points in the training set, after rejection.
     real_mean, real_variance : array
-        Of the real data.
+        Mean and variance of the real data.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def interval_map(
 
     Notes
     -----
-    Fully synthetic, the mean goes to the centre and the variance to 0, at a rate that dies out: see
+    Fully synthetic, the mean goes to the centre and the variance to 0, ever more slowly: see
     `interval_collapse_time`. Source: derived here; Yi et al. 2025 (arXiv 2510.16657) prove the convergence to
     the verifier's knowledge centre for linear regression.
 
@@ -98,10 +98,10 @@ def interval_map(
         mean=m, variance=v, half_width=h, centre=c, synthetic_share=a, real_mean=m_r, real_variance=v_r
     )
     scale = np.sqrt(v)
-    kept, spread, acceptance = _truncated((c - h - m) / scale, (c + h - m) / scale)
+    kept, spread, acceptance = _truncate((c - h - m) / scale, (c + h - m) / scale)
     if not (np.isfinite(kept) & np.isfinite(spread)).all():
         raise ValueError(
-            "mean, variance, centre and half_width leave no point in the interval that doubles can tell; "
+            "mean, variance, centre and half_width leave no point in the interval of double precision; "
             "pass a wider interval, or one nearer to the mean (and to real_mean)."
         )
     kept, spread = m + scale * kept, v * spread
@@ -122,7 +122,7 @@ def interval_fixed_point(
     real_mean: float = 0.0,
     real_variance: float = 1.0,
 ) -> dict[str, Labelled]:
-    r"""Gaussian that `interval_map` ends in, started from the real data.
+    r"""Return the Gaussian that `interval_map` converges to, started from the real data.
 
     .. math:: \sigma^2 = (1 - a)\sigma_r^2 + a\,\sigma_v^2(\sigma) \quad (c = \mu_r)
 
@@ -162,7 +162,7 @@ def interval_fixed_point(
             moved = interval_map(mean=x[0], variance=np.exp(x[1]), **fixed)
             return np.array([float(moved["mean"]), np.log(moved["variance"])]) - x
 
-        for _ in range(200):  # the loop itself leads into the basin, and Newton to the bottom
+        for _ in range(200):  # the loop itself leads near the fixed point, and Newton to it
             verified = interval_map(mean=verified["mean"], variance=verified["variance"], **fixed)
         start = np.array([float(verified["mean"]), np.log(verified["variance"])])
         found = root(residual, start, tol=1e-14).x
@@ -175,22 +175,22 @@ def interval_fixed_point(
 
 @checked
 def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) -> Labelled:
-    r"""Bound on the generations in which a centred verified loop without real data narrows to a given width.
+    r"""Bound the generations in which a centred verified loop without real data reaches a given width.
 
     .. math:: t \le t_0 + 1 + \int_{z_0}^z \frac{ds}{s^2\phi(s)} \sim \frac{\sqrt{2\pi}\,e^{z^2/2}}{z^3},
        \qquad z = h/\sigma_t
 
     so that the variance falls, but only like :math:`h^2/(2\ln t)`. Kind: bound, from above; its ratio to the
-    true number goes to 1.
+    true number tends to 1.
 
     Parameters
     ----------
     ratio : array
-        z, half-width of the interval over the standard deviation that is to be reached.
+        Ratio z of the half-width of the interval to the standard deviation to reach.
     initial_ratio : array
-        The same of the first model. Below :math:`\sqrt3` one generation (:math:`t_0 = 1`) leads to
-        :math:`\sqrt3` or beyond, as no density that is highest at the centre is wider than the uniform one;
-        :math:`z_0` is the larger of the two.
+        Ratio of the first model. Below :math:`\sqrt3` one generation (:math:`t_0 = 1`) leads to
+        :math:`\sqrt3` or beyond, as a density that is highest at the centre is not wider than the uniform
+        one; :math:`z_0` is the larger of the two.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) 
 def verified_label_error(
     *, label_error: ArrayLike, keep_correct: ArrayLike, keep_incorrect: ArrayLike
 ) -> dict[str, Labelled]:
-    r"""Share of wrong labels among those that a verifier keeps.
+    r"""Return the share of wrong labels among those that a verifier keeps.
 
     .. math:: p' = \frac{p\psi}{p\psi + (1 - p)\phi}
 
@@ -236,14 +236,14 @@ def verified_label_error(
     Parameters
     ----------
     label_error : array
-        p, share of wrong labels among synthetic ones.
+        Share p of wrong labels among synthetic ones.
     keep_correct, keep_incorrect : array
-        :math:`\phi` and :math:`\psi`, probabilities that a correct and a wrong label are kept.
+        Probabilities :math:`\phi` and :math:`\psi` that a correct and a wrong label are kept.
 
     Returns
     -------
     dict of Labelled, the arguments' shape
-        ``label_error`` after verification (not a number where nothing is kept) and ``acceptance``.
+        ``label_error`` after verification (NaN where nothing is kept) and ``acceptance``.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def verified_label_error(
 
 @checked
 def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> Labelled:
-    r"""Label error up to which a classifier trained on infinitely many verified labels is the best one.
+    r"""Return the label error up to which a classifier from infinitely many verified labels is optimal.
 
     .. math:: p < \frac\phi{\phi + \psi}
 
@@ -285,8 +285,8 @@ def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> La
     Returns
     -------
     Labelled array, the arguments' shape
-        One half for a verifier that knows nothing, 1 for one that lets no wrong label pass; not a number for
-        one that keeps nothing.
+        One half for a verifier that does not discriminate, 1 for one that keeps no wrong label; NaN for one
+        that keeps nothing.
 
     Notes
     -----
@@ -311,8 +311,8 @@ def _share(name: str, value: ArrayLike) -> Array:
     return share
 
 
-def _truncated(low: Array, high: Array) -> tuple[Array, Array, Array]:
-    """Mean, variance and mass of a standard normal between two bounds, also where they are close or far."""
+def _truncate(low: Array, high: Array) -> tuple[Array, Array, Array]:
+    """Return mean, variance and mass of a standard normal between two bounds, also close or far ones."""
     low, high = np.broadcast_arrays(low, high)
     mode = np.clip(0.0, low, high)
     reach = np.sqrt(mode**2 + 80)  # where the density has fallen by exp(-40)
@@ -334,5 +334,5 @@ def _rule() -> tuple[Array, Array]:
 
 
 def _integral(z: Array) -> Array:
-    """An antiderivative of ``1 / (z**2 phi(z))``."""
+    """Return an antiderivative of ``1 / (z**2 phi(z))``."""
     return np.sqrt(2 * np.pi) * (np.sqrt(np.pi / 2) * special.erfi(z / np.sqrt(2)) - np.exp(z**2 / 2) / z)

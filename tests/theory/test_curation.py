@@ -199,8 +199,8 @@ def test_scale_divides_the_reward():
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"p": [0.5, 0.6]}, "p is no law"),
-        ({"p": [-0.5, 1.5]}, "p is no law"),
+        ({"p": [0.5, 0.6]}, "p is not a law"),
+        ({"p": [-0.5, 1.5]}, "p is not a law"),
         ({"reward": [0.0, 1.0, 2.0]}, "reward has shape"),
         ({"reward": [0.0, np.inf]}, "reward="),
         ({"choices": 0.5}, "choices=0.5"),

@@ -1,4 +1,4 @@
-"""The ancestral chain of the replace loop: how many real points the current ones descend from."""
+"""The ancestral chain of the replace loop: the number of real points that the current ones descend from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEGLIGIBLE = 1e-22
 
 @lru_cache(maxsize=2)
 def occupancy(boxes: int, most: int) -> tuple[tuple[int, Array], ...]:
-    """Law of the number of occupied boxes after a = 0, ..., `most` balls: (first value, probabilities).
+    """Return the law of the number of boxes that a = 0, ..., `most` balls occupy: (first value, law).
 
     Each ball falls into one of `boxes` boxes uniformly; probabilities below 1e-22 at the ends are left out.
     """
@@ -44,7 +44,7 @@ def occupancy(boxes: int, most: int) -> tuple[tuple[int, Array], ...]:
 
 
 def constant_after_first(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, int]:
-    """Sizes of generation 1 and of all later ones, which must be equal."""
+    """Return the sizes of generation 1 and of all later ones, which must be equal."""
     sizes = sizes_of(n, n_initial, generations)
     later = sizes[1:] or sizes
     if min(later) != max(later):
@@ -57,19 +57,19 @@ def constant_after_first(n: Sizes, n_initial: int | None, generations: int) -> t
 
 
 def _ancestors(n: Sizes, n_initial: int | None, generations: int) -> list[tuple[int, Array]]:
-    """Law of the number of real points of generation 1 with descendants, for each generation."""
+    """Return the law of the number of real points with descendants, for each generation."""
     first, later = constant_after_first(n, n_initial, generations)
     low: int = later
     law: Array = np.ones(1)
     out = [(first, law)]
     for _ in range(generations - 1):
-        # Those of generation 1 are found among `first`, all later ones among `later`.
-        out.append(_thrown(low, law, first, later))
-        low, law = out[-1] if first == later else _thrown(low, law, later, later)
+        # Ancestors in generation 1 are among `first` points, all later ones among `later`.
+        out.append(_throw(low, law, first, later))
+        low, law = out[-1] if first == later else _throw(low, law, later, later)
     return out
 
 
-def _thrown(low: int, law: Array, boxes: int, most: int) -> tuple[int, Array]:
+def _throw(low: int, law: Array, boxes: int, most: int) -> tuple[int, Array]:
     table = occupancy(boxes, most)[low : low + len(law)]
     start = min(first for first, _ in table)
     mixed = np.zeros(max(first + len(row) for first, row in table) - start)
@@ -81,9 +81,9 @@ def _thrown(low: int, law: Array, boxes: int, most: int) -> tuple[int, Array]:
 
 @checked
 def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int) -> Labelled:
-    """Mean number of the real points of generation 1 with a copy left, if each of them is a symbol.
+    """Return the mean number of real points of generation 1 that have a copy left.
 
-    The coverage of the iterated bootstrap, and the support of an infinitely divided truth.
+    This is the coverage of the iterated bootstrap, and the support if each real point is a symbol of its own.
     Kind: exact mean. Arguments as in `support_size`.
 
     Examples
@@ -100,7 +100,7 @@ def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int
 def extinction(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
-    r"""Probability that each symbol has died out, :math:`E (1 - p_i)^{A_g}`, shape (generations, K).
+    r"""Return each symbol's probability of extinction, :math:`E (1 - p_i)^{A_g}`, shape (generations, K).
 
     Kind: exact mean. Arguments as in `support_size`.
 
@@ -122,10 +122,10 @@ def extinction(
 def fixation(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
-    r"""Probability that each symbol is the only one left, :math:`E p_i^{A_g}`, shape (generations, K).
+    r"""Return each symbol's probability of fixation, :math:`E p_i^{A_g}`, shape (generations, K).
 
-    It tends to the symbol's true probability (Shumailov et al. 2024, discrete case). Kind: exact mean.
-    Arguments as in `support_size`.
+    A fixed symbol is the only one left. The probability tends to the symbol's true probability (Shumailov et
+    al. 2024, discrete case). Kind: exact mean. Arguments as in `support_size`.
 
     Examples
     --------
@@ -145,12 +145,12 @@ def fixation(
 def support_size(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
-    r"""Mean number of symbols left in the `replace` loop.
+    r"""Return the mean number of symbols left in the `replace` loop.
 
     .. math:: E K_g = \sum_i \big(1 - E(1 - p_i)^{A_g}\big)
 
     with :math:`A_g` the number of points of generation 1 that the points of generation g descend from: the
-    Wright-Fisher ancestral chain, which throws a balls into n boxes and keeps the number of occupied ones.
+    Wright-Fisher ancestral chain, which throws a balls into n boxes and counts the occupied ones.
     One chain serves all symbols. Kind: exact mean.
 
     Parameters
@@ -158,7 +158,7 @@ def support_size(
     n : int
         Sample size of generations 2, 3, ... (sequences and functions must be constant there).
     probabilities : array, shape (K,)
-        The true law.
+        True law.
     n_initial : int, optional
         Real points of generation 1; `n` by default.
     generations : int
@@ -186,7 +186,7 @@ def support_size(
 
 
 def _powers(log: Array, laws: list[tuple[int, Array]], complement: bool = False) -> Array:
-    """Means of exp(A log), or of 1 - exp(A log), for each law of A and each logarithm."""
+    """Return the means of exp(A log), or of 1 - exp(A log), for each law of A and each logarithm."""
     out = np.empty((len(laws), len(log)))
     for g, (low, law) in enumerate(laws):
         a = np.arange(low, low + len(law))
@@ -198,10 +198,10 @@ def _powers(log: Array, laws: list[tuple[int, Array]], complement: bool = False)
 def moments(
     *, order: int, n: Sizes, probability: float, n_initial: int | None = None, generations: int
 ) -> Labelled:
-    r"""Raw moments :math:`E p_g^k`, k = 1, ..., `order`, of one symbol, shape (generations, order).
+    r"""Return raw moments :math:`E p_g^k`, k = 1, ..., `order`, of a symbol, shape (generations, order).
 
     Dual to k ancestors: :math:`E p_g^k = E p_0^{A_g}` for k balls thrown g times, so the decay rates are
-    :math:`\prod_{j<k} (1 - j/n)`. Any schedule of sizes. Kind: exact mean.
+    :math:`\prod_{j<k} (1 - j/n)`. It holds for any sizes. Kind: exact mean.
 
     Examples
     --------
@@ -220,12 +220,12 @@ def moments(
     # Forward in time the linear map of the moments acts after those of the earlier generations.
     product = np.eye(order)
     for g, size in enumerate(sizes):
-        product = _thrown_matrix(size, order) @ product if g else _thrown_matrix(size, order)
+        product = _throw_matrix(size, order) @ product if g else _throw_matrix(size, order)
         out[g] = product @ power
     return labelled(out, "exact mean", _SOURCE)
 
 
-def _thrown_matrix(boxes: int, order: int) -> Any:
+def _throw_matrix(boxes: int, order: int) -> Any:
     matrix = np.zeros((order, order))
     for a, (low, row) in enumerate(occupancy(boxes, order)[1:]):
         matrix[a, low - 1 : low - 1 + len(row)] = row
@@ -233,10 +233,10 @@ def _thrown_matrix(boxes: int, order: int) -> Any:
 
 
 def surviving_branching(sizes: list[int], probabilities: Array) -> Labelled:
-    """Mean number of symbols left if every point has a Poisson number of copies, for any sizes.
+    """Return the mean number of symbols left if every point has a Poisson number of copies.
 
-    A point of generation k has n_{k+1}/n_k copies on average. Kind: leading order in 1/n, at a fixed
-    generation g: the relative error is of order g/n.
+    Sizes may change: a point of generation k has n_{k+1}/n_k copies on average. Kind: leading order in 1/n,
+    at a fixed generation g: the relative error is of order g/n.
     """
     n = np.array(sizes, dtype=float)
     extinct = np.zeros(len(n))  # of a point of generation 1, by each generation
@@ -257,7 +257,7 @@ def surviving_branching(sizes: list[int], probabilities: Array) -> Labelled:
 
 @checked
 def extinction_branching(*, n: int, probability: ArrayLike, generations: int) -> Labelled:
-    r"""Probability :math:`q_g^{np}` that a rare symbol has died out, for Poisson offspring.
+    r"""Return the probability :math:`q_g^{np}` that a rare symbol has died out, for Poisson offspring.
 
     :math:`q_{g+1} = e^{q_g - 1}`, :math:`q_0 = 0`; :math:`q_g \to e^{-2/g}`. The survival
     :math:`1 - q_g^{np}` exceeds the bound :math:`1 - e^{-np/g}` of Suresh et al. 2025, tight at g = 1.

@@ -28,7 +28,7 @@ def check_law(probabilities: ArrayLike) -> Array:
     p = check_numbers("probabilities", probabilities)
     if p.ndim != 1 or not p.size or (p < 0).any() or p.sum() <= 0:
         raise ValueError(
-            f"probabilities={probabilities!r} are no law of K symbols; pass for example [0.5, 0.5]."
+            f"probabilities={probabilities!r} are not a law of K symbols; pass for example [0.5, 0.5]."
         )
     return p / p.sum()
 
@@ -42,22 +42,22 @@ def expected_sum(
     n_initial: int | None = None,
     generations: int,
 ) -> Labelled:
-    r"""Mean of :math:`\sum_i f(p_{g,i})` in the `replace` loop, for any f with f(0) = 0.
+    r"""Return the mean of :math:`\sum_i f(p_{g,i})` in the `replace` loop, for any f with f(0) = 0.
 
     Seen from a symbol chosen with probability :math:`p_i`, the frequency follows
     :math:`x \to (1 + \mathrm{Bin}(n - 1, x))/n`, and :math:`E \sum_i f(p_{g,i}) = \sum_i p_i E f(x_g)/x_g`.
-    That chain maps polynomials to polynomials of no higher degree, and damps the one of degree k by about
-    :math:`\prod_{j<k} (1 - j/n)`: Chebyshev nodes, a small multiple of :math:`\sqrt n` of them, carry it to
+    That chain maps polynomials to polynomials of the same degree or lower, and damps the one of degree k by
+    about :math:`\prod_{j<k} (1 - j/n)`: a small multiple of :math:`\sqrt n` Chebyshev nodes represents it to
     rounding. Kind: exact mean.
 
     Parameters
     ----------
     function : callable
-        f, vectorised on the frequencies 1/n, 2/n, ..., 1; f(0) = 0 is understood.
+        Function f, vectorised over the frequencies 1/n, 2/n, ..., 1; f(0) = 0 is assumed.
     n : int, sequence or callable
         Sample size of generation g.
     probabilities : array, shape (K,)
-        The true law.
+        True law.
     n_initial : int, optional
         Real points of generation 1; `n` at generation 1 by default.
     generations : int
@@ -70,7 +70,7 @@ def expected_sum(
     Raises
     ------
     ValueError
-        For arguments out of range, or samples of more than 40,000 points (the cost goes with n).
+        For arguments out of range, or samples of more than 40,000 points (the cost grows with n).
 
     Notes
     -----
@@ -113,7 +113,7 @@ def expected_sum(
 def entropy(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
-    r"""Mean Shannon entropy (nats) of the `replace` loop, generation by generation.
+    r"""Return the mean Shannon entropy (nats) of the `replace` loop, generation by generation.
 
     It is also the mean divergence from the truth: :math:`E\,\mathrm{KL}(p_g | p_0) = S_0 - E S_g` exactly,
     because every :math:`p_{g,i}` is a martingale. Kind: exact mean. Arguments as in `expected_sum`.
@@ -134,7 +134,7 @@ def entropy(
 def chi_squared(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
-    r"""Mean chi-squared divergence from the truth, :math:`(K - 1)(1 - \prod_g (1 - 1/n_g))`.
+    r"""Return the mean chi-squared divergence from the truth, :math:`(K - 1)(1 - \prod_g (1 - 1/n_g))`.
 
     K counts the symbols of positive probability. Kind: exact mean. Arguments as in `expected_sum`.
 
@@ -151,7 +151,9 @@ def chi_squared(
 
 @checked
 def symbol_chain(*, n: int) -> Labelled:
-    """Transition matrix of one symbol's count, (n + 1, n + 1): row j is Bin(n, j/n). Kind: exact law.
+    """Return the transition matrix of one symbol's count, (n + 1, n + 1): row j is Bin(n, j/n).
+
+    Kind: exact law.
 
     Examples
     --------
@@ -169,7 +171,7 @@ def symbol_chain(*, n: int) -> Labelled:
 
 
 def _cosines(x: Array, count: int) -> Array:
-    """Chebyshev polynomials of [0, 1] of the orders below `count`, shape (len(x), count)."""
+    """Return the Chebyshev polynomials of [0, 1] of the orders below `count`, shape (len(x), count)."""
     angle = 2 * np.arcsin(np.sqrt(x))
     turn = np.exp(1j * angle[:, None] * np.arange(32))
     jump = np.exp(1j * angle[:, None] * np.arange(0, count, 32))
@@ -180,21 +182,21 @@ def _cosines(x: Array, count: int) -> Array:
 
 @lru_cache(maxsize=8)
 def _nodes(count: int) -> tuple[Array, Array]:
-    """Chebyshev nodes x of [0, 1] in ascending order, and 1 - x."""
+    """Return the Chebyshev nodes x of [0, 1] in ascending order, and 1 - x."""
     angle = np.pi * (np.arange(count) + 0.5) / (2 * count)
     return np.sin(angle) ** 2, np.cos(angle) ** 2
 
 
 @lru_cache(maxsize=8)
 def _analysis(count: int) -> Array:
-    """Matrix from values at the nodes to coefficients."""
+    """Return the matrix from values at the nodes to coefficients."""
     matrix = np.cos(np.pi * np.outer(np.arange(count), np.arange(count) + 0.5) / count) * (2 / count)
     matrix[0] /= 2
     return matrix
 
 
 def _expectation(n: int, count: int, values: Array) -> Array:
-    """Mean of functions of (1 + Bin(n-1, x))/n at each node x, given on the grid 1/n, ..., 1."""
+    """Return the mean of functions of (1 + Bin(n-1, x))/n at each node x, given on the grid 1/n, ..., 1."""
     x, y = _nodes(count)
     out = np.empty((count, values.shape[1]))
     for rows in np.array_split(np.arange(count), max(count // 16, 1)):
@@ -208,12 +210,12 @@ def _expectation(n: int, count: int, values: Array) -> Array:
 
 @lru_cache(maxsize=4)
 def _step(n: int, count: int) -> Array:
-    """One generation of the size-biased chain, from node values to node values."""
+    """Return the matrix of one generation of the size-biased chain, on values at the nodes."""
     return _expectation(n, count, _cosines(np.arange(1, n + 1) / n, count)) @ _analysis(count)
 
 
 def _binomial(n: int, x: Array, y: Array, low: int, high: int) -> Array:
-    """Probabilities of low, ..., high under Bin(n, x), y = 1 - x; accurate for large n (Loader 2000)."""
+    """Return probabilities of low, ..., high under Bin(n, x), y = 1 - x, also for large n (Loader 2000)."""
     k = np.arange(low, high + 1)
     out = np.zeros((len(x), len(k)))
     inner = (k > 0) & (k < n)
@@ -231,7 +233,7 @@ def _binomial(n: int, x: Array, y: Array, low: int, high: int) -> Array:
 
 
 def _stirling(k: ArrayLike) -> Array:
-    """Error of Stirling's formula for log k!."""
+    """Return the error of Stirling's formula for log k!."""
     k = np.asarray(k, dtype=float)
     large, small = np.maximum(k, 16.0), np.maximum(k, 1.0)
     u = large**-2

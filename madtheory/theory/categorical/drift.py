@@ -28,11 +28,11 @@ _MOST_SIZES = 8
 
 @checked
 def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any) -> dict[str, Labelled]:
-    r"""Mean heterozygosity :math:`1 - \sum p_i^2` of a categorical loop in any regime.
+    r"""Return the mean heterozygosity :math:`1 - \sum p_i^2` of a categorical loop in any regime.
 
     Symbols written as unit vectors have the covariance :math:`\mathrm{diag}(p) - pp^T`, whose trace is the
     heterozygosity, and counting is the maximum-likelihood fit of that covariance: the recursion of
-    `madtheory.theory.gaussian.first_moments`, which holds for any law, applies as it stands. Every
+    `madtheory.theory.gaussian.first_moments`, which holds for any law, applies unchanged. Every
     probability keeps its mean, and :math:`\mathrm{Cov}(p_i, p_j) = v_g (\delta_{ij} p_{0i} - p_{0i} p_{0j})`
     with one factor :math:`v_g` in the regimes where every training point is a copy of a real one.
     Kind: exact mean.
@@ -40,11 +40,11 @@ def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any)
     Parameters
     ----------
     probabilities : array, shape (K,)
-        The true law.
+        True law.
     generations : int
         Number of generations, the real fit included.
     **regime
-        The other keywords of `first_moments` that make a regime: `n_initial`, `n_synthetic`, `n_real`,
+        Other keywords of `first_moments`, which specify a regime: `n_initial`, `n_synthetic`, `n_real`,
         `n_fresh`, `n_carried`, `real_data`, `retain`, `retain_real`, `memory`, `budget`, `replacement`,
         `weights`.
 
@@ -96,7 +96,7 @@ def trajectory(
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
-    r"""Everything that is known of counts refitted in a regime.
+    r"""Return all known expectations of counts refitted in a regime.
 
     The heterozygosity always, and what is known of the regime by its name. Kind: see `replace` and
     `heterozygosity`.
@@ -165,7 +165,9 @@ def replace(
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees samples of the previous one alone: Wright-Fisher drift.
+    r"""Return the expected trajectory when every fit sees only samples of the previous one.
+
+    This is Wright-Fisher drift:
 
     .. math::
         E\,h_g = h_0 \prod_{k \le g} (1 - 1/n_k), \quad
@@ -185,7 +187,7 @@ def replace(
     n_initial : int, optional
         Real points of generation 1; `n` at generation 1 by default.
     probabilities : array, shape (K,)
-        The true law.
+        True law.
     smoothing : float
         Total pseudo-count, the same for every symbol.
     generations : int
@@ -197,13 +199,13 @@ def replace(
     -------
     dict of Labelled, shape (generations,)
         ``heterozygosity``; unsmoothed also ``squared_error``, ``chi_squared``, ``support_size`` and
-        ``entropy``. Of the last two, the first is exact for one size after generation 1, the second for at
-        most 8 different sizes, and both for sizes up to 40,000 (their cost goes with the size); beyond, they
+        ``entropy``. ``support_size`` is exact for one size after generation 1, ``entropy`` for at most 8
+        different sizes, and both for sizes up to 40,000 (their cost grows with the size); beyond, they
         are leading orders in 1/n, which hold for generations well below n.
 
     Notes
     -----
-    Source: Seddik et al. 2024 (arXiv 2404.05090) for the first; `entropy` and `support_size` say theirs.
+    Source: Seddik et al. 2024 (arXiv 2404.05090) for the first; `entropy` and `support_size` state theirs.
 
     Examples
     --------
@@ -220,7 +222,7 @@ def replace(
     if beta:
         cause = f"smoothing={beta:g} has a closed form of the heterozygosity only"
         others = ("squared_error", "chi_squared", "support_size", "entropy")
-        return Trajectory({"heterozygosity": _smoothed(p, sizes, beta)}, cause, others)
+        return Trajectory({"heterozygosity": _smooth(p, sizes, beta)}, cause, others)
     shared: dict[str, Any] = {"n": n, "n_initial": n_initial, "probabilities": p, "generations": generations}
     kept = np.cumprod(1 - 1 / np.array(sizes, dtype=float))
     source = "Seddik et al. 2024 (arXiv 2404.05090): Wright-Fisher drift of the homozygosity"
@@ -237,14 +239,14 @@ def replace(
         return out
     if small and len(set(sizes)) <= _MOST_SIZES:
         return out | {"entropy": entropy(**shared)}
-    # Half the chi-squared divergence is that of Kullback and Leibler to leading order; -log p >= 1 - p.
+    # To leading order, half the chi-squared divergence is the Kullback-Leibler one; -log p >= 1 - p.
     start = float(special.entr(p).sum())
     expanded = np.maximum(start - np.asarray(out["chi_squared"]) / 2, np.asarray(out["heterozygosity"]))
     source = "derived here: half the mean chi-squared divergence; error of order g**2 / (n * min(p))**2"
     return out | {"entropy": labelled(expanded, "leading order in 1/n", source)}
 
 
-def _smoothed(p: Any, sizes: list[int], beta: float) -> Labelled:
+def _smooth(p: Any, sizes: list[int], beta: float) -> Labelled:
     many, square, values = len(p), float(p @ p), []
     for n in sizes:
         w = n / (n + beta)
@@ -262,7 +264,7 @@ def accumulate(
     probabilities: ArrayLike,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees the real data and all synthetic data so far.
+    r"""Return the expected trajectory when every fit sees the real data and all synthetic data so far.
 
     .. math:: E\,h_g = h_0 \prod_{k \le g} \Big(1 - \frac{n_k}{N_k^2}\Big), \quad N_k = \sum_{j \le k} n_j,
 
@@ -292,7 +294,7 @@ def accumulate(
 def accumulate_subsample(
     *, n: int, replacement: bool = False, probabilities: ArrayLike, generations: int
 ) -> dict[str, Labelled]:
-    """Expected trajectory when every fit sees n random points of all real and synthetic data so far.
+    """Return the expected trajectory when every fit sees n random points of all data so far.
 
     Kind: exact mean. Returns ``heterozygosity`` and ``squared_error``; arguments as in `replace`.
 
@@ -320,7 +322,7 @@ def augment(
     probabilities: ArrayLike,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees one fixed real set and the last synthetic batch.
+    r"""Return the expected trajectory when every fit sees one fixed real set and the last synthetic batch.
 
     Given the real frequencies q, with :math:`\alpha = n_s/(n_r + n_s)`, the variances tend to
     :math:`\frac{\alpha^2/n_s}{1 - \alpha^2(1 - 1/n_s)} q_i (1 - q_i)`. No symbol of the real set is
@@ -359,7 +361,7 @@ def fresh(
     probabilities: ArrayLike,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees new real points and the last synthetic batch.
+    r"""Return the expected trajectory when every fit sees new real points and the last synthetic batch.
 
     With :math:`\alpha = n_s/(n_r + n_s)` the variances tend to
     :math:`\frac{(1-\alpha)^2/n_r + \alpha^2/n_s}{1 - \alpha^2(1 - 1/n_s)} p_i (1 - p_i)`. Kind: exact mean.
@@ -388,10 +390,10 @@ def fresh(
 
 @checked
 def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations: int) -> Labelled:
-    r"""Mean heterozygosity of the rows of an n-gram (Markov) generator refitted to itself.
+    r"""Return the mean heterozygosity of the rows of an n-gram (Markov) generator refitted to itself.
 
-    If every generation draws exactly :math:`n_r` continuations of context r, each row is a Wright-Fisher
-    chain of its own: :math:`E h_{r,g} = h_{r,0} (1 - 1/n_r)^g`. Kind: exact mean.
+    If every generation draws exactly :math:`n_r` continuations of context r, each row is a separate
+    Wright-Fisher chain: :math:`E h_{r,g} = h_{r,0} (1 - 1/n_r)^g`. Kind: exact mean.
 
     Parameters
     ----------
@@ -419,7 +421,7 @@ def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations:
     table, sizes = check_numbers("rows", rows), check_numbers("row_sizes", row_sizes)
     if table.ndim != 2 or sizes.shape != table.shape[:1] or (sizes < 1).any() or (table < 0).any():
         raise ValueError(
-            f"row_sizes of shape {sizes.shape} and rows of shape {table.shape} do not belong together; "
+            f"row_sizes of shape {sizes.shape} and rows of shape {table.shape} do not fit together; "
             f"pass one size >= 1 for each row of probabilities."
         )
     law = table / table.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Mean times of drift, and what mixing, innovation and smoothing leave in the long run."""
+"""Mean times of drift, and the long-run effect of mixing, innovation and smoothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def _h(x: Array) -> Array:
 
 @checked
 def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
-    r"""Mean number of generations until one symbol is left, :math:`-2n \sum_i (1 - p_i) \log(1 - p_i)`.
+    r"""Return the mean number of generations until one symbol is left.
+
+    It is :math:`-2n \sum_i (1 - p_i) \log(1 - p_i)`.
 
     Kind: leading order in 1/n (diffusion; the discrete chain is faster by one or two generations).
 
@@ -38,7 +40,7 @@ def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
 
 @checked
 def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
-    r"""Mean number of generations until at most `types` symbols are left.
+    r"""Return the mean number of generations until at most `types` symbols are left.
 
     .. math::
         -2n \sum_{s=1}^r (-1)^{r-s} \binom{K-s-1}{r-s} \sum_{|S|=s} h(p_S), \quad h(x) = (1-x) \log(1-x).
@@ -68,10 +70,10 @@ def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
 
 @checked
 def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
-    r"""Mean number of generations until a first symbol is lost, :math:`\int \prod_i (1 - e^{-2np_i/t}) dt`.
+    r"""Return the mean number of generations until a first symbol is lost.
 
-    Linear cost in the number of symbols. The product is no survival function: only its integral is the mean.
-    Kind: leading order in 1/n.
+    It is :math:`\int \prod_i (1 - e^{-2np_i/t}) dt`, at a cost linear in the number of symbols. The product
+    is not a survival function: only its integral is the mean. Kind: leading order in 1/n.
 
     Examples
     --------
@@ -156,9 +158,10 @@ def identity_probability(*, n: int, innovation: ArrayLike) -> Labelled:
 
 @checked
 def ewens_support(*, n: int, innovation: float) -> Labelled:
-    r"""Mean number of symbols among n points by Ewens' formula, :math:`\sum_{i<n} \theta/(\theta + i)`.
+    r"""Return the mean number of symbols among n points by Ewens' formula.
 
-    :math:`\theta = 2n\mu`. Kind: leading order in 1/n; `innovation_support` is exact.
+    It is :math:`\sum_{i<n} \theta/(\theta + i)`, :math:`\theta = 2n\mu`. Kind: leading order in 1/n;
+    `innovation_support` is exact.
 
     Examples
     --------
@@ -172,7 +175,7 @@ def ewens_support(*, n: int, innovation: float) -> Labelled:
 
 @checked
 def innovation_support(*, n: int, innovation: float) -> Labelled:
-    r"""Mean number of symbols among n points in the long run, if each is a new symbol with probability mu.
+    r"""Return the long-run mean number of symbols among n points, each of them new with probability mu.
 
     Solves :math:`E_a = a\mu + \sum_b \mathrm{Bin}(b; a, 1-\mu) \sum_c P(b \to c) E_c` over the numbers a of
     lineages, P being the ancestral chain; n up to 2,000. Kind: exact mean.
@@ -195,7 +198,7 @@ def innovation_support(*, n: int, innovation: float) -> Labelled:
         survive[a + 1] = mu * survive[a]
         survive[a + 1, 1:] += (1 - mu) * survive[a, :-1]
     chain = survive @ thrown
-    # A single lineage makes one symbol, whatever mu: its row, 1 - (1 - mu), would lose a small mu.
+    # A single lineage makes one symbol for every mu: its row, 1 - (1 - mu), would lose a small mu.
     several = np.arange(2, n + 1) * mu + chain[2:, 1]
     solved = np.linalg.solve((np.eye(n + 1) - chain)[2:, 2:], several)
     return labelled(
@@ -210,7 +213,7 @@ def smoothing_variance(*, n: int, smoothing: float, symbols: int) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)` in the `replace` loop with add-beta smoothing; the mean is 1/K.
 
     :math:`\frac{w^2 \frac1n \frac1K (1 - \frac1K)}{1 - w^2 (1 - 1/n)}`, :math:`w = n/(n + \beta)`: no symbol
-    dies out, and nothing is left of the truth. Kind: exact mean.
+    dies out, and the limit does not depend on the truth. Kind: exact mean.
 
     Examples
     --------

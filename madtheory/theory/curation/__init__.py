@@ -1,4 +1,4 @@
-"""Loops whose synthetic data are curated: each point is the chosen one among K (Ferbach et al. 2024)."""
+"""Loops whose synthetic data are curated: each point is chosen among K candidates (Ferbach et al. 2024)."""
 
 from __future__ import annotations
 

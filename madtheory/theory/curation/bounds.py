@@ -1,4 +1,4 @@
-"""Curated loops: rewards that never fall, the limit, its rate, and what real data guarantee."""
+"""Curated loops: rewards that never fall, the limit and its rate, and bounds with real data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FERBACH = "Ferbach et al. 2024 (arXiv 2407.09499)"
 
 @checked
 def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = None) -> dict[str, Labelled]:
-    r"""Mean and variance of a reward and of its exponential, relative to the largest.
+    r"""Return the mean and variance of a reward and of its exponential, relative to the largest.
 
     Kind: exact mean.
 
@@ -28,7 +28,7 @@ def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = N
     p, reward : array, shape (*batch, m)
         Law and rewards.
     top : array, shape (*batch), optional
-        Reward :math:`r_*` that exponentials are relative to; by default the largest reward with mass.
+        Reward :math:`r_*`, the reference of exponentials; by default the largest reward with mass.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = N
 
 @checked
 def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
-    r"""Lower bound on what one Luce choice adds to the expected exponential of the reward.
+    r"""Return a lower bound on the gain of one Luce choice in the expected exponential of the reward.
 
     .. math:: E_{p'}e^{r - r_*} - E_pe^{r - r_*} \ge \frac{K-1}K \operatorname{Var}_p(e^{r - r_*})
 
@@ -72,12 +72,12 @@ def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Lab
     p, reward : array, shape (*batch, m)
         Law and rewards.
     choices : float
-        K, from 1 to infinity.
+        Number of candidates K, from 1 to infinity.
 
     Returns
     -------
     Labelled array, shape (*batch)
-        In units of :math:`e^{r_*}`, those of ``exp_mean`` in `reward_moments`.
+        The bound, in units of :math:`e^{r_*}`, as ``exp_mean`` in `reward_moments`.
 
     Notes
     -----
@@ -92,12 +92,12 @@ def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Lab
     0.0801
     """
     variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
-    return labelled(_chosen(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
+    return labelled(_gain_share(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
 
 
 @checked
 def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
-    r"""Upper bound on what one Luce choice adds to the expected exponential of the reward.
+    r"""Return an upper bound on the gain of one Luce choice in the expected exponential of the reward.
 
     .. math:: E_{p'}e^{r - r_*} - E_pe^{r - r_*}
        \le \frac{K-1}K \operatorname{Var}_p(e^{r - r_*})\, e^{r_* - r_{min}}
@@ -122,13 +122,13 @@ def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) 
     with np.errstate(over="ignore"):
         factor = np.exp(top_of(law, r)[..., 0] - lowest)
     variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
-    bound = np.where(variance > 0, _chosen(choices) * variance * factor, 0.0)
+    bound = np.where(variance > 0, _gain_share(choices) * variance * factor, 0.0)
     return labelled(bound, "bound", f"{FERBACH}, Lemma 2.2 with the smallest reward (Wei and Zhang)")
 
 
 @checked
 def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
-    r"""Law that a curated loop without real data converges to: p given the largest reward.
+    r"""Return the law that a curated loop without real data converges to: p given the largest reward.
 
     Kind: exact law.
 
@@ -159,7 +159,7 @@ def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
 
 @checked
 def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
-    r"""Divergence of a law p of the loop from its limit.
+    r"""Return the divergence of a law p of the loop from its limit.
 
     .. math:: \mathrm{KL}(p_* \| p_t) = -\log P_t(r = r_*)
 
@@ -173,11 +173,11 @@ def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     Returns
     -------
     Labelled array, shape (*batch)
-        In nats.
+        The divergence, in nats.
 
     Notes
     -----
-    Exact since the law given the largest reward never changes.
+    It is exact because the law given the largest reward never changes.
     Source: Ferbach et al. 2024 (arXiv 2407.09499), limit theorem of section 2; identity derived here.
 
     Examples
@@ -193,7 +193,7 @@ def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
 
 @checked
 def rate(*, gap: ArrayLike, choices: float) -> Labelled:
-    r"""Factor per generation by which the mass of a level dies out, once the best level has almost all mass.
+    r"""Return the factor per generation of the mass of a level, once the best one has almost all mass.
 
     .. math:: \frac K{1 + (K-1)e^\Delta}, \qquad e^{-\Delta} \text{ for infinite } K
 
@@ -202,9 +202,9 @@ def rate(*, gap: ArrayLike, choices: float) -> Labelled:
     Parameters
     ----------
     gap : array
-        :math:`\Delta \ge 0`, how far the level's reward lies below the best.
+        Distance :math:`\Delta \ge 0` of the level's reward from the best.
     choices : float
-        K, from 1 (where nothing dies out: 1) to infinity.
+        Number of candidates K, from 1 (where nothing dies out: factor 1) to infinity.
 
     Returns
     -------
@@ -212,7 +212,7 @@ def rate(*, gap: ArrayLike, choices: float) -> Labelled:
 
     Notes
     -----
-    K times the chance that a candidate of that level is chosen among K - 1 of the best.
+    The factor is K times the probability that a candidate of that level is chosen among K - 1 of the best.
     Source: derived here, for Lemma 2.1 of Ferbach et al. 2024 (arXiv 2407.09499).
 
     Examples
@@ -228,23 +228,24 @@ def rate(*, gap: ArrayLike, choices: float) -> Labelled:
 
 @checked
 def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
-    r"""Bound on how far a curated loop with real data strays from their law, if it starts there.
+    r"""Bound the divergence of a curated loop with real data from their law, if it starts there.
 
     .. math:: \mathrm{KL}(p_t \| p_{ref}) \le -\log\big(1 - \lambda(K-1)\big), \qquad \lambda(K-1) < 1
 
-    Kind: bound. It holds for Luce's and any other choice: none gives a point more than K-fold mass.
+    Kind: bound. It holds for Luce's choice and any other: no choice multiplies the mass of a point by more
+    than K.
 
     Parameters
     ----------
     curated_ratio : array
         Curated points per real point, :math:`\lambda`.
     choices : float
-        K, from 1 to infinity.
+        Number of candidates K, from 1 to infinity.
 
     Returns
     -------
     Labelled array, shape of `curated_ratio`
-        In nats; infinite where the condition fails.
+        The bound, in nats; infinite where the condition fails.
 
     Notes
     -----
@@ -273,7 +274,7 @@ def mixing_reward_bound(
     curated_ratio: float,
     published: bool = False,
 ) -> Labelled:
-    r"""Lower bound on the reward that curation has gained in a loop with real data, in every generation.
+    r"""Return a lower bound on the gain in reward in every generation of a loop with real data.
 
     .. math:: E_{p_t}e^{r - r_*} - E_{p_{ref}}e^{r - r_*}
        \ge c\,\frac{K-1}K\operatorname{Var}_{p_{ref}}(e^{r - r_*}), \qquad t \ge 1
@@ -286,16 +287,16 @@ def mixing_reward_bound(
     reference, reward : array, shape (*batch, m)
         Law of the real data and rewards.
     choices : float
-        K, from 1 to infinity.
+        Number of candidates K, from 1 to infinity.
     curated_ratio : float
         Curated points per real point, :math:`\lambda`; infinity is the loop without real data.
     published : bool
-        Whether to return the theorem's bound, or the sharper one.
+        Whether to return the published bound instead of the sharper one.
 
     Returns
     -------
     Labelled array, shape (*batch)
-        In units of :math:`e^{r_*}`.
+        The bound, in units of :math:`e^{r_*}`.
 
     Notes
     -----
@@ -317,10 +318,10 @@ def mixing_reward_bound(
     factor = share * (1 - share) ** 2 if published else share
     variance = np.asarray(reward_moments(p=reference, reward=reward)["exp_variance"])
     source = f"{FERBACH}, section 2" if published else f"derived here, from Lemma 2.2 of {FERBACH}"
-    return labelled(factor * _chosen(choices) * variance, "bound", source)
+    return labelled(factor * _gain_share(choices) * variance, "bound", source)
 
 
-def _chosen(choices: float) -> float:
+def _gain_share(choices: float) -> float:
     return 1 - 1 / check_choices(choices)
 
 

@@ -23,7 +23,7 @@ CHUNK = 2_000_000  # entries of the quadrature's matrix at a time
 def update(
     p: ArrayLike, *, reward: ArrayLike, choices: float, noise: str = "luce", scale: float = 1.0
 ) -> Labelled:
-    r"""Law of the point that is chosen among K independent candidates from p.
+    r"""Return the law of the point chosen among K independent candidates from p.
 
     With the choice :math:`P(x_k) \propto e^{r(x_k)}` of Luce (K = 2: Bradley and Terry), p' = p H with
 
@@ -31,8 +31,8 @@ def update(
        = K\int_0^\infty e^{r(x)}e^{-se^{r(x)}}\varphi(s)^{K-1}\,ds, \qquad
        \varphi(s) = E_p\,e^{-se^{r(X)}},
 
-    and :math:`p' \propto p e^r` for infinite K. Every noise is a choice of the largest :math:`r + \xi`, with
-    Gumbel, no, or normal :math:`\xi`, and has such an integral. Kind: exact law.
+    and :math:`p' \propto p e^r` for infinite K. Every `noise` chooses the largest :math:`r + \xi`, with
+    Gumbel, zero or normal :math:`\xi`, and has such an integral. Kind: exact law.
 
     Parameters
     ----------
@@ -41,22 +41,22 @@ def update(
     reward : array, shape (*batch, m)
         Rewards; a constant added to them changes nothing. Broadcast against `p`.
     choices : float
-        K, from 1 (no choice) to infinity; not necessarily an integer, where the integral defines H.
+        Number of candidates K, from 1 (no choice) to infinity; if not an integer, the integral defines H.
     noise : {"luce", "hard", "thurstone"}
-        How the K candidates are compared: as above; the largest reward wins, ties drawn by lot; or by rewards
-        plus normal noise. Infinite K leaves only the best points of the last two.
+        Law of the choice: the one above; the largest reward, with ties broken at random; or the largest
+        reward plus normal noise. For the last two, infinite K leaves only the best points.
     scale : float
-        Of the noise: Luce with :math:`e^{r/\mathrm{scale}}`, or the normal's standard deviation.
+        Scale of the noise: Luce with :math:`e^{r/\mathrm{scale}}`, or the normal's standard deviation.
 
     Returns
     -------
     Labelled array, shape (*batch, m)
-        Rows sum to 1: they are renormalised, since an error of the sum would grow K-fold in each update.
+        Rows that sum to 1: they are renormalised, as an error of the sum would grow K-fold in each update.
 
     Raises
     ------
     ValueError
-        If a row of `p` is no law, the shapes do not fit, or an argument is out of range.
+        If a row of `p` is not a law, the shapes do not fit, or an argument is out of range.
 
     Notes
     -----
@@ -87,7 +87,7 @@ def iterate_update(
     noise: str = "luce",
     scale: float = 1.0,
 ) -> Labelled:
-    r"""Law of each generation of a curated loop, with infinitely many points.
+    r"""Return the law of each generation of a curated loop, with infinitely many points.
 
     .. math:: p_{t+1} = \frac1{1+\lambda}\,p_{ref} + \frac\lambda{1+\lambda}\,p_t H_{p_t}
 
@@ -100,7 +100,7 @@ def iterate_update(
     reward : array, shape (m,)
         Rewards.
     choices : float
-        K, as in `update`.
+        Number of candidates K, as in `update`.
     generations : int
         Length of the trajectory.
     reference : array, shape (m,), optional
@@ -145,7 +145,7 @@ def iterate_update(
         log_p, log_real = np.log(law), np.log(real) + np.log1p(-share)
     for t in range(1, len(rows)):
         if k > 1:
-            log_p = _normalised(log_p + _log_gain(log_p, r, k, noise, width))
+            log_p = _normalise(log_p + _log_gain(log_p, r, k, noise, width))
         if share < 1:
             log_p = np.logaddexp(log_real, log_p + np.log(share)) if share > 0 else np.log(real)
         rows[t] = np.exp(log_p) if k > 1 or share < 1 else rows[t - 1]
@@ -157,7 +157,7 @@ def log_law(law: Array, reward: Array, choices: float, noise: str, scale: float)
     with np.errstate(divide="ignore"):
         logs = np.log(law)
     flat = zip(logs.reshape(-1, logs.shape[-1]), reward.reshape(-1, logs.shape[-1]), strict=True)
-    return np.array([_normalised(row + _log_gain(row, r, choices, noise, scale)) for row, r in flat]).reshape(
+    return np.array([_normalise(row + _log_gain(row, r, choices, noise, scale)) for row, r in flat]).reshape(
         logs.shape
     )
 
@@ -193,17 +193,17 @@ def _hard(logs: Array, choices: float) -> Array:
         return np.where(np.arange(len(logs)) == len(logs) - 1, -logs, -np.inf)
     upto = np.logaddexp.accumulate(logs)
     upto -= upto[-1]
-    # A level of less than rounding still grows.
+    # A level whose mass is below rounding still grows.
     with np.errstate(divide="ignore"):
         change = choices * np.log1p(-np.exp(np.minimum(logs - upto, 0.0)))
         return choices * upto + np.log(-np.expm1(change)) - logs
 
 
 def _quadrature(logs: Array, levels: Array, choices: float, noise: Any) -> Array:
-    """Log of H at each level, by the trapezoid rule, whose error is exponentially small in 1 / step."""
+    """Return the log of H at each level; the trapezoid rule's error is exponentially small in 1 / step."""
     step = 0.2 if float(choices).is_integer() else 0.05
     gain: Array = np.zeros(len(levels))
-    log_share = _normalised(logs)
+    log_share = _normalise(logs)
     for _ in range(6):
         gain = _trapezoid(log_share, levels, choices, noise, step)
         if abs(np.exp(log_share + gain).sum() - 1) < 1e-12:
@@ -244,7 +244,7 @@ def _trapezoid(log_share: Array, levels: Array, choices: float, noise: Any, step
 
 
 def _gumbel(z: Array | None, choices: float) -> Any:
-    """Log density of the noise, and what each candidate has beyond: 1 - survival, log survival."""
+    """Return the log density of the noise, 1 less its survival function, and the log of the latter."""
     if z is None:
         return -45.0 - np.log(choices), 6.7
     s = np.exp(np.minimum(z, 700.0))
@@ -258,12 +258,12 @@ def _normal(z: Array | None, choices: float) -> Any:
     return -0.5 * z * z - 0.5 * np.log(2 * np.pi), special.ndtr(z), special.log_ndtr(-z)
 
 
-def _normalised(logs: Array) -> Array:
+def _normalise(logs: Array) -> Array:
     return logs - _log_sum(logs, -1)
 
 
 def _log_sum(logs: Array, axis: int) -> Array:
-    """Log of the sum of exponentials, in the steps of `scipy.special.logsumexp`, whose checks take longer."""
+    """Return the log of a sum of exponentials as SciPy's `logsumexp` does, without its checks."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         top = logs.max(axis, keepdims=True)
         highest = logs == top
@@ -285,7 +285,7 @@ def check_law(name: str, p: ArrayLike, reward: ArrayLike) -> tuple[Array, Array]
     sums = law.sum(-1, keepdims=True)
     if (law < 0).any() or not np.allclose(sums, 1, rtol=0, atol=1e-9):
         raise ValueError(
-            f"{name} is no law: it needs entries of 0 or more with sum 1 (the sums are {sums.squeeze()}); "
+            f"{name} is not a law: it needs entries of 0 or more with sum 1 (the sums are {sums.squeeze()}); "
             f"pass {name} / {name}.sum(-1, keepdims=True)."
         )
     try:
@@ -318,5 +318,5 @@ def _scale(scale: Any) -> float:
 
 
 def top_of(law: Array, reward: Array) -> Array:
-    """Largest reward that has mass, shape (*batch, 1)."""
+    """Return the largest reward that has mass, shape (*batch, 1)."""
     return np.where(law > 0, reward, -np.inf).max(-1, keepdims=True)

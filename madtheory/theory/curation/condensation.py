@@ -18,7 +18,7 @@ from madtheory.validation import checked
 def house_of_cards(
     *, reference: ArrayLike, reward: ArrayLike, mixing: float, top: float | None = None
 ) -> dict[str, Labelled]:
-    r"""Fixed point of a loop on real data and data tilted by the reward, as infinitely many choices do.
+    r"""Return the fixed point of a loop on real data and data tilted by infinitely many choices.
 
     .. math:: p = (1 - \eta)\,p_{ref} + \eta\,\frac{p\,e^r}Z
        \quad\Longrightarrow\quad p = \frac{(1 - \eta)\,p_{ref}}{1 - \eta e^r/Z}
@@ -34,9 +34,9 @@ def house_of_cards(
     reward : array, shape (m,)
         Rewards, at the middle of the cells.
     mixing : float
-        :math:`\eta`, from 0 up to but not including 1: the curated share :math:`\lambda/(1 + \lambda)`.
+        Curated share :math:`\eta = \lambda/(1 + \lambda)`, from 0 to below 1.
     top : float, optional
-        Largest reward :math:`r_*` of the space that the grid stands for; by default that of a point with
+        Largest reward :math:`r_*` of the space that the grid represents; by default that of a point with
         mass, and then there is no atom.
 
     Returns

@@ -28,28 +28,29 @@ def tilted_gaussian(
     curvature: ArrayLike = 0.0,
     target: ArrayLike = 0.0,
 ) -> dict[str, Labelled]:
-    r"""Gaussian under infinitely many Luce choices by a linear and quadratic reward.
+    r"""Return the Gaussian under infinitely many Luce choices by a linear and quadratic reward.
 
     .. math:: r(x) = \beta^Tx - \tfrac12(x-c)^TQ(x-c), \qquad
        \Sigma_t = \Sigma_0(I + tQ\Sigma_0)^{-1}, \quad
        \mu_t = \mu_0 + t\,\Sigma_t\big(Q(c - \mu_0) + \beta\big)
 
-    which is :math:`p_t \propto p_0e^{tr}`: no collapse without Q, and with it like 1/t. Kind: exact law.
+    which is :math:`p_t \propto p_0e^{tr}`: without Q there is no collapse, with it the variance falls like
+    1/t. Kind: exact law.
 
     Parameters
     ----------
     mean : array, shape (d,)
-        Of generation 1.
+        Mean of generation 1.
     covariance : array, shape (d, d)
-        Of generation 1; it may be singular.
+        Covariance of generation 1; it may be singular.
     generations : int
         Length of the trajectory; entry 0 is generation 1.
     slope : array, shape (d,)
-        :math:`\beta`.
+        Slope :math:`\beta` of the reward.
     curvature : array, shape (d, d), or number
-        Q, positive semi-definite; a number stands for that multiple of the identity.
+        Curvature Q, positive semi-definite; a number stands for that multiple of the identity.
     target : array, shape (d,)
-        c.
+        Point c, the centre of the quadratic reward.
 
     Returns
     -------
@@ -106,14 +107,14 @@ SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499
 
 @checked
 def best_of_moments(*, choices: float) -> dict[str, Labelled]:
-    r"""Mean e_K and variance v_K of the largest of K standard normals.
+    r"""Return the mean e_K and variance v_K of the largest of K standard normals.
 
     :math:`e_2 = \pi^{-1/2}`, :math:`v_2 = 1 - 1/\pi`, :math:`e_3 = 3/(2\sqrt\pi)`. Kind: exact mean.
 
     Parameters
     ----------
     choices : float
-        K, from 1 and finite; the largest has distribution function :math:`\Phi^K`.
+        Number of candidates K, from 1 and finite; the largest has distribution function :math:`\Phi^K`.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def best_of_moments(*, choices: float) -> dict[str, Labelled]:
 
 @checked
 def closest_of_second_moment(*, choices: float) -> Labelled:
-    r"""Second moment q_K of that of K standard normals which is closest to 0.
+    r"""Return the second moment q_K of the one of K standard normals that is closest to 0.
 
     .. math:: q_K = \int_0^\infty \big(2\Phi(-\sqrt y)\big)^K\,dy, \qquad q_2 = 1 - \frac2\pi
 
@@ -144,7 +145,7 @@ def closest_of_second_moment(*, choices: float) -> Labelled:
     Parameters
     ----------
     choices : float
-        K, from 1 and finite.
+        Number of candidates K, from 1 and finite.
 
     Examples
     --------
@@ -169,7 +170,7 @@ def hard_refit(
     n: int | None = None,
     ddof: int = 1,
 ) -> dict[str, Labelled]:
-    r"""Gaussian refitted to the best of K candidates, for a reward that increases with x.
+    r"""Return the Gaussian refitted to the best of K candidates, for a reward that increases with x.
 
     .. math:: \sigma_t^2 = \sigma_0^2 v_K^t, \qquad
        \mu_t = \mu_0 + \sigma_0 e_K\,\frac{1 - v_K^{t/2}}{1 - v_K^{1/2}}
@@ -180,15 +181,15 @@ def hard_refit(
     Parameters
     ----------
     mean, variance : float
-        Of generation 1.
+        Mean and variance of generation 1.
     choices : float
-        K, from 1 and finite.
+        Number of candidates K, from 1 and finite.
     generations : int
         Length of the trajectory; entry 0 is generation 1.
     n : int, optional
         Chosen points per generation, 2 or more; by default infinitely many.
     ddof : {0, 1}
-        c: the variance's divisor is n - c.
+        Number c: the divisor of the variance is n - c.
 
     Returns
     -------
@@ -222,7 +223,7 @@ def thurstone_refit(
     choices: float,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Gaussian refitted to the choice among K by a linear reward plus normal noise.
+    r"""Return the Gaussian refitted to the choice among K by a linear reward plus normal noise.
 
     .. math:: \rho^2 = \frac{\beta^2\sigma^2}{\beta^2\sigma^2 + \tau^2}, \qquad
        \mu' = \mu + \sigma\rho\,e_K, \qquad \sigma'^2 = \sigma^2\big(1 - \rho^2(1 - v_K)\big)
@@ -232,13 +233,13 @@ def thurstone_refit(
     Parameters
     ----------
     mean, variance : float
-        Of generation 1.
+        Mean and variance of generation 1.
     slope : float
         :math:`\beta` of the reward :math:`\beta x`.
     scale : float
         Standard deviation :math:`\tau` of the noise, 0 or more.
     choices : float
-        K, from 1 and finite.
+        Number of candidates K, from 1 and finite.
     generations : int
         Length of the trajectory; entry 0 is generation 1.
 
@@ -261,24 +262,25 @@ def thurstone_refit(
         rho = signal / np.hypot(signal, tau) if signal else 0.0
         return mu + np.sqrt(var) * rho * e, var * (1 - rho**2 * (1 - v))
 
-    return _iterated(step, mean, variance, generations)
+    return _iterate(step, mean, variance, generations)
 
 
 @checked
 def luce_refit(
     *, mean: float = 0.0, variance: float = 1.0, slope: float = 1.0, generations: int
 ) -> dict[str, Labelled]:
-    r"""Gaussian refitted to Bradley and Terry's choice between two, for a linear reward.
+    r"""Return the Gaussian refitted to Bradley and Terry's choice between two, for a linear reward.
 
     .. math:: \mu' = \mu + \Delta, \quad \sigma'^2 = \sigma^2 - \Delta^2, \qquad
        \Delta = \tfrac12 E\Big[D\tanh\frac{\beta D}2\Big], \quad D \sim N(0, 2\sigma^2)
 
-    exactly: a fair choice between two keeps the second moment about the old mean. Kind: exact law (a point).
+    exactly, because a fair choice between two preserves the second moment about the old mean. Kind: exact law
+    (a point).
 
     Parameters
     ----------
     mean, variance : float
-        Of generation 1.
+        Mean and variance of generation 1.
     slope : float
         :math:`\beta` of the reward :math:`\beta x`.
     generations : int
@@ -304,12 +306,14 @@ def luce_refit(
         delta = 0.5 * sigma * (density * nodes * np.tanh(beta * sigma * nodes / 2)).sum()
         return mu + delta, var - delta**2
 
-    return _iterated(step, mean, variance, generations)
+    return _iterate(step, mean, variance, generations)
 
 
 @checked
 def quadratic_luce_refit(*, variance: float = 1.0, curvature: float, generations: int) -> Labelled:
-    r"""Variance of a centred Gaussian refitted to the choice between two, for a reward :math:`-\kappa x^2/2`.
+    r"""Return the variance of a centred Gaussian refitted to choices between two by a quadratic reward.
+
+    The reward is :math:`-\kappa x^2/2`.
 
     .. math:: \sigma'^2 = \sigma^2 - \tfrac12 E\Big[U\tanh\frac{\kappa U}4\Big], \qquad
        U \sim \frac1{2\pi\sigma^2} K_0\Big(\frac{|u|}{2\sigma^2}\Big)
@@ -319,9 +323,9 @@ def quadratic_luce_refit(*, variance: float = 1.0, curvature: float, generations
     Parameters
     ----------
     variance : float
-        Of generation 1.
+        Variance of generation 1.
     curvature : float
-        :math:`\kappa \ge 0`.
+        Curvature :math:`\kappa \ge 0` of the reward.
     generations : int
         Length of the trajectory; entry 0 is generation 1.
 
@@ -342,7 +346,7 @@ def quadratic_luce_refit(*, variance: float = 1.0, curvature: float, generations
     def step(mu: float, var: float) -> tuple[float, float]:
         return mu, var - var * (density * np.tanh(kappa * var * nodes / 2)).sum()
 
-    return _iterated(step, 0.0, variance, generations)["variance"]
+    return _iterate(step, 0.0, variance, generations)["variance"]
 
 
 def _finite(choices: float) -> float:
@@ -364,7 +368,7 @@ def _moments(mean: ArrayLike, variance: ArrayLike) -> dict[str, Labelled]:
     }
 
 
-def _iterated(
+def _iterate(
     step: Callable[[float, float], tuple[float, float]], mean: float, variance: float, generations: int
 ) -> dict[str, Labelled]:
     mu, var, t = _start(mean, variance, generations)
@@ -388,7 +392,7 @@ def _best_of(choices: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=1)
 def _half_line() -> tuple[Array, Array]:
-    """Nodes and weights on (0, inf) by the substitution x = exp(pi/2 sinh u), for kinks at any scale."""
+    """Return nodes and weights on (0, inf) by x = exp(pi/2 sinh u), for kinks at any scale."""
     u = np.arange(-4.5, 3.0, 0.01)
     x = np.exp(np.pi / 2 * np.sinh(u))
     keep = x < 1e3

@@ -14,13 +14,13 @@ from madtheory.theory.labels import Labelled, labelled
 from madtheory.theory.moments import check_spectrum
 from madtheory.validation import check_bias, check_ddof, check_size, checked, size_at
 
-_MANY = 10**5  # from here on the difference of two log gamma functions is mostly rounding
+_MANY = 10**5  # above this the difference of two log gamma functions is mostly rounding
 
 Array = NDArray[np.floating]
 
 
 def _sizes(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, Array, Array]:
-    """The first size, and for each later generation the batch and the size of the pool before it."""
+    """Return the first size, and the batch and the previous pool of each later generation."""
     first = check_size("n_initial", size_at("n", n, 1) if n_initial is None else n_initial)
     later = range(2, check_size("generations", generations) + 1)
     batch = np.array([size_at("n", n, g) for g in later], dtype=float)
@@ -35,7 +35,7 @@ def logs_and_distance(moments: Mapping[str, Labelled], truth: float, **loop: Any
         second_moment = np.asarray(moments["total_variance"]) + np.asarray(moments["mean_error"])
         divergence = (second_moment / truth - 1 - log) / 2
         distance = np.where(np.isfinite(second_moment), second_moment + truth * (1 - 2 * root), np.inf)
-        distance = np.maximum(distance, 0.0)  # of 10^16 points nothing but rounding is left
+        distance = np.maximum(distance, 0.0)  # for 10^16 points only rounding is left
     return {
         "log_volume": labelled(np.log(truth) + log, "numerical", source),
         "kl_divergence": labelled(divergence, "numerical", source),
@@ -68,7 +68,7 @@ def accumulate_second_moments(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Mean squared norm and squared trace of the covariance fitted to all data so far.
+    r"""Return the mean squared norm and squared trace of the covariance fitted to all data so far.
 
     With :math:`N_g` points at generation :math:`g`, :math:`r = N_{g-1}/N_g`,
     :math:`\Sigma_g = \Sigma_{g-1}^{1/2} F_g \Sigma_{g-1}^{1/2}` and
@@ -134,7 +134,7 @@ def accumulate_second_moments(
 
 
 def _log_and_root(constant: float, terms: list[tuple[float, float]]) -> tuple[float, float]:
-    r"""Mean log and mean square root of ``constant + sum_j scale_j chi2(dof_j)``, independent terms.
+    r"""Return mean log and mean root of ``constant + sum_j scale_j chi2(dof_j)``, independent terms.
 
     With the Laplace transform L of X / E X,
     :math:`E \ln X = \ln E X + \int_0^\infty (e^{-s} - L(s)) ds/s` and
@@ -164,7 +164,7 @@ def mean_log_and_root(
     known_mean: bool = False,
     generations: int,
 ) -> tuple[Array, Array]:
-    r"""Mean of the log variance and of the standard deviation of 1-D models fitted to all data so far.
+    r"""Return the mean log variance and mean standard deviation of 1-D models fitted to all data so far.
 
     .. math::
         E \ln \sigma_g^2 = E \ln \sigma_1^2 + \sum_{i \le g} E \ln F_i, \quad
@@ -200,9 +200,10 @@ def mean_log_and_root(
 
 
 def _log_product(roots: tuple[float, float], pole: float, start: float) -> float:
-    """Log of the product of (x - A)(x - B) / (x (x - pole)), x = start, start + 1, ..., where A + B = pole.
+    """Return the log of the product of (x - A)(x - B) / (x (x - pole)) over x = start, start + 1, ...
 
-    It is a ratio of Gamma functions; the series of Hurwitz zetas keeps its digits at large `start`.
+    Here A + B = pole. It is a ratio of Gamma functions; the series of Hurwitz zetas keeps its digits at large
+    `start`.
     """
     from scipy.special import zeta
 
@@ -221,7 +222,7 @@ def accumulate_limit(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    r"""Final mean covariance trace and mean error when all data are kept and sampling is unbiased.
+    r"""Return final mean covariance trace and error when all data are kept and sampling is unbiased.
 
     In units of :math:`\operatorname{tr} \Sigma_0`, with :math:`\alpha = n_{\text{initial}} / n`,
 
@@ -255,8 +256,9 @@ def accumulate_limit(
 
     Notes
     -----
-    With a known mean nothing is lost after generation 1. For a bias other than 1 see `accumulate_exponent`.
-    Source: derived here (Weierstrass products); that the limit is positive: Kazdan et al. 2024.
+    With a known mean, no variance is lost after generation 1. For a bias other than 1 see
+    `accumulate_exponent`. Source: derived here (Weierstrass products); that the limit is positive: Kazdan et
+    al. 2024.
 
     Examples
     --------
@@ -294,7 +296,7 @@ def accumulate_limit(
 
 @checked
 def accumulate_exponent(*, bias: float = 1.0) -> Labelled:
-    r"""Power of the generation with which the covariance changes when all data are kept.
+    r"""Return the power of the generation with which the covariance changes when all data are kept.
 
     .. math:: \Sigma_g \sim C\, g^{-(1 - \lambda)},
 
@@ -335,7 +337,7 @@ def subsample_limit(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    r"""Final mean covariance trace and mean error when each fit sees n random points of all data, unbiased.
+    r"""Return final mean covariance trace and error when fits see n random points of all data, unbiased.
 
     In units of :math:`\operatorname{tr} \Sigma_0`, of the model (not of the pool), for divisor n (c = 0)
 
@@ -400,7 +402,7 @@ def subsample_limit(
 def subsample_growth_exponent(
     *, n: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
-    r"""Power of the generation with which the mean covariance grows in accumulate-subsample.
+    r"""Return the power of the generation with which the mean covariance grows in accumulate-subsample.
 
     .. math::
         E \Sigma_g \sim C\, g^{\eta}, \quad \eta = (n - 1) \Big(\frac{\lambda}{n - c} - \frac1n\Big), \qquad
@@ -411,7 +413,7 @@ def subsample_growth_exponent(
     Parameters
     ----------
     n, bias, ddof, known_mean
-        Batch and subset size; the others as in `first_moments`.
+        Batch and subset size `n`; the others as in `first_moments`.
 
     Raises
     ------
@@ -438,11 +440,11 @@ def subsample_growth_exponent(
 def sliding_window_slope(
     *, n: int, window: int = 1, dim: int = 1, spectrum: ArrayLike | None = None
 ) -> Labelled:
-    r"""Growth of the mean error per generation when the last `window` batches are kept, unbiased.
+    r"""Return the growth of the mean error per generation when the last `window` batches are kept, unbiased.
 
     .. math:: \frac{4 \operatorname{tr} \Sigma_0}{n (k + 1)^2},
 
-    each batch's error being kept with final weight 2 / (k + 1). Kind: leading order in 1/n.
+    because the error of each batch keeps a final weight of 2 / (k + 1). Kind: leading order in 1/n.
 
     Parameters
     ----------
@@ -473,7 +475,7 @@ def sliding_window_slope(
 
 @checked
 def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> dict[str, Labelled]:
-    r"""Mean error of late models in units of that of one real fit, for large samples, no bias.
+    r"""Return the mean error of late models over that of one real fit, for large samples without bias.
 
     Replace grows by 1 a generation and a sliding window of k batches by :math:`4/(k+1)^2`; accumulate tends
     to :math:`\pi^2/6`; accumulate-subsample to :math:`\pi^2/2 - 2` and, with replacement,

@@ -1,4 +1,4 @@
-"""How much synthetic data a loop with fresh real data bears, and how much is best for it."""
+"""Admissible and optimal amounts of synthetic data in a loop with fresh real data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SOURCE = (
 
 @lru_cache(maxsize=64)
 def _log_table(dim: int, ddof: int, known_mean: bool) -> tuple[CubicSpline, float, float]:
-    """Log size of a real fit against minus its log distance, and the range of the latter."""
+    """Tabulate log size of a real fit against minus its log distance, with the range of the latter."""
     top, density = 1e4 * max(dim, 10), 48 if dim <= 256 else 12
     count = int(density * math.log10(top / 20))
     sizes = np.concatenate([np.arange(2.0, 20.0, 0.25), np.geomspace(20, top, count)])
@@ -49,14 +49,14 @@ def _invert(distance: ArrayLike, dim: int, ddof: int, known_mean: bool) -> NDArr
 
 
 def invert(distance: ArrayLike, mix: Mix) -> NDArray[np.float64]:
-    """Numbers of real points at these distances, with the estimator of `mix`."""
+    """Return the numbers of real points at these distances, with the estimator of `mix`."""
     return _invert(distance, mix.dim, mix.ddof, mix.known_mean)
 
 
 def invert_real_fit(
     *, wasserstein2_squared: ArrayLike, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
-    r"""The number of real points whose Gaussian fit is this far from the truth on average.
+    r"""Return the number of real points whose Gaussian fit is this far from the truth on average.
 
     .. math:: n_e:\quad E\,W_2^2\big(\text{fit of } n_e \text{ real points}\big)=W_2^2
 
@@ -73,13 +73,13 @@ def invert_real_fit(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
 
     Returns
     -------
     Labelled of the shape of `wasserstein2_squared`
-        Sizes, not in general integers; ``nan`` for distances above that of two points, where nothing is
-        extrapolated, and for ``nan``; ``inf`` for 0.
+        Sizes, in general not integers; ``nan`` for distances above that of two points, without
+        extrapolation, and for ``nan``; ``inf`` for 0.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def effective_sample_size(
     dim: int = 1,
     real_data: str = "fresh",
 ) -> Labelled:
-    r"""The number of real points that alone would give a fit as good as the stationary loop's.
+    r"""Return the number of real points whose fit alone is as good as the stationary loop.
 
     .. math:: n_e:\quad E\,W_2^2\big(\text{fit of } n_e \text{ real points}\big)=
        E\,W_2^2\big(\text{stationary loop}\big)
 
-    Kind: that of `loop_wasserstein2_squared`; it tells the accuracy. Divide by `n_real` for the ratio.
+    Kind: that of `loop_wasserstein2_squared`, which states the accuracy. Divide by `n_real` for the ratio.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def effective_sample_size(
     Returns
     -------
     scalar Labelled
-        A number of points; ``nan`` when the loop is worth less than two, or its distance does not exist.
+        A number of points; ``nan`` when the loop is worse than two points, or its distance does not exist.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def effective_sample_size(
 
 
 def _log_loss(mix: Mix, n_synthetic: float) -> float:
-    """Log distance of the fresh loop over that of its real points alone; infinite without a limit."""
+    """Return the log distance of the fresh loop over that of its real points; infinite without a limit."""
     mix = mix._replace(n_synthetic=n_synthetic)
     if mix.bias >= largest_bias(mix):
         return math.inf
@@ -171,10 +171,10 @@ def _log_loss(mix: Mix, n_synthetic: float) -> float:
 def admissible_n_synthetic(
     *, n_real: int, bias: float, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
-    r"""The most synthetic points per generation with which fresh data loops lose nothing.
+    r"""Return the largest number of synthetic points with which fresh data loops are not worse off.
 
-    The root of :math:`n_e(n_s)=n_r`: with fewer synthetic points the stationary loop is worth more than
-    its real points alone, with more it is worth less.
+    The root of :math:`n_e(n_s)=n_r`: with fewer synthetic points the stationary loop is better than
+    a fit of its real points alone, with more it is worse.
 
     Kind: "numerical" for `dim` 1, else "leading order in 1/n" (within 1 % for 100 real points).
 
@@ -189,14 +189,14 @@ def admissible_n_synthetic(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
 
     Returns
     -------
     scalar Labelled
-        A real number from root finding, round it down; 0 if a single synthetic point does harm, and
-        ``inf`` if no number of them does: without bias, or where the collapse to a point, at distance
-        `dim`, is no worse than a fit of the real points.
+        A real number from root finding, to be rounded down; 0 if a single synthetic point makes the loop
+        worse, and ``inf`` if no number of them does: without bias, or where the collapse to a point, at
+        distance `dim`, is not worse than a fit of the real points.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def _admissible(mix: Mix) -> float:
 def optimal_n_synthetic(
     *, n_real: int, bias: float, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> dict[str, Labelled]:
-    r"""The number of synthetic points per generation that helps a fresh data loop most.
+    r"""Return the number of synthetic points per generation that is best for a fresh data loop.
 
     .. math:: n_s^{\mathrm{opt}}=\arg\max_{n_s}n_e(n_s)
 
@@ -305,7 +305,7 @@ def optimal_n_synthetic(
 def phase_boundary(
     *, n_real: float, bias: float, dim: int = 1, n_synthetic: float | None = None
 ) -> dict[str, Labelled]:
-    r"""The effective sample size of fresh data loops for many real points and a bias near 1.
+    r"""Return the effective sample size of fresh data loops for many real points and a bias near 1.
 
     With :math:`\rho=n_s/n_r` and :math:`\theta=(1-\lambda)\sqrt{n_r}`
 
@@ -327,7 +327,7 @@ def phase_boundary(
     dim : int
         Dimension; the true covariance is the identity.
     n_synthetic : float, optional
-        Where to evaluate the effective sample size; at the optimum if left out.
+        Number at which to evaluate the effective sample size; by default the optimum.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 r"""Rigorous bounds of the mean squared Wasserstein distance of loops with real data, in any dimension.
 
-Everything is measured against the truth, so that the covariance :math:`\Sigma` of a model has a law that
-rotations leave alone: :math:`E\Sigma^{1/2}=rI`, and the overlap with the truth is at least
+In coordinates where the truth is the identity, the covariance :math:`\Sigma` of a model has a law that is
+invariant under rotations: :math:`E\Sigma^{1/2}=rI`, and the overlap with the truth is at least
 :math:`r\operatorname{tr}\Sigma_0`, with equality for a truth that is a multiple of the identity. The bounds
 of r follow from three facts.
 
@@ -28,17 +28,18 @@ from madtheory.theory.gaussian.second_moment_maps import Mix
 from madtheory.theory.gaussian.spectra import singular_values, wishart_root_deficit
 
 Array = NDArray[np.float64]
-_DISTINCT = 32  # batch sizes up to which the mean root of each is exact
-_NEAR = 1e-4  # relative variance below which third and fourth moments drown in rounding
+_DISTINCT = 32  # up to this many batch sizes, the mean root of each is exact
+_NEAR = 1e-4  # relative variance below which third and fourth moments are mostly rounding
 
 
 @np.errstate(all="ignore")
 def root_bounds(
     mix: Mix, n_initial: int, n_synthetic_at: Callable[[int], int] | None, named: dict[str, Any]
 ) -> tuple[Array, Array]:
-    """Lower and upper bound of ``E tr sqrt(covariance) / dim`` of each generation; the truth is the identity.
+    """Bound ``E tr sqrt(covariance) / dim`` of each generation from below and above.
 
-    `named` are the moments of `read_out`. Where the mean covariance is infinite, so are both.
+    The truth is the identity. `named` are the moments of `read_out`. Where the mean covariance is infinite,
+    so are both.
     """
     generations = len(named["total_variance"])
     mean = np.asarray(named["total_variance"]) / mix.dim
@@ -55,17 +56,17 @@ def root_bounds(
         nearest, farthest = _line_bounds(mix, n_initial, generations, mean)
         low, high = np.fmax(low, nearest), np.fmin(high, farthest)
     low[0] = high[0] = first
-    low, high = np.minimum(low, high), np.maximum(low, high)  # equal but for rounding
+    low, high = np.minimum(low, high), np.maximum(low, high)  # equal except for rounding
     return np.where(np.isfinite(mean), low, np.inf), np.where(np.isfinite(mean), high, np.inf)
 
 
 def _wishart_root(dim: int, dof: float) -> float:
-    """``E tr W**(1/2) / dim`` for a standard Wishart matrix."""
+    """Return ``E tr W**(1/2) / dim`` for a standard Wishart matrix."""
     return math.sqrt(dof) * (1 - wishart_root_deficit(dim, dof)) if dof > 0 else 0.0
 
 
 def _wishart_roots(dim: int, many: bool) -> Callable[[float], float]:
-    """The same as a function of the degrees of freedom; if `many` are asked for, a lower bound (Hoelder)."""
+    """Return ``_wishart_root`` as a function of ``dof``; a lower bound (Hoelder) if `many` are needed."""
     if many:
         return lambda dof: dof / math.sqrt(dof + dim + 1)
     known: dict[float, float] = {}
@@ -79,7 +80,7 @@ def _wishart_roots(dim: int, many: bool) -> Callable[[float], float]:
 
 
 def _fresh_recursion(mix: Mix, batches: list[float], first: float) -> Array:
-    """Lower bounds by the polar factors of all columns together, and of real and synthetic ones apart."""
+    """Return lower bounds by polar factors of all columns, and of real and synthetic ones separately."""
     one, n_r, shrink = int(not mix.known_mean), mix.n_real, math.sqrt(mix.bias)
     root = _wishart_roots(mix.dim, len(set(batches)) > _DISTINCT)
     out = np.empty(len(batches) + 1)
@@ -97,7 +98,7 @@ def _fresh_recursion(mix: Mix, batches: list[float], first: float) -> Array:
 
 
 def _fixed_recursion(mix: Mix, batches: list[float], first: float) -> Array:
-    """The same for the covariance relative to the scatter of the real set, which is independent of it."""
+    """Return lower bounds for the covariance over the real set's scatter, which is independent of it."""
     one, n_r, dof = int(not mix.known_mean), mix.n_real, mix.n_real - (not mix.known_mean)
     out = np.zeros(len(batches) + 1)
     if dof == 0:
@@ -117,13 +118,13 @@ def _fixed_recursion(mix: Mix, batches: list[float], first: float) -> Array:
 
 
 def _fixed_concave(mix: Mix, batches: list[float], mean: Array) -> Array:
-    """Upper bound: given the real set, the mean covariance is a multiple of its scatter."""
+    """Return an upper bound: given the real set, the mean covariance is a multiple of its scatter."""
     dof = mix.n_real - (not mix.known_mean)
     return np.sqrt(mean / dof) * _wishart_root(mix.dim, dof) if dof else np.zeros_like(mean)
 
 
 def _fresh_concave(mix: Mix, batches: list[float], mean: Array) -> Array:
-    """Upper bound: all but the real points of this generation replaced by its mean; and that of the rank."""
+    """Return an upper bound: by means in place of all but the last real points, and by the rank."""
     dof, dim = mix.n_real - (not mix.known_mean), mix.dim
     total = mix.n_real + np.array([0.0, *batches])
     rest = np.maximum((total - mix.ddof) * mean - dof, 0.0)  # a multiple of the identity
@@ -139,7 +140,7 @@ def _fresh_concave(mix: Mix, batches: list[float], mean: Array) -> Array:
 
 
 def _line_bounds(mix: Mix, n_initial: int, generations: int, mean: Array) -> tuple[Array, Array]:
-    """Gauss and Gauss-Radau rules in one dimension; nan where the moments do not tell."""
+    """Return Gauss and Gauss-Radau bounds in one dimension; nan where the moments do not suffice."""
     rows = line.moments_of_generations(mix, float(n_initial), generations, 4)
     moments = np.full((generations, 5), np.nan)
     for g, row in enumerate(rows):
@@ -171,7 +172,7 @@ def _line_bounds(mix: Mix, n_initial: int, generations: int, mean: Array) -> tup
 
 
 def _two_nodes(mean: Any, second: Array, third: Array) -> tuple[Array, Array]:
-    """Distances above and below the mean of the nodes of Gauss's rule, from moments about a centre."""
+    """Return how far the nodes of Gauss's rule lie above and below the mean, from central moments."""
     variance = second - mean**2
     lean = (third - 3 * mean * second + 2 * mean**3) / variance
     up = (lean + np.sqrt(lean**2 + 4 * variance)) / 2

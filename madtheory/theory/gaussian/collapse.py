@@ -29,13 +29,13 @@ def gain_rates(n: int, bias: float, ddof: int | None, known_mean: bool, dim: int
 def lyapunov_spectrum(
     *, n: int, dim: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
-    r"""Exponential rates, per generation, of the ordered eigenvalues of the covariance.
+    r"""Return the exponential rates, per generation, of the ordered eigenvalues of the covariance.
 
     .. math:: \tfrac1g\ln\lambda_j(\Sigma_g) \to \gamma_j =
        \ln\frac{2\lambda}{n-c} + \psi\Big(\frac{\nu-j+1}2\Big),\qquad \nu = n - 1
 
     Kind: almost-sure rate. The first is the rate of the total variance in any dimension; the condition number
-    grows at the rate of the first less the last.
+    grows at the rate of the first minus the last.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def lyapunov_spectrum(
     Returns
     -------
     Labelled array of shape (dim,)
-        Falling rates; -inf for directions beyond the rank.
+        Rates in descending order; -inf for directions beyond the rank.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def half_life(
     known_mean: bool = False,
     which: str = "typical",
 ) -> Labelled:
-    r"""Number of generations in which the variance halves, along a typical trajectory or in the mean.
+    r"""Return the number of generations in which the variance halves, typically or in the mean.
 
     .. math:: t_{1/2} = \frac{\ln2}{-\gamma_1}\ \text{(typical)},\qquad
        \frac{\ln2}{-\ln(\lambda\nu/(n-c))}\ \text{(mean)}
@@ -93,7 +93,8 @@ def half_life(
     Parameters
     ----------
     which : {"typical", "mean"}
-        Unbiased, the mean never halves while a typical trajectory does within about (n - 1) ln 2.
+        Which trajectory: unbiased, the mean never halves, while a typical trajectory does within about (n -
+        1) ln 2.
 
     Returns
     -------
@@ -127,14 +128,14 @@ def hitting_time(
     known_mean: bool = False,
     overshoot: bool = True,
 ) -> Labelled:
-    r"""Mean generation at which the variance first falls to a fraction of the true one.
+    r"""Return the mean generation at which the variance first falls to a fraction of the true one.
 
     .. math:: E\,T = \frac{\ln(1/\epsilon) - \ln\lambda + R}{-\gamma_1},\qquad
        R \approx 0.5826\,\sqrt{\psi'(\nu/2)}
 
     by Wald's identity, with the overshoot R of the logarithmic random walk. Generation 1 samples the truth
-    and so has no bias. Kind: leading order in 1/n; without overshoot (R = 0) a lower bound. Other parameters
-    and errors: as for `lyapunov_spectrum`.
+    and therefore has no bias. Kind: leading order in 1/n; without overshoot (R = 0) a lower bound. Other
+    parameters and errors: as for `lyapunov_spectrum`.
 
     Parameters
     ----------
@@ -178,20 +179,22 @@ def hitting_time(
 def bias_threshold(
     *, n: int, ddof: int | None = None, known_mean: bool = False, preserve: str = "median"
 ) -> Labelled:
-    r"""Bias at which the replace loop neither shrinks nor inflates the variance.
+    r"""Return the bias at which the replace loop neither shrinks nor inflates the variance.
 
     .. math:: \lambda = \frac{n-c}\nu\ \text{(mean)},\qquad
        \frac{n-c}2e^{-\psi(\nu/2)}\ \text{(median)},\qquad
        \frac{n-c}2\Big[\frac{\Gamma(\nu/2)}{\Gamma(\nu/2+\frac12)}\Big]^2\ \text{(std)}
 
-    Between the thresholds of mean and median the mean explodes while almost every trajectory collapses.
-    Kind: exact mean ("mean", "std"), almost-sure rate ("median": the walk of the log-variance has no drift).
-    None makes the loop stationary: the logarithm still spreads. Other parameters: as for `lyapunov_spectrum`.
+    Between the thresholds of mean and median the mean grows without limit while almost every trajectory
+    collapses. Kind: exact mean ("mean", "std"), almost-sure rate ("median": the walk of the log-variance has
+    no drift). No bias makes the loop stationary: the logarithm still spreads. Other parameters: as for
+    `lyapunov_spectrum`.
 
     Parameters
     ----------
     preserve : {"median", "mean", "std"}
-        What is kept: the typical trajectory, the mean of the variance, or the mean of its square root.
+        What the bias preserves: the typical trajectory, the mean of the variance, or the mean of its square
+        root.
 
     Returns
     -------
@@ -233,7 +236,7 @@ def tail_bound(
     known_mean: bool = False,
     n_initial: int | None = None,
 ) -> Labelled:
-    r"""Bound of the probability that the variance still exceeds a multiple of the true one.
+    r"""Bound the probability that the variance still exceeds a multiple of the true one.
 
     .. math:: P(\sigma_g^2 > \epsilon\sigma_0^2) \le \min_{s\ge0}\epsilon^{-s}E(\sigma_g^2/\sigma_0^2)^s
 
@@ -274,7 +277,7 @@ def tail_bound(
 
 @checked
 def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dict[str, Labelled]:
-    r"""Law of the limit of the mean in one dimension, in units of the true standard deviation.
+    r"""Return the law of the limit of the mean in one dimension, in units of the true standard deviation.
 
     .. math:: \mu_\infty - \mu_0 = \sqrt V Z,\quad P(V > x)\sim Cx^{-\kappa},\quad
        \Big(\frac{2\lambda}{n-c}\Big)^\kappa\frac{\Gamma(\nu/2+\kappa)}{\Gamma(\nu/2)} = 1;\qquad
@@ -357,14 +360,14 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
 
 @checked
 def survival_limit(*, n_initial: int, growth: str = "power", rate: float = 2.0) -> Labelled:
-    r"""Share of the variance that survives for ever, in the mean, when the samples grow fast enough.
+    r"""Return the mean share of the variance that survives indefinitely when samples grow fast enough.
 
     .. math:: \prod_{i\ge1}\Big(1-\frac1{n_i}\Big),\qquad
        n_i = n_1 i^r\ (r>1):\ \exp\Big(-\sum_{k\ge1}\frac{\zeta(kr)}{k\,n_1^k}\Big);\qquad
        n_i = n_1r^{i-1}:\ (1/n_1; 1/r)_\infty
 
-    Quadratic growth gives sinc(1/sqrt(n_1)), what keeping all data gives with n_1 points a generation. Kind:
-    exact mean, for divisor n (ddof 0), bias 1, and sizes that need no rounding.
+    Quadratic growth gives sinc(1/sqrt(n_1)), the same as keeping all data with n_1 points per generation.
+    Kind: exact mean, for divisor n (ddof 0), bias 1, and sizes that need no rounding.
 
     Parameters
     ----------

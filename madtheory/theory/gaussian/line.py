@@ -13,11 +13,12 @@ Array = NDArray[np.float64]
 
 
 def moment_map(mix: Mix, order: int = 3) -> Array:
-    """The linear map of the moments ``E D**a V**b``, ``a + b <= order``, of squared mean error and variance.
+    """Return the linear map of the moments ``E D**a V**b``, ``a + b <= order``.
 
-    The conditional moments are polynomials in the last ``(D, V)``; they are evaluated without error at
-    a lattice of points, by Gauss-Hermite rules for the Gaussian parts, and interpolated. With fixed
-    real data the moments are relative to a real scatter of 1. Order 0 comes first, then (0, 1), (1, 0), ...
+    D is the squared mean error and V the variance. The conditional moments are polynomials in the last ``(D,
+    V)``; they are evaluated without error at a lattice of points, by Gauss-Hermite rules for the Gaussian
+    parts, and interpolated. With fixed real data the moments are relative to a real scatter of 1. Order 0
+    comes first, then (0, 1), (1, 0), ...
     """
     n_r, n_s, bias, ddof, known_mean, _, real_data = mix
     powers = [(a, k - a) for k in range(order + 1) for a in range(k + 1)]
@@ -65,7 +66,7 @@ _VARIANCE = (1, 3, 6)  # positions of the powers of the variance
 
 
 def _gamma_deficit(shape: float) -> float:
-    """One less ``gamma(shape + 1/2) / (gamma(shape) sqrt(shape))``; 1 for shape 0, a point at 0."""
+    """Return 1 minus ``gamma(shape + 1/2) / (gamma(shape) sqrt(shape))``; 1 for shape 0, a point at 0."""
     if shape == 0:
         return 1.0
     if shape > 200:
@@ -75,10 +76,10 @@ def _gamma_deficit(shape: float) -> float:
 
 
 def _root_deficit(moments: Array, most: float = math.inf) -> float:
-    """One less the mean root of the variance, at mean 1: Gamma and inverse-Gamma, mixed by third moments.
+    """Return 1 minus the mean root of the variance, at mean 1, by a mixture of Gamma and inverse-Gamma.
 
-    Both laws have the right mean and variance; with two moments only the inverse-Gamma law is taken,
-    without a second one its limit of an infinite variance. The share of the latter is at `most` this.
+    Both laws have the right mean and variance, and the third moment sets their shares. From two moments only
+    the inverse-Gamma law is used, from one its limit of infinite variance. Its share is at most `most`.
     """
     mean, *higher = [float(moments[i]) for i in _VARIANCE if i < len(moments)] or [1.0]
     if mean == 0:
@@ -98,7 +99,7 @@ def _root_deficit(moments: Array, most: float = math.inf) -> float:
 
 
 def _moments_to_deficit(moments: Array, mix: Mix, most: float = math.inf) -> float:
-    """The same, times the real scatter where that is fixed and multiplies every variance."""
+    """Return the deficit of the root, including a fixed real scatter, which multiplies every variance."""
     deficit = _root_deficit(moments, most)
     if mix.real_data == "fresh":
         return deficit
@@ -106,7 +107,7 @@ def _moments_to_deficit(moments: Array, mix: Mix, most: float = math.inf) -> flo
 
 
 def stationary_deficit(mix: Mix) -> float:
-    """One less the mean root of the stationary variance over the root of its mean; nan if none."""
+    """Return 1 minus the mean root of the stationary variance over the root of its mean; nan if none."""
     matrix = moment_map(mix)
     moments = np.ones(1)
     for count in _COUNTS:
@@ -118,7 +119,7 @@ def stationary_deficit(mix: Mix) -> float:
 
 
 def moments_of_generations(mix: Mix, n_initial: float, generations: int, order: int = 3) -> list[Array]:
-    """The moments of `moment_map` of generations 1, 2, ...; those that leave the range of doubles are cut."""
+    """Return the moments of `moment_map` of generations 1, 2, ..., without those beyond double range."""
     matrix = moment_map(mix, order)
     moments = moment_map(mix._replace(n_real=n_initial, n_synthetic=0.0), order)[:, 0]
     out = [moments]
@@ -134,9 +135,9 @@ def moments_of_generations(mix: Mix, n_initial: float, generations: int, order: 
 
 
 def deficits(mix: Mix, n_initial: float, generations: int) -> Array:
-    """The same of generations 1, 2, ..."""
+    """Return 1 minus the mean root, relative to the root of the mean, of generations 1, 2, ..."""
     thirds = moment_map(mix)[_COUNTS[1] :, _COUNTS[1] :]
-    # Third moments without a limit say nothing of the bulk.
+    # Third moments without a limit do not describe the bulk.
     most = 1.0 if np.abs(np.linalg.eigvals(thirds)).max() >= 1 else math.inf
     out, last = np.empty(generations), None
     for g, moments in enumerate(moments_of_generations(mix, n_initial, generations)):

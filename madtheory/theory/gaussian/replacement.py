@@ -1,4 +1,4 @@
-"""The replace loop: each generation is fitted to samples of the previous one alone."""
+"""The replace loop: each generation is fitted only to samples of the previous one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sizes_of(n: Sizes, n_initial: int | None, generations: int) -> list[int]:
 def chain_sizes(
     n: Sizes, n_initial: int | None, generations: int, ddof: int | None, known_mean: bool
 ) -> tuple[Array, Array, Array]:
-    """Sizes, degrees of freedom and divisors of the fits of generations 1, 2, ..., `generations`."""
+    """Return sizes, degrees of freedom and divisors of the fits of generations 1, ..., `generations`."""
     ddof = check_ddof(ddof, known_mean)
     sizes = np.array(sizes_of(n, n_initial, generations), dtype=float)
     if sizes.min() <= ddof:
@@ -40,7 +40,7 @@ def chain_sizes(
 
 
 def digamma_minus_log(x: ArrayLike) -> Array:
-    """``digamma(x) - log(x)`` without the cancellation that the difference has at large x."""
+    """Return ``digamma(x) - log(x)`` without the cancellation that the difference has at large x."""
     x = np.asarray(x, dtype=float)
     u = np.maximum(x, 20.0) ** -2.0
     series: Array = -0.5 / x - polyval(u, [0, 1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760])
@@ -48,7 +48,7 @@ def digamma_minus_log(x: ArrayLike) -> Array:
 
 
 def log_root_moment(degrees: ArrayLike) -> Array:
-    """``log E sqrt(chi2 / degrees)``, accurate where it is small (large degrees of freedom)."""
+    """Return ``log E sqrt(chi2 / degrees)``, accurate where it is small (large degrees of freedom)."""
     x = np.asarray(degrees, dtype=float) / 2
     u = np.maximum(x, 20.0) ** -2.0
     series = polyval(u, [-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432]) / x
@@ -56,20 +56,20 @@ def log_root_moment(degrees: ArrayLike) -> Array:
 
 
 def scaled_log_moment(degrees: float, divisor: float, bias: float, power: float) -> float:
-    """``log E (bias * chi2 / divisor) ** power``, accurate for millions of degrees of freedom too."""
+    """Return ``log E (bias * chi2 / divisor) ** power``, accurate for millions of degrees of freedom too."""
     half = degrees / 2
     if min(half, half + power) < 1e6:
         difference = special.gammaln(half + power) - special.gammaln(half)
         return float(difference + power * np.log(2 * bias / divisor))
-    # Stirling's formula as a difference: of the logarithms themselves too few digits would be left.
+    # Stirling's formula as a difference: the logarithms themselves would lose too many digits.
     shift = (half + power - 0.5) * np.log1p(power / half) - power - power / half / (12 * (half + power))
     return float(shift + power * (np.log(bias) + np.log1p((degrees - divisor) / divisor)))
 
 
 def direction_gains(degrees: Array, divisors: Array, dim: int) -> tuple[Array, Array]:
-    """Mean log gain, and log of the mean root gain, of each Bartlett direction, shape (sizes, dim).
+    """Return mean log gain and log mean root gain of the Bartlett directions, shape (sizes, dim).
 
-    Bias not included; -inf for the directions beyond the rank.
+    Bias is not included; -inf for the directions beyond the rank.
     """
     left = degrees[:, None] - np.arange(dim)
     alive, left = left > 0, np.maximum(left, 1.0)
@@ -83,7 +83,7 @@ class LogGammaSum:
 
     ``self(s, order)`` is :math:`K(s) - K(0) - s K'(0)`, :math:`K'(s) - K'(0)` or :math:`K''(s)` for order
     0, 1, 2; the first axis of `s` runs over independent points. Shapes large against ``|s|`` enter by
-    their summed Taylor series: many shapes then cost nothing, and the subtraction loses no digits.
+    their summed Taylor series: many shapes then cost almost nothing, and the subtraction loses no digits.
     """
 
     reach = 8.0
@@ -166,7 +166,7 @@ class _Chain:
 
     @np.errstate(over="ignore", invalid="ignore")
     def zonal(self, order: int, spectrum: Array) -> Array:
-        """Means of the products of power sums of `PRODUCTS`, shape (generations, products)."""
+        """Return the means of the products of power sums of `PRODUCTS`, shape (generations, products)."""
         sums = {k: np.sum(spectrum**k) for k in range(1, order + 1)}
         start = np.array([np.prod([sums[k] for k in parts]) for parts in PRODUCTS[order]])
         table = np.array(list(ZONAL[order].values()), dtype=float)
@@ -197,14 +197,14 @@ class _Chain:
 
     @np.errstate(all="ignore")
     def fidelity(self, gain: Array, roots: Array) -> tuple[Array, Array]:
-        """Rigorous bounds of E tr sqrt(sqrt(S0) S sqrt(S0)), the overlap with the truth."""
+        """Bound E tr sqrt(sqrt(S0) S sqrt(S0)), the overlap with the truth, from both sides."""
         dim = len(self.spectrum)
         squares = self.spectrum**2
         moments = [gain * squares.sum(), *(self.zonal(k, squares)[:, -1] for k in (2, 3, 4))]
         rank = np.minimum.accumulate(np.minimum(self.degrees, dim))
-        # Gauss rules err with the sign of a derivative of the integrand: one side each.
+        # The error of a Gauss rule has the sign of a derivative of the integrand: one side each.
         low_node, node, low_weight, weight = _two_nodes(moments)
-        low_node = np.where(low_node > 1e-6 * node, low_node, np.nan)  # rounding would rule
+        low_node = np.where(low_node > 1e-6 * node, low_node, np.nan)  # rounding would dominate
         lower = low_weight / np.sqrt(low_node) + weight / np.sqrt(node)
         low_node, node, low_weight, weight = _two_nodes([rank, *moments[:3]])
         upper = low_weight * np.sqrt(np.maximum(low_node, 0.0)) + weight * np.sqrt(node)
@@ -213,7 +213,7 @@ class _Chain:
 
 
 def _two_nodes(moments: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
-    """Lower node, upper node and their weights of the Gauss rule with the given moments 0 to 3."""
+    """Return the lower node, upper node and their weights of the Gauss rule with the given moments 0 to 3."""
     mass = moments[0]
     mean, second, third = (m / mass for m in moments[1:])
     variance = second - mean**2
@@ -236,13 +236,13 @@ def replace(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    r"""Trajectories of a Gaussian in the replace loop.
+    r"""Return the trajectories of a Gaussian in the replace loop.
 
     .. math:: E\Sigma_g = u_g\Sigma_0,\quad u_g = \prod_{i\le g}\frac{\lambda_i\nu_i}{n_i-c},\qquad
        E|\mu_g-\mu_0|^2 = \operatorname{tr}\Sigma_0\sum_{i\le g}\frac{\lambda_i u_{i-1}}{n_i},
        \qquad \lambda_1 = 1,\ \lambda_{i>1} = \lambda,\ u_0 = 1,\ \nu_i = n_i - 1
 
-    and the further variables below. Kind: exact means (their square-root variances too), and bounds.
+    and the other variables below. Kind: exact means (their square-root variances too), and bounds.
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ def replace(
     -----
     The means of ``total_variance`` and ``mean_error`` hold for any truth with this covariance when the model
     samples with the moments it was fitted to; the others need a Gaussian truth. Beyond generation n, means
-    are carried by rare trajectories. Source: the loop of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2,
+    depend on rare trajectories. Source: the loop of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 1-2,
     with any divisor, sizes and truth; moments derived here. The bounds come from the triangular coupling,
     from Peierls' inequality and from Gauss rules on the moments of order 1 to 4.
 
@@ -314,7 +314,7 @@ def replace(
     if chain.degrees.min() > d + 1:
         inverse = chain.divisors / (chain.bias * (chain.degrees - d - 1))
         growth, error = np.cumprod(inverse), np.zeros(len(u))
-        for g in range(len(u)):  # an error, once made, is measured by every later inverse covariance
+        for g in range(len(u)):  # every later inverse covariance multiplies an earlier error
             error[g] = inverse[g] * (error[g - 1] + share[g])
         reverse = (d * (growth - 1 + error) + volume) / 2
         out["reverse_kl_divergence"] = np.where(np.isfinite(growth), reverse, np.inf)
@@ -346,7 +346,7 @@ def second_moments(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    r"""Second moments of the covariance in the replace loop.
+    r"""Return the second moments of the covariance in the replace loop.
 
     .. math:: 2p_g + q_g = (2p_{g-1} + q_{g-1})\,b^2\nu(\nu+2),\qquad
        q_g - p_g = (q_{g-1} - p_{g-1})\,b^2\nu(\nu-1),\qquad b = \lambda/(n-c)
@@ -373,7 +373,7 @@ def second_moments(
     squared_norm [1.1053 1.2216 1.3502]
     """
     chain = _Chain(n, n_initial, bias, ddof, known_mean, dim, spectrum, generations)
-    return _named(chain.zonal(2, chain.spectrum), "squared_trace", "squared_norm")
+    return _label(chain.zonal(2, chain.spectrum), "squared_trace", "squared_norm")
 
 
 @checked
@@ -388,7 +388,7 @@ def third_moments(
     dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:
-    r"""Third moments of the covariance in the replace loop.
+    r"""Return the third moments of the covariance in the replace loop.
 
     .. math:: E\,C_\kappa(\Sigma_g) = C_\kappa(\Sigma_0)\prod_{i\le g}
        \prod_{(r, s)\in\kappa} b_i(\nu_i + 2s - r - 1),\qquad b_i = \lambda_i/(n_i-c)
@@ -418,9 +418,9 @@ def third_moments(
     trace_of_cube [1.338  1.7901 2.3951]
     """
     chain = _Chain(n, n_initial, bias, ddof, known_mean, dim, spectrum, generations)
-    return _named(chain.zonal(3, chain.spectrum), "cubed_trace", "trace_times_squared_norm", "trace_of_cube")
+    return _label(chain.zonal(3, chain.spectrum), "cubed_trace", "trace_times_squared_norm", "trace_of_cube")
 
 
-def _named(means: Array, *names: str) -> dict[str, Labelled]:
+def _label(means: Array, *names: str) -> dict[str, Labelled]:
     source = "derived here (zonal polynomials are eigenfunctions of a Wishart step, James 1964)"
     return {name: labelled(means[:, i], "exact mean", source) for i, name in enumerate(names)}

@@ -42,7 +42,7 @@ class Mix(NamedTuple):
 def checked_mix(
     n_real: int, n_synthetic: int, bias: float, ddof: int | None, known_mean: bool, dim: int, real_data: str
 ) -> Mix:
-    """A `Mix` of checked arguments."""
+    """Return a `Mix` of checked arguments."""
     c = check_ddof(ddof, known_mean)
     mix = Mix(
         check_size("n_real", n_real),
@@ -68,7 +68,7 @@ def _symmetric(entries: dict[tuple[int, int], float]) -> Array:
 
 
 def _constants(mix: Mix) -> Array:
-    """The two forms with every moment of D and V at zero; shape (2, 4, 4)."""
+    """Return the two forms with every moment of D and V at zero; shape (2, 4, 4)."""
     d, dof = mix.dim, mix.n_real - (not mix.known_mean)
     if mix.real_data == "fresh":
         dof = 0.0
@@ -79,7 +79,7 @@ def _constants(mix: Mix) -> Array:
 
 @np.errstate(over="ignore", invalid="ignore")
 def step(forms: Array, mix: Mix, unit: float = 1.0) -> Array:
-    """The two forms, shape (2, 4, 4), one generation later, with D and V in units of ``1 / unit``.
+    """Return the two forms, shape (2, 4, 4), one generation later, with D and V in units of ``1 / unit``.
 
     Given the past, the new mean ``x``, the difference ``y`` of the synthetic and the real mean, and
     the two scatters are Gaussian and Wishart, so fourth moments are sums over pairings.
@@ -129,14 +129,14 @@ def step(forms: Array, mix: Mix, unit: float = 1.0) -> Array:
     return out
 
 
-def _unknown(mix: Mix) -> list[tuple[int, int, int]]:
+def _changing_moments(mix: Mix) -> list[tuple[int, int, int]]:
     return list(_UNKNOWN["fresh"] + (_UNKNOWN["fixed"] if mix.real_data == "fixed" else ()))
 
 
 def from_state(state: Array, mix: Mix) -> Array:
-    """The two forms whose changing moments are `state`."""
+    """Return the two forms whose changing moments are `state`."""
     out = _constants(mix)
-    for (form, i, j), value in zip(_unknown(mix), state, strict=True):
+    for (form, i, j), value in zip(_changing_moments(mix), state, strict=True):
         out[form, i, j] = out[form, j, i] = value
     out[1, _D, _D] = out[0, _D, _D]
     out[1, _I, _D:] = out[1, _D:, _I] = mix.dim * out[0, _I, _D:]
@@ -144,22 +144,22 @@ def from_state(state: Array, mix: Mix) -> Array:
 
 
 def affine_map(mix: Mix) -> tuple[Array, Array]:
-    """Matrix and offset of the recursion of the changing moments."""
-    indices = tuple(np.transpose(_unknown(mix)))
-    size = len(_unknown(mix))
+    """Return the matrix and offset of the recursion of the changing moments."""
+    indices = tuple(np.transpose(_changing_moments(mix)))
+    size = len(_changing_moments(mix))
     offset = step(from_state(np.zeros(size), mix), mix)[indices]
     columns = [step(from_state(unit, mix), mix)[indices] - offset for unit in np.eye(size)]
     return np.transpose(columns), offset
 
 
 def real_fit(mix: Mix, n_initial: float) -> Array:
-    """The two forms of the model fitted to `n_initial` real points."""
+    """Return the two forms of the model fitted to `n_initial` real points."""
     first = mix._replace(n_real=n_initial, n_synthetic=0.0)
     return step(_constants(first), first)
 
 
 def _recolour(forms: Array, spectrum: Array) -> Array:
-    """From the identity to a true covariance with these eigenvalues, by rotation invariance."""
+    """Convert forms from the identity to these eigenvalues of the truth, by rotation invariance."""
     d, s1, s2 = len(spectrum), float(spectrum.sum()), float((spectrum**2).sum())
     if d == 1:
         return forms * s2
@@ -174,7 +174,7 @@ def _recolour(forms: Array, spectrum: Array) -> Array:
 def read_out(
     forms: Array, mix: Mix, spectrum: Array | None = None, unit: Any = 1.0
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """The named moments about the true mean, in the units of the true covariance.
+    """Return the named moments about the true mean, in the units of the true covariance.
 
     `forms` may have leading axes, and `unit` (see `step`) one number for each; what exceeds the range of
     doubles is infinite.
@@ -216,11 +216,11 @@ _SECOND = np.add.outer([0, 0, 1, 1], [0, 0, 1, 1]) == 2  # the moments of order 
 def forms_of_generations(
     mix: Mix, n_initial: float, n_synthetic_at: Callable[[int], int] | None, generations: int
 ) -> tuple[Array, Array]:
-    """The two forms of generations 1, 2, ..., shape (generations, 2, 4, 4), and the unit of each.
+    """Return the two forms of generations 1, 2, ..., shape (generations, 2, 4, 4), and their units.
 
-    `n_synthetic_at` gives the batch of a generation; ``None`` is that of `mix` throughout, and then nothing
-    is computed beyond the generation that repeats the one before. Where second moments leave the range of
-    doubles, D and V are carried in larger units, and at last as first moments only.
+    `n_synthetic_at` returns the batch of a generation; ``None`` stands for that of `mix` in all, and then
+    nothing is computed beyond the first generation that repeats the previous one. Where second moments leave
+    the range of doubles, D and V are kept in larger units, and finally as first moments only.
     """
     out, units = np.empty((generations, 2, 4, 4)), np.ones(generations)
     state, unit, matrix, infinite = real_fit(mix, n_initial), 1.0, None, None
@@ -254,21 +254,21 @@ def forms_of_generations(
 
 
 def _linear_map(mix: Mix, unit: float) -> Array:
-    """Matrix (32, 32) of `step`, which adds `_constants` to a linear function of the two forms."""
+    """Return the matrix (32, 32) of `step`, which adds `_constants` to a linear map of the two forms."""
     zero = _constants(mix)
     columns = [(step(form.reshape(2, 4, 4), mix, unit) - zero).ravel() for form in np.eye(32)]
     return np.transpose(columns)
 
 
 def largest_bias(mix: Mix) -> float:
-    """The bias from which on the mean covariance grows without limit."""
+    """Return the bias from which the mean covariance grows without limit."""
     n_r, n_s = mix.n_real, mix.n_synthetic
     kept = 1.0 if mix.known_mean else 1 - 1 / (n_r + 2 * n_s)
     return (n_r + n_s - mix.ddof) / (n_s * kept) if n_s else math.inf
 
 
 def first_moments(mix: Mix) -> tuple[float, float]:
-    """Stationary means of the covariance and of the squared mean error, per dimension."""
+    """Return the stationary means of the covariance and of the squared mean error, per dimension."""
     n_r, n_s, bias, ddof, known_mean, _, real_data = mix
     if known_mean:
         return n_r / (n_r + n_s - ddof - bias * n_s), 0.0
@@ -279,7 +279,7 @@ def first_moments(mix: Mix) -> tuple[float, float]:
 
 
 def second_moments(mix: Mix) -> tuple[dict[str, Any], float]:
-    """Stationary second moments (empty where they do not exist) and their spectral radius."""
+    """Return stationary second moments (empty where they do not exist) and their spectral radius."""
     matrix, offset = affine_map(mix)
     radius = float(np.abs(np.linalg.eigvals(matrix)).max())
     if radius >= 1:
@@ -318,7 +318,7 @@ def fresh_second_moments(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Second moments of the loop that draws new real data in every generation.
+    r"""Return the second moments of the loop that draws new real data in every generation.
 
     With :math:`\delta=\mu_g-\mu_0`: the means of :math:`|\delta|^2,\ \operatorname{tr}\Sigma_g,\
     |\delta|^4,\ \delta'\Sigma_g\delta,\ |\delta|^2\operatorname{tr}\Sigma_g,\
@@ -341,7 +341,7 @@ def fresh_second_moments(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
     dim : int
         Dimension, with the identity as true covariance.
     spectrum : array_like of shape (dim,), optional
@@ -397,7 +397,7 @@ def fixed_second_moments(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Second moments of the loop that keeps one fixed real set, averaged over that set.
+    r"""Return the second moments of the loop that keeps one fixed real set, averaged over that set.
 
     .. math:: m_{g+1} = M m_g + b, \qquad m_g \in \mathbb R^{11}
 
@@ -407,7 +407,7 @@ def fixed_second_moments(
     Parameters
     ----------
     n_real : int
-        Size of the real set, which generation 1 is fitted to and every later one keeps.
+        Size of the real set, which is in the training set of every generation.
     n_synthetic, bias, ddof, known_mean, dim, spectrum, generations
         As in `fresh_second_moments`.
 
@@ -455,7 +455,7 @@ def second_moment_map(
     dim: int = 1,
     real_data: str = "fresh",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """The affine recursion of the second moments, and how fast it forgets.
+    """Return the affine recursion of the second moments, and its spectral radius.
 
     .. math:: m_{g+1} = M m_g + b
 
@@ -521,7 +521,7 @@ def _trajectory(
 
 
 def batches_of(n_synthetic: Sizes) -> Callable[[int], int] | None:
-    """The batch size of a generation, as a function; ``None`` for one that never changes."""
+    """Return the batch size as a function of the generation; ``None`` for one that never changes."""
     if callable(n_synthetic) or np.iterable(n_synthetic):
         return lambda generation: size_at("n_synthetic", n_synthetic, generation, 0)
     return None

@@ -1,9 +1,9 @@
 """Large-dimension spectra of loops that mix real and synthetic data.
 
 As the dimension grows with the sizes, the resolvent ``g(s) = E tr (V + s)^-1 / dim`` of the covariance
-V obeys a deterministic equation. Written for a curve of points ``(s, u)`` with ``u = 1 - s g(s)``, a
+V obeys a deterministic equation. In terms of a curve of points ``(s, u)`` with ``u = 1 - s g(s)``, a
 generation of the loop moves every point by an explicit formula: points at large ``s``, where the first
-moments of V are enough to know ``u``, flow inwards and draw the whole curve.
+moments of V determine ``u``, move inwards and trace the whole curve.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 @lru_cache(maxsize=512)
 def singular_values(rows: int, columns: float) -> tuple[Array, Array]:
-    r"""Quadrature for the expected singular values of a Gaussian matrix.
+    r"""Return a quadrature for the expected singular values of a Gaussian matrix.
 
     Kind: exact law, to rounding, of the average of the `rows` singular values :math:`t`, whose
     squares are the eigenvalues of a Wishart matrix.
@@ -46,7 +46,7 @@ def singular_values(rows: int, columns: float) -> tuple[Array, Array]:
     -----
     Source: Adler, Forrester, Nagao and van Moerbeke 2000 (density of the real Laguerre ensemble as
     the complex one of a particle less plus one term). The form for odd `rows`, where the constant of
-    that term is the one that makes the mass right, is inferred here and checked by moments.
+    that term is set by the total mass, is inferred here and checked by moments.
     """
     n, a = rows, float(columns) - rows
     spacing, centre, reach = 1 / math.sqrt(n), math.sqrt(columns), math.sqrt(n) + 9
@@ -89,15 +89,15 @@ def singular_values(rows: int, columns: float) -> tuple[Array, Array]:
 
 
 def _exp(values: Array) -> Array:
-    """The exponential, 0 where it would underflow."""
+    """Return the exponential, 0 where it would underflow."""
     return np.where(values > -700, np.exp(np.maximum(values, -700)), 0)
 
 
 def wishart_root_deficit(dim: int, dof: float) -> float:
-    """One less the mean root of an eigenvalue of a real Wishart matrix over `dof`.
+    """Return 1 minus the mean root of an eigenvalue of a real Wishart matrix over `dof`.
 
-    Exact from `dof` of `dim` on and for integers; in between the mean trace is interpolated. A matrix of
-    `dof` 0 vanishes.
+    Exact for `dof` of at least `dim` and for integers; in between, the mean trace is interpolated. A matrix
+    of `dof` 0 is zero.
     """
     if dof == 0:
         return 1.0
@@ -121,14 +121,14 @@ def _root_trace(dim: int, dof: int) -> float:
 
 _HUGE = 1e70
 _SETTLED = 1e-9  # relative distance to the limit at which a spectrum no longer changes
-_FAR = 1e5  # where the expansion in 1/s takes over, in units of the size of V
+_FAR = 1e5  # where the expansion in 1/s is used, in units of the size of V
 
 
 class _Generation:
-    """What one generation does to the curve, and to the mean and variance of the spectrum.
+    """The effect of one generation on the curve, and on the mean and variance of the spectrum.
 
     With fixed real data the curve describes the covariance relative to the scatter of the real set,
-    of which it is independent; `dress` puts that scatter back.
+    of which it is independent; `dress` includes that scatter.
     """
 
     def __init__(self, mix: Mix, dim: float) -> None:
@@ -143,19 +143,19 @@ class _Generation:
         self.factor = mix.bias * self.synthetic / self.divisor
 
     def moments(self, mean: float, variance: float) -> tuple[float, float]:
-        """Mean and variance a generation later."""
+        """Return the mean and variance one generation later."""
         real, noise = (1.0, 0.0) if self.fixed else (self.real, self.real)
         noise += self.bias**2 * self.synthetic * mean**2
         variance = self.size * noise / self.divisor**2 + self.factor**2 * variance
         return real / self.divisor + self.factor * mean, variance
 
     def fixed_point(self) -> tuple[float, float]:
-        """Stationary mean and variance."""
+        """Return the stationary mean and variance."""
         mean = self.moments(0.0, 0.0)[0] / (1 - self.factor)
         return mean, self.moments(mean, 0.0)[1] / (1 - self.factor**2)
 
     def pull(self, s: Array, u: Array) -> tuple[Array, Array]:
-        """The points a generation later, without those that left the curve at its end."""
+        """Return the points one generation later, without those that left the curve at its end."""
         b, h = self._shift(s, u)
         s, u = b * (s - h), u + h * (1 - u) / s
         return s[s > 0], u[s > 0]
@@ -168,13 +168,13 @@ class _Generation:
         return b, self.real / (self.divisor * b + self.size * (1 - u) / s)
 
     def dress(self, s: Array, u: Array) -> tuple[Array, Array]:
-        """Points for the covariance itself."""
+        """Return the points for the covariance itself."""
         if not self.fixed:
             return s, u
         return s * (self.high - self.low * u), self.low / self.dim * u
 
     def dressed_moments(self, mean: float, variance: float) -> tuple[float, float]:
-        """Mean and variance for the covariance itself."""
+        """Return the mean and variance for the covariance itself."""
         if not self.fixed:
             return mean, variance
         scale = self.low * self.high / self.dim
@@ -182,7 +182,7 @@ class _Generation:
         return scale * mean, second - (scale * mean) ** 2
 
     def mean_root(self, s: Array, u: Array) -> float:
-        """Mean root of the spectrum that this generation makes of the curve through the points."""
+        """Return the mean root of the spectrum after this generation, from points of the curve before it."""
         order = np.argsort(s)
         s, u = s[order], u[order]
         curve = CubicSpline(np.log(s), u)
@@ -201,7 +201,7 @@ class _Generation:
 
 
 def _integrate(s: Array, u: Array) -> float:
-    """Mean root of a law from its curve, at points from near 0 to where ``s u`` is the mean."""
+    """Return the mean root of a law from its curve, from points near 0 to where ``s u`` is the mean."""
     q = np.sqrt(s)
     rising = q > np.concatenate([[-1.0], np.maximum.accumulate(q)[:-1]])
     q, u = q[rising], u[rising]
@@ -210,14 +210,14 @@ def _integrate(s: Array, u: Array) -> float:
 
 
 def _far_points(mean: float, variance: float, low: float, high: float) -> tuple[Array, Array]:
-    """Points from `low` to `high`, in units of the size of V, where two moments tell the curve."""
+    """Return points from `low` to `high`, in units of V's size, where two moments fix the curve."""
     size = mean + variance / mean
     s = size * np.geomspace(low, high, 32 + int(25 * math.log(high / low)))
     return s, mean / s - mean * size / s**2
 
 
 def wishart_mean_root(variance: float) -> float:
-    """Mean root of the Marchenko-Pastur law of mean 1 and this variance."""
+    """Return the mean root of the Marchenko-Pastur law of mean 1 and this variance."""
     s = max(variance - 1, 0) + np.geomspace(1e-12, _FAR * (1 + variance), 3000)
     u = 1 / (1 + s)
     return _integrate(s * (1 - variance * u), u)
@@ -227,8 +227,8 @@ def _real_only(mean: float, variance: float) -> tuple[float, float, float]:
     return math.sqrt(mean) * wishart_mean_root(variance / mean**2), mean, variance
 
 
-def _hastened(mix: Mix, factor: float) -> Mix:
-    """A loop of the same stationary law, up to 1 part in 2000, that takes fewer generations to settle."""
+def _accelerate(mix: Mix, factor: float) -> Mix:
+    """Return a loop that settles faster, with the same stationary law up to 1 part in 2000."""
     slow = (1 - factor) * 2000
     if slow >= 1:
         return mix
@@ -238,14 +238,14 @@ def _hastened(mix: Mix, factor: float) -> Mix:
 
 
 def stationary_moments(mix: Mix, dim: float) -> tuple[float, float]:
-    """Mean and variance of the stationary spectrum."""
+    """Return the mean and variance of the stationary spectrum."""
     step = _Generation(mix, dim)
     return step.dressed_moments(*step.fixed_point())
 
 
 def stationary_mean_root(mix: Mix, dim: float) -> tuple[float, float, float]:
-    """Mean root, mean and variance of the stationary spectrum."""
-    step = _Generation(_hastened(mix, _Generation(mix, dim).factor), dim)
+    """Return the mean root, mean and variance of the stationary spectrum."""
+    step = _Generation(_accelerate(mix, _Generation(mix, dim).factor), dim)
     mean, variance = step.fixed_point()
     dressed = step.dressed_moments(mean, variance)
     if step.factor < 1e-9:
@@ -259,13 +259,13 @@ def stationary_mean_root(mix: Mix, dim: float) -> tuple[float, float, float]:
 
 
 def mean_roots(mix: Mix, dim: float, n_initial: float) -> Iterator[tuple[float, float, float]]:
-    """Mean root, mean and variance of the spectra of generations 2, 3, ..., while they are below 1e70."""
+    """Yield mean root, mean and variance of the spectra of generations 2, 3, ..., while below 1e70."""
     step = _Generation(mix, dim)
     first = _Generation(mix._replace(n_real=n_initial, n_synthetic=0.0), dim)
     mean, variance = first.moments(0.0, 0.0)
     size = mean + variance / mean if mean else 1.0
     last = None
-    far = 2 * _FAR / min(step.factor + 1e-9, 1)  # what a generation pulls in to _FAR
+    far = 2 * _FAR / min(step.factor + 1e-9, 1)  # points that a generation moves to _FAR
     s = np.geomspace(1e-9, far, 1500) * size
     if mean == 0:  # a single point
         u = np.zeros_like(s)
@@ -277,7 +277,7 @@ def mean_roots(mix: Mix, dim: float, n_initial: float) -> Iterator[tuple[float, 
         s, u = s[s > 0], u[s > 0]
     while True:
         before, (mean, variance) = (mean, variance), step.moments(mean, variance)
-        if max(mean, variance) > _HUGE:  # the spectrum has outgrown the real data
+        if max(mean, variance) > _HUGE:  # the spectrum is far larger than that of the real data
             return
         if last and np.allclose((mean, variance), before, rtol=_SETTLED * (1 - step.factor), atol=0):
             yield last

@@ -25,11 +25,11 @@ from madtheory.theory.labels import Labelled, labelled
 from madtheory.validation import GREATEST, check_ddof, check_size, checked
 
 Array = NDArray[np.float64]
-_MANY_POINTS = 10_000  # synthetic points, from which on rounding hides what a generation changes
+_MANY_POINTS = 10_000  # synthetic points above which rounding hides the change of one generation
 
 
 def known_mean_tail(mix: Mix) -> float:
-    """The order at which ``E (bias chi2 / divisor)**order`` is 1 again."""
+    """Return the positive order at which ``E (bias chi2 / divisor)**order`` is 1."""
     lost = 0.0 if mix.known_mean else 1 / (mix.n_real + mix.n_synthetic)
     degrees = mix.n_synthetic * (1 - lost)
     divisor = mix.n_real + mix.n_synthetic - mix.ddof
@@ -46,11 +46,11 @@ def known_mean_tail(mix: Mix) -> float:
 
 
 def fitted_mean_tail(mix: Mix) -> float:
-    """The order at which the moments of squared mean error and variance, without real data, stay put.
+    """Return the order at which the moments of mean error and variance, without real data, are constant.
 
     At integer orders they obey a finite linear map; its growth is interpolated in between. From an
     order of 300 on the value for a known mean is within 1 part in 300. For many synthetic points the map
-    is the identity but for rounding: then the distance to the order for a known mean is that of the
+    is the identity up to rounding: then the distance to the order for a known mean is that of the
     diffusion limit, whose map is a symmetric tridiagonal matrix.
     """
     guess = known_mean_tail(mix)
@@ -64,7 +64,7 @@ def fitted_mean_tail(mix: Mix) -> float:
 
 
 def _root(growth: Callable[[int], float], guess: float) -> float:
-    """Where a growth that is known at integer orders passes 0, at an order of 1 or more."""
+    """Return where a growth known at integer orders crosses 0, at an order of 1 or more."""
     start = max(round(guess), 2)
     while start > 2 and growth(start - 1) > 0:
         start -= 1
@@ -76,7 +76,7 @@ def _root(growth: Callable[[int], float], guess: float) -> float:
 
 
 def _diffusion_growth(n_real: float, pull: float, order: int) -> float:
-    """Rate of growth of ``E D**a V**b``, ``a + b`` equal to `order`, in the limit of `diffusion_limit`."""
+    """Return the growth rate of ``E D**a V**b``, ``a + b = order``, in the limit of `diffusion_limit`."""
     a = np.arange(order + 1.0)
     b = order - a
     rates = b * (b - 1) - b * pull - 2 * a * n_real
@@ -89,14 +89,14 @@ def _log_growth(mix: Mix, order: int) -> float:
     size, last = 12, -math.inf
     while True:
         size = min(size, order)
-        value = _truncated(mix, order, size)
+        value = _log_growth_truncated(mix, order, size)
         if size == order or abs(value - last) < 1e-8:
             return value
         size, last = 2 * size, value
 
 
-def _truncated(mix: Mix, order: int, size: int) -> float:
-    """The same, with powers of the mean error up to `size`: higher ones hardly matter."""
+def _log_growth_truncated(mix: Mix, order: int, size: int) -> float:
+    """Return this log growth from powers of the mean error up to `size`: higher ones hardly matter."""
     if order == 0:
         return 0.0
     n_r, n_s, bias, total = mix.n_real, mix.n_synthetic, mix.bias, mix.n_real + mix.n_synthetic
@@ -115,12 +115,12 @@ def _truncated(mix: Mix, order: int, size: int) -> float:
     logs = logsumexp(np.where(valid, terms, -np.inf), axis=2)
     powers = np.arange(size + 1)[:, None]
     logs += 2 * powers * math.log(n_s / total) - (order - powers) * math.log(total - mix.ddof)
-    logs += (powers - powers.T) * math.log(n_r)  # a similarity, which evens the entries out
+    logs += (powers - powers.T) * math.log(n_r)  # a similarity, which balances the entries
     top = logs.max()
     return float(top + np.log(np.abs(np.linalg.eigvals(np.exp(logs - top))).max()))
 
 
-_MANY = 10**5  # from here on the difference of two log gamma functions is mostly rounding
+_MANY = 10**5  # above this the difference of two log gamma functions is mostly rounding
 
 _SOURCE = (
     "derived here (fixed point of the affine recursion of moments); the loop, and the existence of a "
@@ -139,7 +139,7 @@ def stationary(
     dim: int = 1,
     real_data: str = "fresh",
 ) -> dict[str, Labelled]:
-    r"""The state that a loop with real data in every generation settles in, whatever it started from.
+    r"""Return the state that a loop with real data in every generation settles in, from any start.
 
     With :math:`N=n_r+n_s`, divisor :math:`N-c` and :math:`k=1-1/(n_r+2n_s)`, per dimension
 
@@ -162,11 +162,11 @@ def stationary(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
     dim : int
         Dimension, with the identity as true covariance.
     real_data : {"fresh", "fixed"}
-        New real points in every generation, or one set, over which the means are taken.
+        Whether real points are new in every generation, or one set, over which the means are taken.
 
     Returns
     -------
@@ -179,11 +179,11 @@ def stationary(
     Raises
     ------
     ValueError
-        When the mean covariance has no limit; the message names the bias below which it has.
+        When the mean covariance has no limit; the message names the bias below which it has one.
 
     Notes
     -----
-    The stationary covariance has a Pareto tail (`tail_index`): means over simulated paths settle slowly.
+    The stationary covariance has a Pareto tail (`tail_index`): means over simulated paths converge slowly.
     Source: derived here; Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3 states the limit without a value.
 
     Examples
@@ -223,9 +223,9 @@ def tail_index(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    r"""Exponent of the Pareto tail of the stationary variance: moments of this order and above are infinite.
+    r"""Return the exponent of the Pareto tail of the stationary variance.
 
-    With a known mean :math:`\kappa` solves
+    Moments of this order and above are infinite. With a known mean :math:`\kappa` solves
 
     .. math:: \Big(\frac{2\lambda}{N-c}\Big)^\kappa\frac{\Gamma(n_s/2+\kappa)}{\Gamma(n_s/2)}=1
 
@@ -246,12 +246,12 @@ def tail_index(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
 
     Returns
     -------
     scalar Labelled
-        Above 1 where the mean of the variance exists, above 2 where its square has a mean.
+        The exponent: above 1 where the variance has a mean, above 2 where its square has one.
 
     Raises
     ------
@@ -272,7 +272,7 @@ def tail_index(
     require_mean(mix)
     if mix.n_synthetic < 2 or mix.bias == 0:
         raise ValueError(
-            f"n_synthetic={n_synthetic!r} and bias={bias!r} leave no feedback and hence no Pareto tail; "
+            f"n_synthetic={n_synthetic!r} and bias={bias!r} leave no feedback, and so no Pareto tail; "
             f"pass n_synthetic of at least 2 and a positive bias."
         )
     source = "derived here (Kesten 1973; Mellin transform of the chi-square)"
@@ -283,7 +283,7 @@ def tail_index(
 
 @checked
 def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = False) -> dict[str, Labelled]:
-    r"""The stationary fresh-data loop in one dimension with unbiased sampling and synthetic data without end.
+    r"""Return moments of the stationary fresh-data loop, unbiased in 1-D, for infinite synthetic data.
 
     In time counted in generations over :math:`N\to\infty`,
 
@@ -300,7 +300,7 @@ def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = 
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def trajectory(
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
-    r"""Everything that is known of a Gaussian refitted in a regime.
+    r"""Return all known expectations of a Gaussian refitted in a regime.
 
     The first moments always, and what is known of the regime by its name.
 
@@ -146,7 +146,7 @@ def first_moments(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Expected covariance trace and mean error of a Gaussian refitted to any mix of real and synthetic data.
+    r"""Return the expected covariance trace and mean error of a Gaussian refitted to any mix of data.
 
     With factors :math:`E\Sigma_g = v_g \Sigma_0`, a batch of size :math:`n` of generation :math:`g` and the
     fit to groups of sizes :math:`N_i`, weights :math:`w_i`, means :math:`m_i` and scatters :math:`S_i` obey
@@ -244,7 +244,7 @@ def accumulate(
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees the first real points and all synthetic batches so far.
+    r"""Return the expected trajectory when every fit sees the first real points and all batches so far.
 
     With :math:`N_g` points of equal weight at generation :math:`g` and :math:`E\Sigma_g = v_g \Sigma_0`,
 
@@ -310,7 +310,7 @@ def accumulate_subsample(
     spectrum: ArrayLike | None = None,
     generations: int,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees n random points of all real and synthetic data so far.
+    r"""Return the expected trajectory when every fit sees n random points of all data so far.
 
     With :math:`s_g` the mean pool variance (divisor :math:`N_g`), :math:`v_g` that of the model, and
     :math:`f_g` the variance of the subset mean given the pool, in units of :math:`\Sigma_0`,
@@ -372,7 +372,7 @@ def augment(
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees one fixed real set and the last synthetic batch.
+    r"""Return the expected trajectory when every fit sees one fixed real set and the last synthetic batch.
 
     With :math:`N = n_r + n_s`, :math:`w = n_s / N`, :math:`D_g = E|\mu_g - \bar x_r|^2` per coordinate and
     :math:`E\Sigma_g = v_g \Sigma_0`, for one model in memory and equal weights,
@@ -439,7 +439,7 @@ def fresh(
     generations: int,
     variables: Collection[str] | None = None,
 ) -> dict[str, Labelled]:
-    r"""Expected trajectory when every fit sees new real points and the last synthetic batch.
+    r"""Return the expected trajectory when every fit sees new real points and the last synthetic batch.
 
     With :math:`N = n_r + n_s`, :math:`w = n_s / N`, :math:`E\Sigma_g = v_g \Sigma_0` and
     :math:`E(\mu_g - \mu_0)(\mu_g - \mu_0)' = m_g \Sigma_0`, for one model in memory and equal weights,

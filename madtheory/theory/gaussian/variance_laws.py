@@ -29,7 +29,7 @@ class VarianceLaw:
     Attributes
     ----------
     kind, source : str
-        The labels that closed-form values carry in this package.
+        The labels of closed-form values in this package.
     """
 
     kind = "exact law"
@@ -37,14 +37,14 @@ class VarianceLaw:
     nodes = 64
 
     def __init__(self, degrees: Array, log_gain: Array) -> None:
-        """One factor ``exp(log_gain) * chi2(degrees) / degrees`` per generation."""
+        """Store one factor ``exp(log_gain) * chi2(degrees) / degrees`` per generation."""
         self._cumulants = LogGammaSum(degrees / 2)
         self._lowest = float(self._cumulants.half[0])
         self._log_mean = float(np.sum(log_gain + digamma_minus_log(degrees / 2)))
         self._log_std = float(np.sqrt(self.log_cumulant(2)))
 
     def log_cumulant(self, order: int) -> float:
-        """Cumulant of the logarithm of the variance, of order 1, 2, 3, ..."""
+        """Return the cumulant of the logarithm of the variance, of order 1, 2, 3, ..."""
         order = check_size("order", order, maximum=150)
         if order == 1:
             return self._log_mean
@@ -52,15 +52,15 @@ class VarianceLaw:
         return float(np.sum(count * special.polygamma(order - 1, half)))
 
     def log_mean(self) -> float:
-        """Mean of the logarithm of the variance: the typical fate, unlike `mean`."""
+        """Return the mean of the logarithm of the variance, which describes typical trajectories."""
         return self._log_mean
 
     def log_var(self) -> float:
-        """Variance of the logarithm of the variance."""
+        """Return the variance of the logarithm of the variance."""
         return self._log_std**2
 
     def moment(self, order: float) -> float:
-        """Moment of any real order; infinite at and below minus half the smallest degrees of freedom."""
+        """Return a moment of real order; infinite up to minus half the smallest degrees of freedom."""
         order = check_number("order", order, -1e15, 1e15)
         if order <= -self._lowest:
             return float("inf")
@@ -69,21 +69,21 @@ class VarianceLaw:
             return float(np.exp(order * self._log_mean + excess))
 
     def mean(self) -> float:
-        """Mean: carried by rare trajectories once the generation exceeds the sample size."""
+        """Return the mean, which depends on rare trajectories once the generation exceeds the sample size."""
         return self.moment(1)
 
     def var(self) -> float:
-        """Variance."""
+        """Return the variance."""
         first, second = self._cumulants(np.array([1.0, 2.0]), 0)
         with np.errstate(over="ignore"):
             return float(np.exp(2 * self._log_mean + second) * -np.expm1(2 * first - second))
 
     def std(self) -> float:
-        """Square root of the variance."""
+        """Return the square root of the variance."""
         return float(np.sqrt(self.var()))
 
     def _saddle(self, x: Array) -> Array:
-        """Distance of the saddle point from the first pole: Newton on its log, safe as K' is concave."""
+        """Return the saddle point's distance to the first pole, by Newton on its log (K' is concave)."""
         t = np.full_like(x, np.log(self._lowest))
         for _ in range(400):
             w = np.exp(t)
@@ -95,7 +95,7 @@ class VarianceLaw:
         return np.exp(t)
 
     def _logs(self, y: ArrayLike) -> tuple[Array, Array, Array]:
-        """Logarithms of density, lower tail and upper tail of the log-variance at `y`."""
+        """Return the logarithms of density, lower tail and upper tail of the log-variance at `y`."""
         x = np.asarray(y, dtype=float).ravel() - self._log_mean
         blocks = np.array_split(x, len(x) // 2**13 + 1)  # bounded memory
         logs = np.concatenate([self._contour(b) for b in blocks], axis=1).reshape(3, *np.shape(y))
@@ -104,7 +104,7 @@ class VarianceLaw:
     @np.errstate(all="ignore")
     def _contour(self, x: Array) -> Array:
         upper = x >= 0
-        # The apex of the contour keeps clear of the pole that the tails have at s = 0.
+        # The apex of the contour stays away from the pole that the tails have at s = 0.
         clear = 1 + 1.4 / (self._log_std * self._lowest)
         w = self._saddle(x)
         w = np.where(upper, np.maximum(w, self._lowest * clear), np.minimum(w, self._lowest / clear))
@@ -118,7 +118,7 @@ class VarianceLaw:
         integrand = np.exp(self._cumulants(path, 0) - path * x[:, None] - exponent[:, None]) * root
         density = step * (w[:, None] * integrand).real.sum(1) / np.pi
         tail = step * (w[:, None] / path * integrand).real.sum(1) / np.pi
-        # Probabilities below exp(-1e6) drown in rounding: their leading term is all that can be told.
+        # Probabilities below exp(-1e6) are mostly rounding: only their leading term is known.
         deep = exponent < -1e6
         density = exponent + np.log(np.where(deep, w * width / np.sqrt(2 * np.pi), density))
         tail = exponent + np.log(np.where(deep, w * width / np.sqrt(2 * np.pi) / abs(s), abs(tail)))
@@ -128,7 +128,7 @@ class VarianceLaw:
 
     @np.errstate(divide="ignore", invalid="ignore")
     def _log_quantile(self, lower: ArrayLike, upper: ArrayLike) -> Array:
-        """Point of given tails (`lower` + `upper` = 1): Newton on the smaller one's log, which is concave."""
+        """Return the point of given tails (`lower` + `upper` = 1), by Newton on the smaller one's log."""
         lower, upper = np.broadcast_arrays(np.asarray(lower, dtype=float), np.asarray(upper, dtype=float))
         left = lower <= upper
         target = np.log(np.where(left, lower, upper))
@@ -147,7 +147,7 @@ class VarianceLaw:
         return y
 
     def chernoff(self, x: ArrayLike) -> Array:
-        """Optimised Chernoff bound of `sf`: the least ``E X**s / x**s`` over s >= 0."""
+        """Return the best Chernoff bound of `sf`: the least ``E X**s / x**s`` over s >= 0."""
         with np.errstate(divide="ignore"):
             distance = np.atleast_1d(
                 np.maximum(np.log(np.maximum(_values("x", x), 0.0)) - self._log_mean, 0.0)
@@ -158,20 +158,20 @@ class VarianceLaw:
         return clipped[()]
 
     def pdf_of_log(self, y: ArrayLike) -> Array:
-        """Density of the logarithm of the variance at `y`."""
+        """Return the density of the logarithm of the variance at `y`."""
         return np.exp(self._logs(_values("y", y))[0])[()]
 
     def cdf_of_log(self, y: ArrayLike) -> Array:
-        """Probability that the logarithm of the variance is at most `y`."""
+        """Return the probability that the logarithm of the variance is at most `y`."""
         return np.exp(self._logs(_values("y", y))[1])[()]
 
     def log_ppf(self, q: ArrayLike) -> Array:
-        """Logarithm of the quantile `q`, finite where the quantile itself underflows."""
+        """Return the logarithm of the quantile `q`, finite where the quantile itself underflows."""
         q = _values("q", q)
         return self._log_quantile(q, 1 - q)[()]
 
     def log_isf(self, q: ArrayLike) -> Array:
-        """Logarithm of `isf`, finite where the quantile itself underflows."""
+        """Return the logarithm of `isf`, finite where the quantile itself underflows."""
         q = _values("q", q)
         return self._log_quantile(1 - q, q)[()]
 
@@ -180,51 +180,51 @@ class VarianceLaw:
         return self._logs(np.log(np.where(x < 0, 0.0, x)))[which]
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """Logarithm of the density."""
+        """Return the logarithm of the density."""
         x = _values("x", x)
         safe = np.where(x > 0, x, 1.0)
         values = self._at(safe, 0) - np.log(safe)
         return np.where(x > 0, values, np.where(np.isnan(x), x, -np.inf))[()]
 
     def pdf(self, x: ArrayLike) -> Array:
-        """Density (zero at and below zero)."""
+        """Return the density (zero at and below zero)."""
         return np.exp(self.logpdf(x))
 
     def logcdf(self, x: ArrayLike) -> Array:
-        """Logarithm of the probability of at most `x`."""
+        """Return the logarithm of the probability of at most `x`."""
         return self._at(_values("x", x), 1)[()]
 
     def logsf(self, x: ArrayLike) -> Array:
-        """Logarithm of the probability of more than `x`."""
+        """Return the logarithm of the probability of more than `x`."""
         return self._at(_values("x", x), 2)[()]
 
     def cdf(self, x: ArrayLike) -> Array:
-        """Probability of at most `x`."""
+        """Return the probability of at most `x`."""
         return np.exp(self.logcdf(x))
 
     def sf(self, x: ArrayLike) -> Array:
-        """Probability of more than `x`."""
+        """Return the probability of more than `x`."""
         return np.exp(self.logsf(x))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """Quantile: the inverse of `cdf`."""
+        """Return the quantile, the inverse of `cdf`."""
         return np.exp(self.log_ppf(q))
 
     def isf(self, q: ArrayLike) -> Array:
-        """Inverse of `sf`, accurate for small `q`."""
+        """Return the inverse of `sf`, accurate for small `q`."""
         return np.exp(self.log_isf(q))
 
     def median(self) -> float:
-        """Median."""
+        """Return the median."""
         return float(self.ppf(0.5))
 
     def interval(self, confidence: ArrayLike) -> tuple[Array, Array]:
-        """Interval that leaves equal probability on either side."""
+        """Return the interval with equal probability on either side."""
         side = (1 - _values("confidence", confidence)) / 2
         return self.ppf(side), self.isf(side)
 
     def support(self) -> tuple[float, float]:
-        """Support of the distribution."""
+        """Return the support of the distribution."""
         return 0.0, float("inf")
 
     def rvs(
@@ -232,7 +232,7 @@ class VarianceLaw:
         size: int | tuple[int, ...] | None = None,
         random_state: int | np.random.Generator | None = None,
     ) -> Array:
-        """Independent draws, by multiplying chi-squares (the cost grows with the generation)."""
+        """Draw independently, by multiplying chi-squares (the cost grows with the generation)."""
         if random_state is not None and not isinstance(random_state, np.random.Generator):
             random_state = check_seed(random_state, "random_state", others=" or a Generator")
         rng = np.random.default_rng(random_state)
@@ -246,7 +246,7 @@ class VarianceLaw:
 
 
 def _values(name: str, value: ArrayLike) -> Array:
-    """Numbers, NaN among them: as in SciPy, the law has NaN where it is asked for what it does not have."""
+    """Return numbers, NaN included: as in SciPy, undefined values of the law are NaN."""
     return check_numbers(name, value, infinite=True, missing=True)
 
 
@@ -260,7 +260,7 @@ def variance_law(
     known_mean: bool = False,
     n_initial: int | None = None,
 ) -> VarianceLaw:
-    r"""Exact law of the one-dimensional variance in the replace loop, relative to the true variance.
+    r"""Return the exact law of the one-dimensional variance in the replace loop, relative to the truth.
 
     .. math:: \sigma_g^2/\sigma_0^2 = \prod_{i=1}^g \frac{\lambda_i}{n_i - c}\,\chi^2_{\nu_i},
        \qquad \lambda_1 = 1,\ \lambda_{i>1} = \lambda,\ \nu_i = n_i - 1
@@ -275,7 +275,7 @@ def variance_law(
     n : int, sequence or function of the generation
         Points per generation, at least 2 (1 when the mean is known and `ddof` is 0).
     bias : float
-        Factor of the variance of synthetic samples (dimensionless), positive; generation 1 has none.
+        Factor of the variance of synthetic samples (dimensionless), positive; generation 1 has no bias.
     ddof : {0, 1}, optional
         The divisor is n - ddof; by default 1, or 0 when the mean is known.
     known_mean : bool
@@ -295,7 +295,7 @@ def variance_law(
 
     Notes
     -----
-    The mean is carried by ever rarer trajectories: once the generation exceeds n, read quantiles.
+    The mean depends on ever rarer trajectories: once the generation exceeds n, use quantiles.
     Source: derived here (Mellin transform of the chi-square).
     """
     bias, generation = check_bias(bias), check_size("generation", generation)

@@ -33,12 +33,12 @@ _SOURCE = (
 
 
 def real_distance(n: float, dim: int, ddof: int, known_mean: bool) -> float:
-    """Mean squared distance of a Gaussian fitted to `n` real points; any real number of points."""
+    """Return the mean squared distance of a Gaussian fitted to `n` real points, also for real `n`."""
     dof, divisor = n - (not known_mean), n - ddof
     mean_error = 0.0 if known_mean else dim / n
     if dof == 0:  # a single point, without scatter
         return mean_error + dim
-    if dof > 1e10 * dim:  # the first term of the series: its error, of order dim / dof, is below rounding's
+    if dof > 1e10 * dim:  # the first term of the series: its error, of order dim / dof, is below rounding
         return mean_error + dim * (dim + 1) / (4 * dof)
     if dof >= dim:
         t, weights = singular_values(dim, float(dof))
@@ -55,20 +55,20 @@ DISTANCE_KIND = "leading order in 1/n"
 
 
 def _distance(mix: Mix, named: dict[str, Any], deficit: Any) -> Any:
-    """Mean squared distance, from one less the mean root of an eigenvalue at mean 1."""
+    """Return the mean squared distance, from 1 minus the mean root of an eigenvalue at mean 1."""
     scale = np.sqrt(named["total_variance"] / mix.dim)
     return named["mean_error"] + mix.dim * ((1 - scale) ** 2 + 2 * scale * deficit)
 
 
 def _spread(mix: Mix, named: dict[str, Any]) -> Any:
-    """Relative variance of the mean spectrum."""
+    """Return the relative variance of the mean spectrum."""
     return named["squared_norm"] * mix.dim / named["total_variance"] ** 2 - 1
 
 
 def _deficit(mix: Mix, spread: float, free: tuple[float, float, float]) -> float:
-    """That of a Wishart matrix of the exact first two moments, less what the free law has over it.
+    """Return 1 minus the mean root: that of a Wishart matrix with two exact moments, and a correction.
 
-    The first is known exactly; the second, from the limit of large dimension, adds the shape.
+    The first is known exactly; the correction, from the limit of large dimension, adds the shape.
     """
     root, mean, variance = free
     free_spread = variance / mean**2
@@ -77,7 +77,7 @@ def _deficit(mix: Mix, spread: float, free: tuple[float, float, float]) -> float
 
 
 def _fitted_dim(mix: Mix, named: dict[str, float]) -> float:
-    """The dimension at which the free law has the exact second moment; dim + 1 to leading order."""
+    """Return the dimension at which the free law has the exact second moment; to leading order dim + 1."""
     dim = mix.dim + 1.0
     for _ in range(20):
         mean, variance = _free.stationary_moments(mix, dim)
@@ -86,7 +86,7 @@ def _fitted_dim(mix: Mix, named: dict[str, float]) -> float:
 
 
 def stationary_distance(mix: Mix) -> float:
-    """Mean squared distance of the stationary loop; nan where second moments do not exist."""
+    """Return the mean squared distance of the stationary loop; nan where second moments do not exist."""
     named, _ = second_moments(mix)
     if not named:
         return math.nan
@@ -102,9 +102,9 @@ def stationary_distance(mix: Mix) -> float:
 def real_fit_wasserstein2_squared(
     *, n: ArrayLike, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
-    r"""Squared Wasserstein-2 distance to the truth of a Gaussian fitted to real points, on average.
+    r"""Return the mean squared Wasserstein-2 distance to the truth of a Gaussian fit of real points.
 
-    With true covariance the identity, divisor :math:`n-c` and :math:`W` a Wishart matrix of
+    With the identity as true covariance, divisor :math:`n-c` and :math:`W` a Wishart matrix of
     :math:`\nu=n-1` degrees of freedom,
 
     .. math:: E\,W_2^2=\frac dn+\frac{d\nu}{n-c}+d-\frac{2\,E\operatorname{tr}W^{1/2}}{\sqrt{n-c}}
@@ -122,12 +122,12 @@ def real_fit_wasserstein2_squared(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
 
     Returns
     -------
     Labelled of the shape of `n`
-        Dimensionless: in units of the true variance.
+        Distances in units of the true variance (dimensionless).
 
     Raises
     ------
@@ -171,17 +171,17 @@ def loop_wasserstein2_squared(
     real_data: str = "fresh",
     generations: int | None = None,
 ) -> Labelled:
-    r"""Squared Wasserstein-2 distance to the truth of a loop with real data, on average.
+    r"""Return the mean squared Wasserstein-2 distance to the truth of a loop with real data.
 
     .. math:: E\,W_2^2=E|\mu_g-\mu_0|^2+E\operatorname{tr}\Sigma_g+d-2\,E\operatorname{tr}\Sigma_g^{1/2}
 
     The first two terms are exact. The mean root is that of a Wishart matrix with the exact first two
-    moments of the loop's spectrum, plus what the loop's spectrum has over it in the limit of large
+    moments of the loop's spectrum, plus the difference between the two spectra in the limit of large
     dimension (a deterministic equation for the resolvent). In one dimension it is instead mixed from
     a Gamma and an inverse-Gamma law with the exact first three moments.
 
-    Kind: "leading order in 1/n", of the accuracy below, and within rigorous bounds (those that `fresh` and
-    `augment` return beside it). Generation 1 is exact.
+    Kind: "leading order in 1/n", of the accuracy below, and within rigorous bounds (which `fresh` and
+    `augment` return too). Generation 1 is exact.
 
     Parameters
     ----------
@@ -194,13 +194,13 @@ def loop_wasserstein2_squared(
     ddof : {0, 1}, optional
         The covariance divides by the number of points less `ddof`; unbiased by default.
     known_mean : bool
-        Take the scatter about the true mean, which is then not fitted.
+        Whether the scatter is taken about the true mean, which is then not fitted.
     dim : int
         Dimension; the true covariance is the identity.
     real_data : {"fresh", "fixed"}
-        New real points in every generation, or one set, over which the mean is taken.
+        Whether real points are new in every generation, or one set, over which the mean is taken.
     generations : int, optional
-        Number of generations; the stationary value if left out.
+        Number of generations; by default the stationary value is returned.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def loop_wasserstein2_squared(
     Raises
     ------
     ValueError
-        When a stationary value is asked for and the mean covariance has no limit.
+        When the stationary value is needed and the mean covariance has no limit.
 
     Notes
     -----
@@ -250,7 +250,7 @@ def distances(
     generations: int,
     estimate: bool = True,
 ) -> dict[str, Labelled]:
-    """Bounds of the mean squared distance to a truth of these eigenvalues by generation, and an estimate.
+    """Return bounds of the mean squared distance to the truth by generation, and an estimate.
 
     The estimate needs a truth that is a multiple of the identity and batches of one size (`n_synthetic_at`
     is then ``None``), and lies within the bounds.
@@ -289,13 +289,13 @@ def distances(
 
 
 def _deficits(mix: Mix, n_initial: float, named: dict[str, Any]) -> Array:
-    """One less the mean root of an eigenvalue at mean 1, of generations 1, 2, ...; the first is not used."""
+    """Return 1 minus the mean root of an eigenvalue at mean 1 by generation; the first is not used."""
     generations = len(named["total_variance"])
     if mix.dim == 1:
         return line.deficits(mix, n_initial, generations)
     out = np.full(generations, np.nan)
     if not named["total_variance"][1:].any():
-        return out  # a single point, at which all models stay
+        return out  # a single point, where all models stay
     limits, _ = second_moments(mix)
     spectra = _free.mean_roots(mix, _fitted_dim(mix, limits) if limits else mix.dim + 1.0, n_initial)
     spreads, last = _spread(mix, named), np.zeros(4)
@@ -305,7 +305,7 @@ def _deficits(mix: Mix, n_initial: float, named: dict[str, Any]) -> Array:
             out[g] = out[g - 1]
             continue
         spread, free_spread = spreads[g], free[2] / free[1] ** 2
-        if not limits:  # second moments without a limit say nothing of the bulk
+        if not limits:  # second moments without a limit do not describe the bulk
             spread = min(spread, free_spread)
         out[g], last = _deficit(mix, spread, free), now
     return out

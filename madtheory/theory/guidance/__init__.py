@@ -10,8 +10,8 @@ p = 0, the logs   SIMS, probability flow, guided scores   `sims_law`
 p = -1            density ratio, guided clean score       `clean_score_law`
 ================  ======================================  ====================
 
-They agree to first order in the auxiliary's difference, and differ at the second, which is what decides
-about collapse: sampling noise has no mean to extrapolate, but its logarithm has (`rate`).
+They agree to first order in the auxiliary's difference. The second order decides whether the loop
+collapses: sampling noise has no mean to extrapolate, but its logarithm has (`rate`).
 Generators: `madtheory.models.guided`.
 """
 

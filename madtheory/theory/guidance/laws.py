@@ -1,4 +1,4 @@
-"""Laws that a model and its auxiliary make: guided scores, extrapolated moments, tilted densities."""
+"""Laws of a model and its auxiliary: guided scores, extrapolated moments, tilted densities."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def sims_law(
     auxiliary_covariance: ArrayLike,
     guidance: float,
 ) -> dict[str, Labelled]:
-    r"""Law of the probability-flow ODE with the score :math:`(1 + w) s_r - w s_s`: it extrapolates logs.
+    r"""Return the law of the probability-flow ODE with the score :math:`(1 + w) s_r - w s_s`.
 
-    For covariances that commute, in each common eigendirection,
+    It extrapolates logarithms. For covariances that commute, in each common eigendirection,
 
     .. math:: \ln v = (1 + w)\ln v_r - w\ln v_s, \qquad
        m = m_r - w\,{}_2F_1\!\big(1, \tfrac{1+w}2; \tfrac32; 1 - \tfrac{v_s}{v_r}\big)\,(m_s - m_r).
@@ -42,11 +42,11 @@ def sims_law(
     Parameters
     ----------
     mean, auxiliary_mean : array, shape (d,), or number
-        Of the model and of its auxiliary, the model trained on samples of the model.
+        Means of the model and of its auxiliary, which is trained on samples of the model.
     covariance, auxiliary_covariance : array, shape (d, d), or variance
-        Positive definite.
+        Covariances of both, positive definite.
     guidance : float
-        w: 0 is the model, -1 the auxiliary, positive values go away from it.
+        Weight w: 0 is the model, -1 the auxiliary; positive values move away from the auxiliary.
 
     Returns
     -------
@@ -62,19 +62,18 @@ def sims_law(
     -----
     *Proof.* With t the variance of the added noise the scores are :math:`-(V_i + t)^{-1}(x - m_i)`, and the
     flow, :math:`dx/dt = -\tfrac12 s(x, t)`, is affine: its law stays Gaussian. Deviations from the mean obey
-    :math:`\dot X = \tfrac12[(1 + w)(V_r + t)^{-1} - w(V_s + t)^{-1}]X`. If all commutes, the solution is
-    :math:`X(t) \propto (V_r + t)^{(1+w)/2}(V_s + t)^{-w/2}`, which is :math:`\sqrt t\,(1 + O(1/t))` for
-    large t, as is the spread of the noise that sampling starts from: the constant is 1, and t = 0 gives the
-    first claim. For the mean, :math:`u = m - m_r` obeys the same equation plus
-    :math:`\tfrac w2 (v_s + t)^{-1}(m_s - m_r)`. Variation of constants gives
-    :math:`u(0) = -\tfrac w2 (m_s - m_r) X(0)\int_0^\infty X(t)^{-1}(v_s + t)^{-1} dt`, Euler's integral of
-    the hypergeometric function; what the flow starts from is forgotten, as :math:`X(0)/X(\infty) = 0`.
-    Without commutation, Liouville's formula gives the determinant; the first term of Magnus' series for
-    :math:`\ln X` is :math:`\tfrac12[(1 + w)\ln V_r - w\ln V_s]` up to a constant, and the second is
-    antisymmetric, a rotation: the log-linear rule errs from the third order in the commutator and the
-    anisotropy on. Scaling the noise schedule (variance-preserving, flow matching) changes nothing, as the
-    coefficients 1 + w and -w sum to 1. Source: derived here; guidance of Alemohammad et al. 2024
-    (arXiv 2408.16333).
+    :math:`\dot X = \tfrac12[(1 + w)(V_r + t)^{-1} - w(V_s + t)^{-1}]X`. If the covariances commute, the
+    solution is :math:`X(t) \propto (V_r + t)^{(1+w)/2}(V_s + t)^{-w/2}`, which is :math:`\sqrt t\,(1 +
+    O(1/t))` for large t, as is the spread of the noise that sampling starts from: the constant is 1, and t =
+    0 gives the first claim. For the mean, :math:`u = m - m_r` obeys the same equation plus :math:`\tfrac w2
+    (v_s + t)^{-1}(m_s - m_r)`. Variation of constants gives :math:`u(0) = -\tfrac w2 (m_s - m_r)
+    X(0)\int_0^\infty X(t)^{-1}(v_s + t)^{-1} dt`, Euler's integral of the hypergeometric function; the start
+    of the flow is forgotten, as :math:`X(0)/X(\infty) = 0`. Without commutation, Liouville's formula gives
+    the determinant; the first term of Magnus' series for :math:`\ln X` is :math:`\tfrac12[(1 + w)\ln V_r -
+    w\ln V_s]` up to a constant, and the second is antisymmetric, a rotation: the error of the log-linear rule
+    is of third order in the commutator and the anisotropy. Scaling the noise schedule (variance-preserving,
+    flow matching) changes nothing, as the coefficients 1 + w and -w sum to 1. Source: derived here; guidance
+    of Alemohammad et al. 2024 (arXiv 2408.16333).
 
     Examples
     --------
@@ -92,15 +91,16 @@ def sims_law(
         one, two = (np.einsum("ji,jk,ki->i", basis, matrix, basis) for matrix in (v, aux_v))
         pull = w * mean_pull(two / one, w) * (basis.T @ (aux_m - m))
         covariance_w = (basis * (one * (two / one) ** -w)) @ basis.T
-        return _labelled(m - basis @ pull, covariance_w, "exact law", SIMS)
+        return _label_law(m - basis @ pull, covariance_w, "exact law", SIMS)
     root, moved = _flow(v / scale, aux_v / scale, (aux_m - m) / np.sqrt(scale), w)
-    return _labelled(m + np.sqrt(scale) * moved, scale * root @ root.T, "numerical", SIMS)
+    return _label_law(m + np.sqrt(scale) * moved, scale * root @ root.T, "numerical", SIMS)
 
 
 def _flow(v: Array, aux_v: Array, gap: Array, w: float) -> tuple[Array, Array]:
-    """Root of the guided covariance, and the mean's step: the ODE from infinite noise (q = 0) to none (1).
+    """Return the root of the guided covariance and the step of the mean, by solving the ODE.
 
-    In q = (1 + t) ** -0.5 and z = q x it is smooth on [0, 1], ends included.
+    It runs from infinite noise (q = 0) to none (q = 1). In q = (1 + t) ** -0.5 and z = q x it is smooth on
+    [0, 1], ends included.
     """
     (one, basis), (two, aux_basis) = np.linalg.eigh(v), np.linalg.eigh(aux_v)
     dim = len(v)
@@ -122,25 +122,25 @@ def _flow(v: Array, aux_v: Array, gap: Array, w: float) -> tuple[Array, Array]:
 
 
 def mean_pull(ratio: ArrayLike, guidance: float) -> Array:
-    """How far `sims_law` moves the mean, over w (m_r - m_s); `ratio` is v_s / v_r. It is 1 at ratio 1."""
+    """Return how far `sims_law` moves the mean, over w (m_r - m_s); `ratio` is v_s / v_r."""
     x, b = np.asarray(ratio, dtype=float), (1 + guidance) / 2
 
     def series(x: Array) -> Array:
         return special.hyp2f1(1.0, b, 1.5, 1 - x)
 
     def below(x: Array) -> Array:
-        # Euler's transformation takes out the power that the series cannot represent.
+        # Euler's transformation removes the power that the series cannot represent.
         return x ** (0.5 - b) * special.hyp2f1(0.5, 1.5 - b, 1.5, 1 - x)
 
     def far(x: Array) -> Array:
-        # SciPy's function is infinite or NaN for many b: Pfaff's transformation, and b = 1 by itself.
+        # SciPy's function is infinite or NaN for many b: use Pfaff's transformation, and treat b = 1 alone.
         if b > 1:
             return special.hyp2f1(1.0, 1.5 - b, 1.5, 1 - 1 / x) / x
         return np.arcsinh(np.sqrt(x)) / x
 
     small, large = x < 0.5, (x > 1e12) & (b >= 1)
     pull = np.empty(x.shape)
-    # Each where it is needed: all three take many times longer, which integrals over ratios ask for.
+    # Each only where it is needed: integrals over ratios call this often, and all three take much longer.
     for where, form in ((small, below), (large, far), (~(small | large), series)):
         if where.any():
             pull[where] = form(x[where])
@@ -156,7 +156,7 @@ def neon_law(
     auxiliary_covariance: ArrayLike,
     weight: float,
 ) -> dict[str, Labelled]:
-    r"""Neon on the parameters mean and covariance: it extrapolates both linearly.
+    r"""Return the law of Neon on the parameters mean and covariance: it extrapolates both linearly.
 
     .. math:: m = (1 + w) m_r - w m_s, \qquad V = (1 + w) V_r - w V_s
 
@@ -167,7 +167,7 @@ def neon_law(
     Raises
     ------
     ValueError
-        As `sims_law`, and if V is not positive definite: there is then no such law.
+        As `sims_law`, and if V is not positive definite, so that there is no such law.
 
     Notes
     -----
@@ -184,7 +184,7 @@ def neon_law(
     m, v, aux_m, aux_v, w = _arguments(mean, covariance, auxiliary_mean, auxiliary_covariance, weight)
     extrapolated = (1 + w) * v - w * aux_v
     _check_exists("weight", w, extrapolated, "covariance")
-    return _labelled(m - w * (aux_m - m), extrapolated, "exact law", NEON)
+    return _label_law(m - w * (aux_m - m), extrapolated, "exact law", NEON)
 
 
 @checked
@@ -196,23 +196,25 @@ def clean_score_law(
     auxiliary_covariance: ArrayLike,
     guidance: float,
 ) -> dict[str, Labelled]:
-    r"""The density :math:`p_r^{1+w} p_s^{-w}`, normalised: guiding the clean score extrapolates precisions.
+    r"""Return the normalised density :math:`p_r^{1+w} p_s^{-w}`: the law of the guided clean score.
+
+    It extrapolates precisions:
 
     .. math:: V^{-1} = (1 + w) V_r^{-1} - w V_s^{-1}, \qquad
        V^{-1} m = (1 + w) V_r^{-1} m_r - w V_s^{-1} m_s
 
-    It is what Langevin sampling with the guided score of data without noise converges to, and not what the
-    probability flow of `sims_law` does: the guided scores of noisy data are those of no diffusion. Kind:
+    Langevin sampling with the guided score of data without noise converges to this law. The probability flow
+    of `sims_law` does not: the guided scores of noisy data are not those of a diffusion. Kind:
     exact law, for any covariances. Parameters and results: as for `sims_law`.
 
     Raises
     ------
     ValueError
-        As `sims_law`, and if the precision is not positive definite: the density has then no integral.
+        As `sims_law`, and if the precision is not positive definite, so that the density has no integral.
 
     Notes
     -----
-    *Proof.* The exponent of the density is a quadratic form; collect its terms. Source: derived here.
+    *Proof.* The exponent of the density is a quadratic form. Source: derived here.
 
     Examples
     --------
@@ -227,7 +229,7 @@ def clean_score_law(
     precision = (1 + w) * one - w * two
     _check_exists("guidance", w, precision, "precision")
     tilted = np.linalg.inv(precision)
-    return _labelled(tilted @ ((1 + w) * one @ m - w * two @ aux_m), tilted, "exact law", CLEAN)
+    return _label_law(tilted @ ((1 + w) * one @ m - w * two @ aux_m), tilted, "exact law", CLEAN)
 
 
 def _arguments(
@@ -261,11 +263,11 @@ def _check_exists(name: str, w: float, matrix: Array, what: str) -> None:
     smallest = np.linalg.eigvalsh(matrix)[0]
     if smallest <= 0:
         raise ValueError(
-            f"{name}={w:g} gives a {what} with the eigenvalue {smallest:.3g}, so there is no such law; take "
-            f"it nearer to 0, or use sims_law, which exists for all."
+            f"{name}={w:g} gives a {what} with the eigenvalue {smallest:.3g}, so there is no such law; pass "
+            f"one nearer to 0, or use sims_law, which exists for all."
         )
 
 
-def _labelled(mean: Array, covariance: Array, kind: str, source: str) -> dict[str, Labelled]:
+def _label_law(mean: Array, covariance: Array, kind: str, source: str) -> dict[str, Labelled]:
     values = {"mean": mean, "covariance": (covariance + covariance.T) / 2}
     return {key: labelled(value, kind, source) for key, value in values.items()}

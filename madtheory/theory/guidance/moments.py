@@ -48,17 +48,17 @@ class Step:
                 )
 
     def logs(self, auxiliary: bool) -> float:
-        """Mean log volume that a fit loses or gains."""
+        """Return the mean log volume that a fit loses or gains."""
         degrees, divisor, bias = self.scale(auxiliary)
         gains = direction_gains(np.array([degrees]), np.array([divisor]), self.dim)[0][0]
         return float(gains.sum() + self.dim * np.log(bias))
 
     def spread(self, auxiliary: bool) -> float:
-        """Variance of the log volume of a fit."""
+        """Return the variance of the log volume of a fit."""
         return float(special.polygamma(1, (self.scale(auxiliary)[0] - np.arange(self.dim)) / 2).sum())
 
     def moment(self, power: float, auxiliary: bool = False) -> float:
-        """E (v' / v) ** power of a one-dimensional fit; infinite where it diverges."""
+        """Return E (v' / v) ** power of a one-dimensional fit; infinite where it diverges."""
         degrees, divisor, bias = self.scale(auxiliary)
         half = degrees / 2
         if half + power <= 0:
@@ -67,14 +67,14 @@ class Step:
         return float(np.exp(log))
 
     def expectation(self, function: Any, low: float = 0.0, high: float = np.inf) -> tuple[float, float]:
-        """Mean of a function of the auxiliary's v_s / v_r within limits, and the probability of these."""
+        """Return the mean of a function of v_s / v_r within limits, and the probability of these."""
         degrees, divisor, bias = self.scale(True)
         half, unit = degrees / 2, divisor / (2 * bias)
         inside = special.gammainc(half, high * unit) - special.gammainc(half, low * unit)
         if inside <= 0:
             return np.nan, 0.0
-        # In the logarithm of the ratio the density falls off on both sides, and no end is singular but
-        # those that the limits make: these by substitution of a square.
+        # In the logarithm of the ratio the density falls off on both sides, and only the ends set by the
+        # limits are singular: a square is substituted there.
         log_low = np.log(max(low, special.gammaincinv(half, 1e-18) / unit, 1e-300))
         log_high = np.log(min(high, special.gammainccinv(half, 1e-18) / unit))
 
@@ -88,11 +88,11 @@ class Step:
 
         def below(s: float) -> float:
             y = log_low + s * s
-            return 2 * s * density(y) * _bounded(function(np.exp(y)))
+            return 2 * s * density(y) * _clip(function(np.exp(y)))
 
         def above(s: float) -> float:
             y = log_high - s * s
-            return 2 * s * density(y) * _bounded(function(np.exp(y)))
+            return 2 * s * density(y) * _clip(function(np.exp(y)))
 
         total = sum(
             integrate.quad(part, 0.0, np.sqrt(length), epsabs=1e-13, epsrel=1e-9, limit=400)[0]
@@ -102,7 +102,7 @@ class Step:
         return float(total / inside), float(inside)
 
     def scale(self, auxiliary: bool) -> tuple[float, float, float]:
-        """Degrees of freedom, divisor and bias of a fit."""
+        """Return the degrees of freedom, divisor and bias of a fit."""
         size = self.n_auxiliary if auxiliary else self.n
         bias = self.auxiliary_bias if auxiliary else self.bias
         return float(size - (not self.known_mean)), float(size - self.ddof), bias
@@ -123,8 +123,8 @@ def one_number(name: str, value: Any) -> float:
     return float(number)
 
 
-def _bounded(value: Any) -> float:
-    """A value within the range that QUADPACK bears: it crashes on infinite values and on NaN."""
+def _clip(value: Any) -> float:
+    """Clip a value to a range that QUADPACK accepts: it crashes on infinite values and on NaN."""
     number = float(value)
     return number if abs(number) < 1e200 else float(np.copysign(1e200, number))
 
@@ -145,7 +145,7 @@ def sims_moments(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> dict[str, Labelled]:
-    r"""Mean variance and mean squared error of the guided models of a loop, in one dimension.
+    r"""Return mean variance and mean squared error of the guided models of a loop, in one dimension.
 
     Guiding multiplies the mean variance by :math:`E\,Y^{-w}` and adds
     :math:`w^2 E h^2(Y) \lambda_s/n_s` variances to the squared error, with Y and h of `rate` and `sims_law`;
@@ -155,11 +155,11 @@ def sims_moments(
     Parameters
     ----------
     guidance : float
-        w.
+        Weight w of the guidance.
     n_synthetic : int
         Synthetic points of generations 2, 3, ...; also the points of generation 1 if `n_real` is 0.
     generations : int
-        Their number, 1 or more.
+        Number of generations, 1 or more.
     n_real : int
         Real points, the same in all generations (`augment`); 0 is the fully synthetic loop.
     n_auxiliary : int, optional
@@ -191,7 +191,7 @@ def sims_moments(
     """
     check_size("n_real", n_real, minimum=0)
     step, first = _steps(n_real, n_synthetic, n_auxiliary, bias, auxiliary_bias, ddof, known_mean)
-    factor, added = _guided(step, one_number("guidance", guidance))
+    factor, added = _guidance_factors(step, one_number("guidance", guidance))
     matrix, real = _map(step, n_real, n_synthetic, factor, added)
     start = (first - (not known_mean)) / (first - step.ddof)
     state = np.array([start, 0.0 if n_real or known_mean else 1 / first])
@@ -217,17 +217,17 @@ def largest_stable_guidance(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    r"""Guidance from which on the mean variance of a loop with fixed real data has no limit.
+    r"""Return the guidance from which the mean variance of a loop with fixed real data has no limit.
 
-    Where the spectral radius of the map of `sims_moments` passes 1. Without guidance the loop is stationary;
-    guidance makes it wider by :math:`E\,Y^{-w}` a generation, which real data pull back only if they are
-    enough. The mean is carried by rare loops: typical ones stay sane somewhat further. Kind: exact mean (a
-    root, found to 1e-10). Parameters and errors: as for `sims_moments`, in one dimension.
+    There the spectral radius of the map of `sims_moments` is 1. Without guidance the loop is stationary;
+    guidance makes it wider by :math:`E\,Y^{-w}` a generation, which only enough real data compensate. The
+    mean depends on rare loops: typical ones stay bounded up to a somewhat larger guidance. Kind: exact mean
+    (a root, found to 1e-10). Parameters and errors: as for `sims_moments`, in one dimension.
 
     Returns
     -------
     Labelled scalar
-        0 if the loop has no limit without guidance either.
+        The guidance; 0 if the loop has no limit without guidance either.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def largest_stable_guidance(
     step, _ = _steps(n_real, n_synthetic, n_auxiliary, bias, auxiliary_bias, ddof, known_mean)
 
     def excess(w: float) -> float:
-        matrix, _ = _map(step, n_real, n_synthetic, *_guided(step, w))
+        matrix, _ = _map(step, n_real, n_synthetic, *_guidance_factors(step, w))
         if not np.isfinite(matrix).all():  # moments beyond the range of doubles
             return 1e6
         return float(min(np.abs(np.linalg.eigvals(matrix)).max(), 1e6)) - 1
@@ -268,7 +268,7 @@ def sims_distance(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    r"""Mean squared Wasserstein-2 distance of one guided model's samples to the truth, in one dimension.
+    r"""Return the mean squared Wasserstein-2 distance of a guided model's samples to the truth, in 1-D.
 
     .. math:: E W_2^2 = \lambda\,E v + 1 - 2\sqrt\lambda\,E\sqrt v + E(m - m_0)^2
 
@@ -278,22 +278,22 @@ def sims_distance(
     Parameters
     ----------
     guidance : float
-        w.
+        Weight w of the guidance.
     n : int
-        Real points.
+        Number of real points.
     n_auxiliary : int, optional
         Points that the auxiliary is trained on. Default n.
     sampling_bias : float
-        Factor :math:`\lambda` of the covariance of the samples that are judged: an imperfect sampler.
+        Factor :math:`\lambda` of the covariance of the evaluated samples: an imperfect sampler.
     auxiliary_bias : float, optional
-        That of the samples that the auxiliary is trained on; by default `sampling_bias`, the same sampler.
+        Factor for the samples that the auxiliary is trained on; by default `sampling_bias`.
     ddof, known_mean
         As for `rate`.
 
     Returns
     -------
     Labelled scalar
-        In units of the true variance. Infinite where the moments are.
+        The distance in units of the true variance; infinite where the moments are.
 
     Raises
     ------
@@ -303,8 +303,8 @@ def sims_distance(
     Notes
     -----
     For an unbiased sampler the optimum is at w = 0 up to O(1/n): guidance has nothing to correct, and
-    adds the auxiliary's noise. For a biased one it nears w = 1 with many auxiliary points, where the sampled
-    variance :math:`\lambda^{1 - w} v_r` is free of the bias. Source: derived here.
+    adds the auxiliary's noise. For a biased one it approaches w = 1 with many auxiliary points, where the
+    sampled variance :math:`\lambda^{1 - w} v_r` does not depend on the bias. Source: derived here.
 
     Examples
     --------
@@ -318,7 +318,7 @@ def sims_distance(
         known_mean=known_mean,
     )  # fmt: skip
     w = one_number("guidance", guidance)
-    factor, added = _guided(step, w)
+    factor, added = _guidance_factors(step, w)
     fitted = step.moment(1.0)
     root = step.moment(0.5) * step.moment(-w / 2, auxiliary=True)
     error = added * fitted + (0.0 if known_mean else 1 / n)
@@ -337,7 +337,7 @@ def _steps(
     ddof: int | None,
     known_mean: bool,
 ) -> tuple[Step, int]:
-    """The step of generations 2, 3, ..., and the points of generation 1."""
+    """Return the step of generations 2, 3, ..., and the points of generation 1."""
     total = n_real + check_size("n_synthetic", n_synthetic, int(n_real == 0))
     step = Step(
         n=total, n_auxiliary=n_auxiliary, dim=1, bias=bias, auxiliary_bias=auxiliary_bias, ddof=ddof,
@@ -345,12 +345,12 @@ def _steps(
     )  # fmt: skip
     first = n_real or n_synthetic
     if first <= step.ddof:
-        raise ValueError(f"generation 1 has {first} points, which ddof={step.ddof} leaves none of; use more.")
+        raise ValueError(f"generation 1 has {first} points, which is not above ddof={step.ddof}; use more.")
     return step, first
 
 
-def _guided(step: Step, w: float) -> tuple[float, float]:
-    """Factor of the mean variance, and squared step of the mean over the variance, that guiding makes."""
+def _guidance_factors(step: Step, w: float) -> tuple[float, float]:
+    """Return guidance's factor of the mean variance, and its squared step of the mean per variance."""
     factor = step.moment(-w, auxiliary=True)
     if step.known_mean or w == 0:
         return factor, 0.0
@@ -363,7 +363,7 @@ def _guided(step: Step, w: float) -> tuple[float, float]:
 def _map(
     step: Step, n_real: int, n_synthetic: int, factor: float, added: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Affine map of (mean variance, mean squared distance to the real mean) over one generation."""
+    """Return the affine map of (mean variance, mean squared distance to the real mean) over a generation."""
     total = n_real + n_synthetic
     divisor, share = total - step.ddof, n_synthetic / total
     if n_synthetic == 0:

@@ -27,7 +27,7 @@ def rate(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    r"""Growth of the log volume per generation of the fully synthetic loop, along almost every trajectory.
+    r"""Return the almost-sure growth of the log volume per generation of the fully synthetic loop.
 
     .. math:: \gamma(w) = \sum_{j=1}^d \gamma_j(n) - w \sum_{j=1}^d \gamma_j(n_s),\qquad
        \gamma_j(n) = \ln\frac{2\lambda}{n - c} + \psi\Big(\frac{n - j}2\Big)
@@ -47,18 +47,18 @@ def rate(
     Parameters
     ----------
     guidance : float
-        w. 0 is the loop without guidance, -1 the loop of self-trained models.
+        Weight w: 0 is the loop without guidance, -1 the loop of self-trained models.
     n : int
-        Points of each generation.
+        Number of points of each generation.
     n_auxiliary : int, optional
         Points that each auxiliary is trained on, drawn from the model itself. Default n.
     scheme : {"sims", "neon", "clean_score"}
-        Which law is sampled: `sims_law`, `neon_law` or `clean_score_law`.
+        Law that is sampled: `sims_law`, `neon_law` or `clean_score_law`.
     dim : int
         Dimension; 1 unless the scheme is ``"sims"``.
     bias, auxiliary_bias : float
-        Factors of the covariance of the samples of each generation, and of those of the auxiliary; the second
-        is by default the first.
+        Factors of the covariance of the samples of each generation, and of those of the auxiliary; by default
+        both are equal.
     ddof : {0, 1}, optional
         The divisor of all fits is n - ddof; by default 1, or 0 when the mean is known.
     known_mean : bool
@@ -67,7 +67,7 @@ def rate(
     Returns
     -------
     Labelled scalar
-        Natural log of the volume (variance in one dimension) per generation.
+        Growth of the natural log of the volume (in one dimension, of the variance) per generation.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def _rate(step: Step, w: float, scheme: str) -> float:
     power = 1 if scheme == "neon" else -1
     mean, chance = step.expectation(lambda y: np.log1p(-w * (y**power - 1)) / power, low, high)
     if not chance:
-        raise ValueError(f"guidance={w:g} leaves {scheme!r} without any law; take it nearer to 0.")
+        raise ValueError(f"guidance={w:g} leaves {scheme!r} without any law; pass one nearer to 0.")
     return step.logs(False) + mean
 
 
 def _limits(w: float, scheme: str) -> tuple[float, float]:
-    """Ratios v_s / v_r for which the law exists."""
+    """Return the ratios v_s / v_r for which the law exists."""
     if scheme == "sims" or w == 0 or -1 <= w < 0:
         return 0.0, np.inf
     edge = (1 + w) / w
@@ -130,10 +130,10 @@ def existence(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    """Probability that the law of a scheme exists in one dimension; 1 for SIMS, and for guidance -1 to 0.
+    """Return the probability that the law of a scheme exists in one dimension.
 
-    A positive weight w needs v_s / v_r < (1 + w) / w for Neon, and > w / (1 + w) for the clean score.
-    Kind: exact mean. Parameters and errors: as for `rate`.
+    It is 1 for SIMS, and for guidance from -1 to 0. A positive weight w needs v_s / v_r < (1 + w) / w for
+    Neon, and > w / (1 + w) for the clean score. Kind: exact mean. Parameters and errors: as for `rate`.
 
     Examples
     --------
@@ -164,24 +164,24 @@ def critical_guidance(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    r"""Positive guidance at which the fully synthetic loop neither collapses nor grows on the log scale.
+    r"""Return the positive guidance at which the log volume of the fully synthetic loop has no drift.
 
     .. math:: w^* = \frac{\sum_j \gamma_j(n)}{\sum_j \gamma_j(n_s)}\quad\text{(SIMS)},
 
-    which is 1 for equal sizes and biases, for every n, dimension, bias and divisor: what the fit to the
-    synthetic set loses on average, the fit of the auxiliary shows again, and guidance gives back.
-    Guiding the clean score needs less, :math:`\sqrt2 - 1` for large n. Neon on an unbiased covariance has
-    no such weight: by Jensen's inequality :math:`E\ln(1 + w - wY) \le \ln E(1 + w - wY) = 0`, so that every
-    weight makes the typical collapse faster; it works against a bias below 1, which has a mean to
-    extrapolate. Weights at which the law exists with a probability below 0.95 are not looked at: there the
-    rate of those that exist rises, by selection.
+    which is 1 for equal sizes and biases, for every n, dimension, bias and divisor: the fit of the auxiliary
+    loses on average as much as the fit to the synthetic set, and guidance restores it. Guiding the clean
+    score needs less, :math:`\sqrt2 - 1` for large n. Neon on an unbiased covariance has no such weight: by
+    Jensen's inequality :math:`E\ln(1 + w - wY) \le \ln E(1 + w - wY) = 0`, so that every weight makes the
+    typical collapse faster; it works against a bias below 1, which has a mean to extrapolate. Weights at
+    which the law exists with a probability below 0.95 are not considered: there the rate of those that exist
+    rises by selection.
 
     Kind: almost-sure rate (SIMS), else numerical. Parameters: as for `rate`.
 
     Returns
     -------
     Labelled scalar
-        Infinite if no positive guidance does it.
+        The guidance; infinite if no positive one is enough.
 
     Raises
     ------
@@ -190,8 +190,8 @@ def critical_guidance(
 
     Notes
     -----
-    It stops the drift, not the noise: see `log_variance_growth`. In more than one dimension it keeps the
-    volume only: the condition number grows as it does without guidance. Source: derived here.
+    It removes the drift, not the noise: see `log_variance_growth`. In more than one dimension it preserves
+    only the volume: the condition number grows as it does without guidance. Source: derived here.
 
     Examples
     --------
@@ -244,7 +244,7 @@ def log_variance_growth(
     ddof: int | None = None,
     known_mean: bool = False,
 ) -> Labelled:
-    r"""Variance that one generation of SIMS adds to the log volume: what stopping the drift costs.
+    r"""Return the variance that one generation of SIMS adds to the log volume.
 
     .. math:: \sum_j \psi'\Big(\frac{n - j}2\Big) + w^2 \sum_j \psi'\Big(\frac{n_s - j}2\Big)
 

@@ -25,7 +25,7 @@ def neon_variance_moments(
     ddof: int = 0,
     auxiliary_ddof: int = 1,
 ) -> dict[str, Labelled]:
-    r"""Moments of a variance extrapolated by Neon, one dimension, one generation.
+    r"""Return moments of a variance extrapolated by Neon, in one dimension, for one generation.
 
     .. math:: v = (1 + w)v_r - w v_s,\qquad v_r = \frac{\chi^2_{n-1}}{n - c},\qquad
        v_s = \lambda v_r \frac{\chi^2_{n_s - 1}}{n_s - c_s}
@@ -35,19 +35,19 @@ def neon_variance_moments(
     .. math:: E v = a(1 + w - wb),\qquad
        E v^2 = a^2\tfrac{n + 1}{n - 1}\big[(1 + w - wb)^2 + \tfrac{2 w^2 b^2}{n_s - 1}\big].
 
-    Kind: exact mean; negative v, which are no variances, are included.
+    Kind: exact mean; negative v, which are not variances, are included.
 
     Parameters
     ----------
     weight : array
-        w.
+        Weight w of the extrapolation.
     n, n_auxiliary : int
         Real points, and points that the auxiliary is trained on, 2 or more.
     auxiliary_bias : float
-        :math:`\lambda`, factor of the variance of the auxiliary's samples.
+        Factor :math:`\lambda` of the variance of the auxiliary's samples.
     ddof, auxiliary_ddof : {0, 1}
-        c and :math:`c_s`: divisors are n - c. By default maximum likelihood for the model, unbiased for the
-        auxiliary.
+        Numbers c and :math:`c_s`: divisors are n - c. By default maximum likelihood for the model, unbiased
+        for the auxiliary.
 
     Returns
     -------
@@ -98,18 +98,19 @@ def neon_variance_moments(
 
 @checked
 def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[str, Labelled]:
-    r"""The paper's warm-up: one gradient step away from samples of :math:`N(\hat\mu, \tau^2\hat\Sigma)`.
+    r"""Return the effect of the paper's warm-up, one gradient step of Neon.
 
-    Neon adds :math:`\alpha\hat\Sigma^{-1}`, :math:`\alpha = \tfrac12(1 - \tau^2)w\eta`, to the maximum
-    likelihood covariance. The gradient of the loss has mean :math:`-\gamma\,\Sigma_*^{-1}` with
+    The step is away from samples of :math:`N(\hat\mu, \tau^2\hat\Sigma)`. Neon adds
+    :math:`\alpha\hat\Sigma^{-1}`, :math:`\alpha = \tfrac12(1 - \tau^2)w\eta`, to the maximum likelihood
+    covariance. The gradient of the loss has mean :math:`-\gamma\,\Sigma_*^{-1}` with
 
     .. math:: \gamma = \frac n{2(n-d-2)}\Big[\frac{(n+1)(n-2)}{(n-d-1)(n-d-4)} - 1\Big],\qquad
        \gamma_{printed} = \frac{n(d + 5)}{2(n - d - 2)(n - d - 4)}.
 
-    The printed one takes :math:`(n-2)/(n-d-1)` for 1, which it is in one dimension only. The paper then
+    The printed one replaces :math:`(n-2)/(n-d-1)` by 1, which holds in one dimension only. The paper then
     multiplies by :math:`E\hat\Sigma^{-1} = \frac n{n-d-2}\Sigma_*^{-1}`, as if the two were independent.
     They are not: the exact first-order change of the expected loss is -3.22 at n = 100, d = 10, where -1.126
-    is printed. Its sign, and so the paper's conclusion, stands.
+    is printed. The sign, and therefore the paper's conclusion, is right.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[s
 
 
 def _inverse_wishart_moments(degrees: int, dim: int) -> tuple[Any, Any]:
-    """Coefficients of (tr A^2, tr(A)^2) in E tr(A W^-1 A W^-1) and E tr(W^-2 A W^-1 A)."""
+    """Return the coefficients of (tr A^2, tr(A)^2) in E tr(A W^-1 A W^-1) and E tr(W^-2 A W^-1 A)."""
     k = degrees - dim  # of W in `dim` dimensions; its last block has one dimension less
 
     def second(k: int) -> tuple[float, float]:
@@ -210,21 +211,22 @@ def _inverse_wishart_moments(degrees: int, dim: int) -> tuple[Any, Any]:
 
 @checked
 def neon_alignment(*, variance: ArrayLike, temperature: ArrayLike) -> Labelled:
-    r"""Alignment of real and synthetic gradients in ln sd of a zero-mean Gaussian: a counter-example.
+    r"""Return the alignment of real and synthetic gradients in ln sd of a zero-mean Gaussian.
 
     .. math:: s = \Big(1 - \frac1{\sigma_r^2}\Big)(1 - \tau^2),
 
     for a model of variance :math:`\sigma_r^2` in true variances and a sampler of variance
     :math:`\tau^2\sigma_r^2`. Neon lowers the loss, to first order, if and only if s < 0: if the model is too
     narrow and the sampler mode-seeking, or both are the reverse. A mode-seeking sampler alone, which is the
-    condition of the paper's Theorem 2, is not enough: a model that is too wide gets worse. Kind: exact law.
+    condition of the paper's Theorem 2, is not enough: a model that is too wide gets worse, which is a
+    counter-example. Kind: exact law.
 
     Parameters
     ----------
     variance : array
-        :math:`\sigma_r^2`, positive.
+        Variance :math:`\sigma_r^2` of the model, positive.
     temperature : array
-        :math:`\tau`, factor of the sampler's standard deviation.
+        Factor :math:`\tau` of the sampler's standard deviation.
 
     Returns
     -------
@@ -237,7 +239,7 @@ def neon_alignment(*, variance: ArrayLike, temperature: ArrayLike) -> Labelled:
 
     Notes
     -----
-    Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Theorem B.1, for a family of our own.
+    Source: Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Theorem B.1, for the family above.
 
     Examples
     --------

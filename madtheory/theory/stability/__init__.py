@@ -1,12 +1,12 @@
-r"""Local stability of loops that retrain on a fixed real set and synthetic data, perhaps corrected.
+r"""Local stability of loops that retrain on a fixed real set and synthetic data, with or without correction.
 
 Notation of Bertrand et al. 2024 (arXiv 2310.00429): the next model maximises
 :math:`E_{data}\log p_{\theta'} + \lambda E_{p_\theta}\log p_{\theta'}`. The optimum :math:`\theta^*`
 on real data is a fixed point; with the Hessians :math:`A = E_{data}\nabla^2\log p_{\theta^*}` and
 :math:`C = E_{p_{\theta^*}}\nabla^2\log p_{\theta^*}` the loop's Jacobian there is
-:math:`J = (A + \lambda C)^{-1}\lambda C`, and all that is known of C is
-:math:`|C - A| \le \epsilon L`. What each bound makes of this differs, and with it the largest ratio of
-synthetic to real data that it admits.
+:math:`J = (A + \lambda C)^{-1}\lambda C`, and C is only known by
+:math:`|C - A| \le \epsilon L`. The bounds use this in different ways, and admit different ratios of synthetic
+to real data.
 """
 
 from madtheory.theory.stability.bounds import (

@@ -1,12 +1,12 @@
-r"""Local stability of loops that retrain on a fixed real set and synthetic data, perhaps corrected.
+r"""Local stability of loops that retrain on a fixed real set and synthetic data, with or without correction.
 
 Notation of Bertrand et al. 2024 (arXiv 2310.00429): the next model maximises
 :math:`E_{data}\log p_{\theta'} + \lambda E_{p_\theta}\log p_{\theta'}`. The optimum :math:`\theta^*`
 on real data is a fixed point; with the Hessians :math:`A = E_{data}\nabla^2\log p_{\theta^*}` and
 :math:`C = E_{p_{\theta^*}}\nabla^2\log p_{\theta^*}` the loop's Jacobian there is
-:math:`J = (A + \lambda C)^{-1}\lambda C`, and all that is known of C is
-:math:`|C - A| \le \epsilon L`. What each bound makes of this differs, and with it the largest ratio of
-synthetic to real data that it admits.
+:math:`J = (A + \lambda C)^{-1}\lambda C`, and C is only known by
+:math:`|C - A| \le \epsilon L`. The bounds use this in different ways, and admit different ratios of synthetic
+to real data.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ def contraction_bound(
     misfit: ArrayLike,
     correction: ArrayLike = 0.0,
 ) -> Labelled:
-    r"""Bound on the contraction of a generation at the optimum: Theorem 1 of Bertrand et al.
+    r"""Bound the contraction of a generation at the optimum, by Theorem 1 of Bertrand et al.
 
     .. math:: |J| \le \frac{\rho(\lambda)}{1 + \gamma}, \qquad
        \rho(\lambda) = \frac{\lambda(\alpha + \epsilon L)}{\alpha - \lambda(\alpha + \epsilon L)}
 
     Kind: bound, on the spectral norm, for infinitely many samples. Below 1 the loop converges to the optimum
-    from nearby, by this factor a generation; at 1 or more nothing follows, and the loop may well be stable.
+    from nearby, by this factor a generation; at 1 or more the theorem states nothing, and the loop may still
+    be stable.
 
     Parameters
     ----------
@@ -69,8 +70,8 @@ def contraction_bound(
     Raises
     ------
     ValueError
-        If an argument is negative, `curvature` is 0, or another than `synthetic_ratio` and `correction` is
-        infinite.
+        If an argument is negative, `curvature` is 0, or one other than `synthetic_ratio` and `correction`
+        is infinite.
 
     Notes
     -----
@@ -93,18 +94,18 @@ def contraction_bound(
 def threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
-    r"""Largest ratio of synthetic to real data for which Theorem 1 of Bertrand et al. proves stability.
+    r"""Return the largest ratio of synthetic to real data with stability by Theorem 1 of Bertrand et al.
 
     .. math:: \lambda\Big(1 + \frac{\epsilon L}\alpha\Big) < \frac{1 + \gamma}{2 + \gamma}
 
-    Kind: bound: below it the loop is stable, above it nothing is said. It is one half without correction or
-    misfit, where the loop is stable at every ratio (`spectral_threshold`). Parameters and errors: as for
-    `contraction_bound`.
+    Kind: bound: below it the loop is stable, above it the theorem states nothing. It is one half without
+    correction or misfit, where the loop is stable at every ratio (`spectral_threshold`). Parameters and
+    errors: as for `contraction_bound`.
 
     Returns
     -------
     Labelled array, the arguments' shape
-        The supremum of admitted ratios, itself not admitted.
+        The supremum of admitted ratios, which is itself not admitted.
 
     Notes
     -----
@@ -130,7 +131,7 @@ def tight_contraction_bound(
     misfit: ArrayLike,
     correction: ArrayLike = 0.0,
 ) -> Labelled:
-    r"""Tighter bound on the contraction of a generation: expand about :math:`(1 + \lambda) A`, not about A.
+    r"""Bound the contraction of a generation more tightly, by expanding about :math:`(1 + \lambda) A`.
 
     .. math:: |J| \le \frac1{1 + \gamma}\,
        \frac{\lambda(\alpha + \epsilon L)}{\alpha + \lambda(\alpha - \epsilon L)}
@@ -164,7 +165,7 @@ def tight_contraction_bound(
 def tight_threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
-    r"""Largest ratio of synthetic to real data at which `tight_contraction_bound` is below 1.
+    r"""Return the largest ratio of synthetic to real data at which `tight_contraction_bound` is below 1.
 
     .. math:: \lambda < \frac{1 + \gamma}{e(2 + \gamma) - \gamma}, \quad e = \frac{\epsilon L}\alpha;
        \qquad \lambda < \frac\alpha{2 \epsilon L} \ (\gamma = 0)
@@ -179,7 +180,7 @@ def tight_threshold(
     [2.5    0.4167]
     """
     _, e, weakened = _arguments(0.0, curvature, smoothness, misfit, correction)
-    # Divided by 1 + gamma, so that an infinite correction needs no case of its own.
+    # Divided by 1 + gamma, so that an infinite correction is not a special case.
     return _quotient(np.ones_like(e), (1 + weakened) * e - (1 - weakened), np.ones_like(e), FERBACH)
 
 
@@ -192,13 +193,13 @@ def spectral_contraction_bound(
     misfit: ArrayLike,
     correction: ArrayLike = 0.0,
 ) -> Labelled:
-    r"""Sharp bound on the spectral radius of a generation's Jacobian, the loop's asymptotic rate.
+    r"""Return the sharp bound on the spectral radius of a generation's Jacobian, the asymptotic rate.
 
     .. math:: \mathrm{r}(J) \le \frac1{1 + \gamma} \max\Big(
        \frac{\lambda(1 + e)}{1 + \lambda(1 + e)},\ \frac{\lambda(e - 1)}{1 - \lambda(e - 1)}\Big),
        \quad e = \frac{\epsilon L}\alpha
 
-    Kind: bound; some loop with these constants attains it, so nothing better follows from them. For
+    Kind: bound; some loop with these constants attains it, so it cannot be improved. For
     :math:`e \le 1` it is below 1 at every ratio. Parameters and errors: as for `contraction_bound`.
 
     Returns
@@ -230,7 +231,7 @@ def spectral_contraction_bound(
 def spectral_threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
-    r"""Largest ratio of synthetic to real data at which `spectral_contraction_bound` is below 1.
+    r"""Return the largest ratio of synthetic to real data at which `spectral_contraction_bound` is below 1.
 
     .. math:: \lambda(e - 1) < \frac{1 + \gamma}{2 + \gamma}, \quad e = \frac{\epsilon L}\alpha > 1
 
@@ -259,7 +260,7 @@ def _arguments(
     misfit: ArrayLike,
     correction: ArrayLike,
 ) -> tuple[Array, Array, Array]:
-    """Synthetic share of the data, relative misfit e = eps L / alpha, and 1 / (1 + correction)."""
+    """Return the synthetic share, the relative misfit e = eps L / alpha, and 1 / (1 + correction)."""
     alpha = at_least("curvature", curvature, positive=True)
     with np.errstate(over="ignore"):
         e = at_least("smoothness", smoothness) * at_least("misfit", misfit) / alpha
@@ -271,5 +272,5 @@ def _arguments(
 
 @np.errstate(divide="ignore", invalid="ignore")
 def _quotient(above: Array, below: Array, factor: Array, source: str) -> Labelled:
-    """``factor * above / below`` as a bound: infinite where `below` is not positive."""
+    """Return ``factor * above / below`` as a bound: infinite where `below` is not positive."""
     return labelled(np.where(below > 0, factor * above / below, np.inf), "bound", source)

@@ -23,7 +23,7 @@ def finite_sample_bound(
     initial_distance: float = 0.0,
     optimisation_error: float = 0.0,
 ) -> Labelled:
-    r"""Bound on the distance to the optimum when every generation sees finitely many points.
+    r"""Bound the distance to the optimum when every generation sees finitely many points.
 
     .. math:: |\theta_t - \theta^*| \le \tau\sum_{i=0}^t r^i + r^t |\theta_0 - \theta^*|, \qquad
        \tau = \epsilon_{opt} + \frac a{\sqrt n}\sqrt{\ln\frac{bt}\delta}
@@ -33,20 +33,21 @@ def finite_sample_bound(
     Parameters
     ----------
     contraction : float
-        :math:`r \ge 0`. The theorem's is `contraction_bound`; its proof holds for any that the exact map has.
+        Contraction :math:`r \ge 0` of the exact map; the theorem uses `contraction_bound`.
     generations : int
         Length of the trajectory. Generation 1, the fit to real data only, is the paper's :math:`t = 0`.
     n_real : int
         Number n of real points.
     concentration : (float, float)
-        a and b of the theorem's assumption A3: with probability :math:`1 - \delta` a generation's fit misses
-        the exact map by no more than :math:`\tau` at t = 1, whatever the last model. a in units of theta.
+        Constants a and b of the theorem's assumption A3: with probability :math:`1 - \delta` a generation's
+        fit misses the exact map by at most :math:`\tau` at t = 1, for every previous model; a is in units of
+        theta.
     failure_probability : float
-        :math:`\delta`, above 0 and up to 1.
+        Probability :math:`\delta`, above 0 and up to 1.
     initial_distance : float
         Distance of generation 1 to the optimum.
     optimisation_error : float
-        What the optimiser misses, :math:`\epsilon_{opt}`, in units of theta.
+        Error :math:`\epsilon_{opt}` of the optimiser, in units of theta.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def collapse_of_sd(
     known_mean: bool = False,
     dim: int = 1,
 ) -> Labelled:
-    r"""Expected standard deviation of a Gaussian in the fully synthetic loop, relative to the true one.
+    r"""Return the expected standard deviation in the fully synthetic loop, relative to the true one.
 
     .. math:: \frac{E\sigma_g}{\sigma_0} = \prod_{i \le g} \sqrt{\frac{\lambda_i}{n_i - c}}\;
        E\chi_{\nu_i} = c_4(n)^g, \qquad c_4(n) = \sqrt{\frac2{n - 1}}\,
@@ -131,12 +132,12 @@ def collapse_of_sd(
     known_mean : bool
         Whether the scatter is taken about the true mean, with :math:`\nu_i = n_i`, not :math:`n_i - 1`.
     dim : int
-        Dimension; the values do not depend on it, what they mean does.
+        Dimension; it does not change the values, only their kind.
 
     Returns
     -------
     Labelled array of shape (generations,)
-        Dimensionless; entry 0 is generation 1, which has made one fit.
+        Ratios (dimensionless); entry 0 is generation 1, after one fit.
 
     Raises
     ------
@@ -145,10 +146,10 @@ def collapse_of_sd(
 
     Notes
     -----
-    Bertrand et al. 2024 (arXiv 2310.00429), Proposition 1, prove that some rate below 1 exists; here it is.
-    In more dimensions the loop's projection on a direction u is the one-dimensional loop, and
-    :math:`u^T\Sigma_g^{1/2}u \le (u^T\Sigma_g u)^{1/2}`; by symmetry :math:`E\,\Sigma_g^{1/2}` is diagonal
-    in the eigenbasis of :math:`\Sigma_0`, so that its directions suffice. Source: derived here.
+    Bertrand et al. 2024 (arXiv 2310.00429), Proposition 1, prove that some rate below 1 exists; this is its
+    value. In more dimensions the loop's projection on a direction u is the one-dimensional loop, and
+    :math:`u^T\Sigma_g^{1/2}u \le (u^T\Sigma_g u)^{1/2}`; by symmetry :math:`E\,\Sigma_g^{1/2}` is diagonal in
+    the eigenbasis of :math:`\Sigma_0`, so that its directions suffice. Source: derived here.
 
     Examples
     --------

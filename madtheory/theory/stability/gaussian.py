@@ -14,7 +14,7 @@ Array = NDArray[np.floating[Any]]
 
 
 def at_least(name: str, value: Any, *, positive: bool = False, infinite: bool = False) -> Array:
-    """Return numbers that are 0 or more (`positive`: more), finite unless `infinite`."""
+    """Return numbers of 0 or more (above 0 if `positive`), finite unless `infinite`."""
     numbers = check_numbers(name, value, infinite=True)
     inside = (numbers > 0) if positive else (numbers >= 0)
     if not (inside & (infinite | np.isfinite(numbers))).all():
@@ -26,7 +26,7 @@ def at_least(name: str, value: Any, *, positive: bool = False, infinite: bool = 
 
 
 def synthetic_share(synthetic_ratio: ArrayLike, name: str = "synthetic_ratio") -> Array:
-    """Share of synthetic points in the training set; an infinite ratio is the fully synthetic loop."""
+    """Return the share of synthetic points; an infinite ratio is the fully synthetic loop."""
     ratio = at_least(name, synthetic_ratio, infinite=True)
     with np.errstate(invalid="ignore"):
         return np.where(np.isinf(ratio), 1.0, ratio / (1 + ratio))
@@ -34,13 +34,13 @@ def synthetic_share(synthetic_ratio: ArrayLike, name: str = "synthetic_ratio") -
 
 @checked
 def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 0.0) -> Labelled:
-    r"""Exact contraction of a generation of Gaussians: it is below 1 for every ratio.
+    r"""Return the exact contraction of a generation of Gaussians: it is below 1 for every ratio.
 
     .. math:: w = \frac1{1 + \gamma}\,\frac\lambda{1 + \lambda}
 
-    The factor by which mean and second moments approach those of the data. In any exponential family it is
-    that of the expected statistics, whether or not the family holds the law of the data: the Hessian of its
-    log-likelihood is free of x, so that L = 0. Kind: exact mean.
+    It is the factor by which mean and second moments approach those of the data. In any exponential family it
+    is the factor of the expected statistics, whether or not the family contains the law of the data: the
+    Hessian of its log-likelihood does not depend on x, so that L = 0. Kind: exact mean.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 
     Returns
     -------
     Labelled array, the arguments' shape
-        Dimensionless.
+        The factor (dimensionless).
 
     Raises
     ------
@@ -85,7 +85,7 @@ def gaussian_map(
     correction: float = 0.0,
     generations: int = 1,
 ) -> dict[str, Labelled]:
-    r"""Gaussian model some generations on, for infinitely many real and synthetic points.
+    r"""Return the Gaussian model after some generations, for infinitely many real and synthetic points.
 
     .. math:: \mu' - \mu_d = w(\mu - \mu_d), \qquad
        \Sigma' = (1 - w)\Sigma_d + w\Sigma + w(1 - w)(\mu - \mu_d)(\mu - \mu_d)^T
@@ -100,19 +100,19 @@ def gaussian_map(
     Parameters
     ----------
     mean : array, shape (*replicate, d), or number
-        Of the model. Numbers stand for one dimension.
+        Mean of the model. Numbers stand for one dimension.
     covariance : array, shape (*replicate, d, d), or number
-        Of the model.
+        Covariance of the model.
     synthetic_ratio : float
         Synthetic points per real point, :math:`\lambda`.
     data_mean : array, shape (d,), or number
-        Of the real data.
+        Mean of the real data.
     data_covariance : array, shape (d, d), or number, optional
-        Of the real data; the identity by default.
+        Covariance of the real data; the identity by default.
     correction : float
         Strength of the self-correction towards the best model, which has the data's moments.
     generations : int
-        How many generations on.
+        Number of generations.
 
     Returns
     -------
