@@ -440,7 +440,7 @@ def stationary(
     )  # fmt: skip
 
     def advance(state: Array) -> Array:
-        """Return variance, mean error, and covariance with the mean of fixed real data, a generation later."""
+        """Return variance, mean error, and covariance with the fixed real mean, a generation later."""
         variance, error, shared = state
         apart = error + 1 / first - 2 * shared
         loop.means.distance = np.array([[0, 1 / first, error], [1 / first, 0, apart], [error, apart, 0]])

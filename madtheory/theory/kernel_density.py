@@ -168,7 +168,7 @@ def augment(
     weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Return the expected moments with a fixed real set and the last batch; see `first_moments`. Exact mean."""
+    """Return the expected moments with a fixed real set and one batch; see `first_moments`. Exact mean."""
     return trajectory(
         regime_of(
             n_initial=check_size("n_real", n_real), n_synthetic=n_synthetic, real_data="fixed", memory=memory,
@@ -209,7 +209,7 @@ def fresh(
     memory: int = 1, weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None,
 ) -> dict[str, Labelled]:  # fmt: skip
-    """Return the expected moments with new real points and the last batch; see `first_moments`. Exact mean."""
+    """Return the expected moments with new real points and one batch; see `first_moments`. Exact mean."""
     return trajectory(
         regime_of(
             n_initial=check_size("n_real", n_real) if n_initial is None else n_initial,
