@@ -4,21 +4,14 @@ The strategies need the package ``hypothesis``; nothing else here does.
 """
 
 from madtheory.testing.assertions import (
-    REGIMES,
-    Cycling,
-    Growing,
-    Moving,
     assert_agrees,
     assert_mean_matches,
     assert_rate_matches,
-    gaussians,
-    loops,
     power,
-    regimes,
-    sizes,
     smallest_detectable,
 )
 from madtheory.testing.conformance import check_generative_model
+from madtheory.testing.strategies import REGIMES, Cycling, Growing, Moving, gaussians, loops, regimes, sizes
 
 __all__ = [
     "REGIMES",

@@ -1,0 +1,204 @@
+"""Strategies that draw sizes, truths, regimes and loops for property-based tests; they need hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import madtheory as mad
+from madtheory.validation import check_choice, check_fields, check_flag, check_names, check_number, shown
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+REGIMES = ("replace", "augment", "accumulate", "accumulate_subsample", "fresh", "custom")
+"""Names of the regimes that `regimes` draws: every row of the table of closed forms."""
+
+
+@dataclass(frozen=True)
+class Growing:
+    """A batch size that grows linearly with the generation; usable as any ``Size``."""
+
+    first: int
+    each: int
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def __call__(self, generation: int) -> int:
+        """Return the size at a generation."""
+        return self.first + self.each * (generation - 1)
+
+
+@dataclass(frozen=True)
+class Cycling:
+    """A size that repeats a list of values periodically; usable as any ``Size``, or as weights."""
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, (tuple, list)) or not self.values:
+            raise ValueError(f"values={shown(self.values)} is not a list of values; pass at least one.")
+        object.__setattr__(self, "values", tuple(self.values))
+
+    def __call__(self, generation: int) -> Any:
+        """Return the value at a generation."""
+        return self.values[generation % len(self.values)]
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A Gaussian law that moves along the diagonal and grows, as the `real` of a loop.
+
+    Attributes
+    ----------
+    first : Gaussian
+        Law of generation 1.
+    step : float
+        Change of each coordinate of the mean in each generation.
+    growth : float
+        Factor of the covariance from one generation to the next, above 0.
+    """
+
+    first: mad.Gaussian
+    step: float
+    growth: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.first, mad.Gaussian):
+            raise TypeError(f"first={shown(self.first)} is not a Gaussian; pass mad.Gaussian.standard(2).")
+        check_number("step", self.step)
+        check_number("growth", self.growth, 0, above=True)
+
+    def __call__(self, generation: int) -> mad.Gaussian:
+        """Return the law of a generation."""
+        age = generation - 1
+        mean = np.asarray(self.first.mean)
+        return mad.Gaussian(mean + self.step * age, self.growth**age * self.first.covariance)
+
+
+def sizes(min_value: int = 5, max_value: int = 40, *, growing: bool = False) -> SearchStrategy[Any]:
+    """Draw sample sizes; with `growing`, also functions of the generation."""
+    from hypothesis import strategies as st
+
+    check_flag("growing", growing)
+    constant = st.integers(min_value, max_value)
+    return constant | st.builds(Growing, constant, st.integers(1, 10)) if growing else constant
+
+
+def gaussians(min_dim: int = 1, max_dim: int = 8) -> SearchStrategy[mad.Gaussian]:
+    """Draw reference Gaussians, with no coordinate centred, independent or of unit size."""
+    from hypothesis import strategies as st
+
+    def build(dim: int, seed: int) -> mad.Gaussian:
+        rng = np.random.default_rng(seed)
+        rotation = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+        covariance = rotation * np.exp(rng.uniform(-1.5, 1.5, dim)) @ rotation.T
+        return mad.Gaussian(rng.uniform(-3, 3, dim), (covariance + covariance.T) / 2)
+
+    return st.builds(build, st.integers(min_dim, max_dim), st.integers(0, 2**16))
+
+
+def regimes(
+    names: Sequence[str] = REGIMES, *, min_size: int = 5, max_size: int = 40
+) -> SearchStrategy[mad.regimes.Regime]:
+    """Draw regimes of these names, over all their keywords; ``"custom"`` covers the whole design space.
+
+    Its axes are memory, weights, growing and changing sizes, budgets, parts of the first real data, new real
+    data alongside them, and points that are carried over.
+    """
+    from hypothesis import strategies as st
+
+    for name in check_names("names", names):
+        check_choice("names", name, REGIMES)
+    n, batch = sizes(min_size, max_size), sizes(min_size, max_size, growing=True)
+    initial, flag, memory = st.none() | n, st.booleans(), st.integers(1, 3)
+    weight = st.sampled_from((0.5, 1.0, 2.0))
+    weights = st.none() | st.tuples(weight, weight)
+    mixing: dict[str, Any] = {"n_synthetic": batch, "memory": memory, "weights": weights}
+
+    def custom(
+        real: Any, n_initial: int, n_real: int, cut: int | None, spare: tuple[int, int],
+        kinds: tuple[str, ...], weights: list[tuple[float, ...]], **keywords: Any,
+    ) -> mad.regimes.Regime:  # fmt: skip
+        def varied(kind: str, size: int, other: int = 0) -> Any:
+            return {"none": 0, "constant": size, "changing": Cycling((size, other))}[kind]
+
+        of_real, of_fresh, of_carried, of_budget = kinds
+        part = max(n_initial // 3, 1)
+        # Parts of the first set are listed: a function would leave no statistics.
+        listed = tuple(map(Cycling((part, n_initial)), range(40)))
+        keywords["n_real"] = {
+            "none": 0,
+            "fixed": {"none": n_initial, "constant": part, "changing": listed}[of_real],
+            "fresh": Cycling((n_real, 0)) if of_real == "changing" else n_real,
+        }[real]
+        keywords["n_fresh"] = varied(of_fresh, spare[0]) if real == "fixed" else 0
+        if real == "none" or (real == "fixed" and of_fresh == "none"):
+            keywords["retain_real"] = "last"
+        # No pool is smaller than the batch of generation 2.
+        least = keywords["n_synthetic"](2)
+        if cut is not None:
+            weights, least = [], min(cut, least)
+            keywords["budget"] = Cycling((least, min_size)) if of_budget == "changing" else least
+            least = min_size
+        keywords["n_carried"] = varied(of_carried, min(spare[1], least, n_initial))
+        if weights:
+            given = [(*pair, 2.0) if of_carried != "none" else pair for pair in weights]
+            keywords["weights"] = Cycling(tuple(given)) if len(given) > 1 else given[0]
+        return mad.regimes.Regime(n_initial=n_initial, real_data=real, **keywords)
+
+    pair = st.tuples(weight, weight)
+    kind = st.sampled_from(("none", "constant", "changing"))
+    table: dict[str, SearchStrategy[mad.regimes.Regime]] = {
+        "replace": st.builds(mad.regimes.replace, n=batch, n_initial=initial),
+        "augment": st.builds(mad.regimes.augment, n_real=n, **mixing),
+        "accumulate": st.builds(mad.regimes.accumulate, n=batch, n_initial=initial, weights=weights),
+        "accumulate_subsample": st.builds(mad.regimes.accumulate_subsample, n=n, replacement=flag),
+        "fresh": st.builds(mad.regimes.fresh, n_real=n, n_initial=initial, **mixing),
+        "custom": st.builds(
+            custom, st.sampled_from(("none", "fixed", "fresh")), n, n, st.none() | n, st.tuples(n, n),
+            st.tuples(kind, kind, kind, kind), st.lists(pair, max_size=2), memory=memory,
+            # retain=2 keeps the name from being one of the others
+            n_synthetic=st.builds(Growing, n, st.integers(0, 10)), retain=st.just(2), replacement=flag,
+            retain_real=st.sampled_from(("last", "all", 2)),
+        ),
+    }  # fmt: skip
+    return st.sampled_from(tuple(names)).flatmap(table.__getitem__)
+
+
+def loops(
+    names: Sequence[str] = REGIMES,
+    *,
+    min_size: int = 5,
+    max_size: int = 40,
+    min_dim: int = 1,
+    max_dim: int = 8,
+    moving: bool = False,
+) -> SearchStrategy[mad.Loop]:
+    """Draw Gaussian loops: truth, ddof, known mean or not, regime and bias; n <= d (singular) included.
+
+    With `moving`, the truth of a third of them is a function of the generation (`Moving`).
+    """
+    from hypothesis import strategies as st
+
+    check_flag("moving", moving)
+
+    def build(
+        real: mad.Gaussian, regime: mad.regimes.Regime, bias: float | None, ddof: int, known: bool,
+        motion: tuple[float, float] | None,
+    ) -> mad.Loop:  # fmt: skip
+        model = mad.Gaussian(ddof=ddof, known_mean=real.mean if known else None)
+        law = real if motion is None else Moving(real, 0.0 if known else motion[0], motion[1])
+        return mad.Loop(real=law, model=model, regime=regime, bias=bias)
+
+    numbers = st.floats(0.3, 1.0) | st.floats(1.0, 1.2)
+    bias = st.none() | numbers.map(lambda value: round(value, 3))
+    regime = regimes(names, min_size=min_size, max_size=max_size)
+    motions = st.none() | st.none() | st.tuples(st.sampled_from((0.0, 0.5)), st.sampled_from((0.8, 1.5)))
+    motion = motions if moving else st.none()
+    ddof, known = st.sampled_from((0, 1)), st.booleans()
+    return st.builds(build, gaussians(min_dim, max_dim), regime, bias, ddof, known, motion)
