@@ -1,4 +1,4 @@
-"""Regimes: points in a small design space, and the field's names for them.
+"""Regimes: points in a small design space, and their names in the literature.
 
 Every constructor is keyword-only. Sizes written ``Size`` may be an int, a sequence (its first entry is
 generation 1) or a function of the generation.
@@ -28,7 +28,7 @@ __all__ = ["Mix", "Regime", "accumulate", "accumulate_subsample", "augment", "fr
 
 
 class Mix(NamedTuple):
-    """What the training set of one generation t >= 2 is made of, as `Regime.at` returns it.
+    """Composition of the training set of one generation t >= 2, as returned by `Regime.at`.
 
     Attributes
     ----------
@@ -73,28 +73,28 @@ class Regime:
         fewer than `n_initial` are always its first points; new ones with ``real_data="fresh"``.
     n_fresh : Size
         With ``real_data="fixed"``, number of new real points of each generation t >= 2 alongside the fixed
-        ones. The two kinds need a number each, so this number alone says that both are there.
+        ones. Each kind has its own number, so this number implies that both are present.
     n_carried : Size
         Number of points carried over into the training set of each generation t >= 2: drawn uniformly,
         without replacement, from the previous training set.
     real_data : {"none", "fixed", "fresh"}
-        No real data, those of generation 1 again, or a new draw.
+        Real data of later generations: none, those of generation 1 again, or a new draw.
     retain : {"last", "all", "logarithmic"} or int
         Which synthetic batches stay in the pool: the last, all, or the last k; or the first share i/t of the
-        i-th of t batches (the accrual of Gillman et al. 2024). Of real data it says nothing: with
+        i-th of t batches (the accrual of Gillman et al. 2024). It does not apply to real data: with
         ``real_data="fresh"`` they accumulate only with ``retain_real="all"``.
     retain_real : {"last", "all"} or int
         Which batches of new real points stay in the pool: the last, all (with ``real_data="fresh"`` those of
         generation 1 included), or the last k. By default every generation drops the real batches before its
         own.
     memory : int
-        Each synthetic point comes from one of the last `memory` models, chosen uniformly at random.
+        Number of last models; each synthetic point comes from one of them, chosen uniformly at random.
     budget : Size, optional
-        Train on that many points drawn uniformly from the pool (with `replacement` if set).
+        Number of points drawn uniformly from the pool to train on (with `replacement` if set).
     weights : (float, float), optional
         Weight of each real and of each synthetic point in the fit, and with `n_carried` a third one of each
         carried point; or a sequence of them (its first entry, of generation 1, is not used), or a function of
-        the generation. A model of one's own takes them if it says so, by ``takes_weights = True``: its fit
+        the generation. A model of your own takes them if it sets ``takes_weights = True``: its fit
         then gets `madtheory.data.Weighted` points.
 
     Examples
@@ -166,7 +166,7 @@ class Regime:
                     f"drop one of them."
                 )
         if self.weights is not None:
-            self._set("weights", check_weights_by_generation(self.weights, self._weighed))
+            self._set("weights", check_weights_by_generation(self.weights, self._weight_kinds))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -180,12 +180,12 @@ class Regime:
         return size
 
     @property
-    def _weighed(self) -> int:
-        """How many kinds of points have a weight of their own: real, synthetic and carried ones."""
+    def _weight_kinds(self) -> int:
+        """Number of kinds of points with separate weights: real, synthetic and carried ones."""
         return 2 if self.n_carried == 0 else 3
 
     def at(self, generation: int) -> Mix:
-        """Return what the training set of a generation t >= 2 is made of.
+        """Return the composition of the training set of a generation t >= 2.
 
         Examples
         --------
@@ -209,7 +209,7 @@ class Regime:
         if budget is not None and type(budget) is not int:
             budget = size_at("budget", budget, t)
         if weights is not None:
-            weights = weights_at(weights, t, self._weighed)
+            weights = weights_at(weights, t, self._weight_kinds)
         if self.real_data == "fixed":
             return Mix(
                 self._check_fixed(f"n_real({t})", n_real), n_fresh, n_synthetic, n_carried, budget, weights
@@ -218,13 +218,13 @@ class Regime:
 
     @checked
     def n_synthetic_at(self, generation: int) -> int:
-        """Size of the synthetic batch of a generation t >= 2."""
+        """Return the size of the synthetic batch of a generation t >= 2."""
         least = int(self.real_data == "none" or (self.name == "accumulate" and self.weights is None))
         return size_at("n_synthetic", self.n_synthetic, generation, least)
 
     @property
     def reuses_points(self) -> bool:
-        """Whether a point can stand in the pool of more than one generation."""
+        """Whether a point can be in the pool of more than one generation."""
         kept = self.retain != "last" or self.retain_real != "last"
         return self.real_data == "fixed" or kept or self.n_carried != 0
 
@@ -235,7 +235,7 @@ class Regime:
 
     @property
     def _is_nameless(self) -> bool:
-        """Whether no constructor can say all fields: names are for sizes of real data that do not change."""
+        """Whether no constructor covers all fields: names are for sizes of real data that do not change."""
         plain = isinstance(self.n_real, int) and self.n_fresh == 0 and self.n_carried == 0
         subset = self.real_data == "fixed" and self.n_real != self.n_initial
         pair = self.weights is None or (
@@ -245,7 +245,7 @@ class Regime:
 
     @property
     def name(self) -> str:
-        """The field's word for this point of the design space, or ``"custom"``."""
+        """Name of this point of the design space in the literature, or ``"custom"``."""
         if self._is_nameless:
             return "custom"
         match self.real_data, self.retain, self.budget is not None:
@@ -303,8 +303,8 @@ def augment(
 ) -> Regime:
     """Train on the real points of generation 1 and the last synthetic batch (MAD's augmentation loop).
 
-    With ``n_synthetic=0`` every generation is trained on the data of generation 1: the baseline. Not what Dey
-    and Donoho call augment: they keep every batch, which is `accumulate` here.
+    With ``n_synthetic=0`` every generation is trained on the data of generation 1: the baseline. Dey and
+    Donoho call augment what is `accumulate` here: they keep every batch.
     """
     _no_first(n_synthetic)
     check_size("n_real", n_real)
@@ -371,7 +371,7 @@ def fresh(
 
 
 def _no_first(n_synthetic: Size) -> None:
-    """A sequence's first entry is generation 1, which trains on real data only."""
+    """Refuse a sequence whose first entry is not 0: generation 1 trains on real data only."""
     sizes = check_sizes("n_synthetic", n_synthetic, 0)
     if isinstance(sizes, tuple) and sizes[0] != 0:
         raise ValueError(

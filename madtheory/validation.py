@@ -131,7 +131,7 @@ def check_many(name: str, value: Any) -> Any:
 
 
 def check_snapshot(value: Any, attribute: str = "model") -> None:
-    """Refuse what is not a `Snapshot`."""
+    """Refuse a value that is not a `Snapshot`."""
     if isinstance(value, type) or not hasattr(value, attribute):
         raise TypeError(
             f"snapshot={shown(value)} is not a Snapshot; pass one that madtheory.iterate yields, or pass the "
@@ -140,7 +140,7 @@ def check_snapshot(value: Any, attribute: str = "model") -> None:
 
 
 def check_parts(parts: Any, kind: type) -> None:
-    """Refuse what is not a list of statistics of one kind."""
+    """Refuse a value that is not a list of statistics of one kind."""
     if not isinstance(parts, list | tuple) or not parts or not all(isinstance(p, kind) for p in parts):
         raise TypeError(f"parts={shown(parts)} is not a list of {kind.__name__}; pass at least one.")
 
@@ -191,7 +191,7 @@ def check_path(name: str, value: Any) -> Path:
 
 
 def _index(value: Any) -> int | None:
-    """An integer, or ``None`` for what is not one; ``True`` is not."""
+    """Return an integer, or ``None`` for a value that is not one, as ``True``."""
     if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
         return None
     try:
@@ -227,7 +227,7 @@ def check_number(
 
 
 def _real(value: Any) -> float:
-    """A float, or NaN for what is not a single real number."""
+    """Return a float, or NaN for a value that is not a single real number."""
     kind = getattr(getattr(value, "dtype", None), "kind", "f")
     if isinstance(value, (bool, str, bytes)) or kind in tuple("bcSUmMOV"):
         return float("nan")
@@ -315,11 +315,11 @@ def check_points(data: Any, name: str = "data") -> np.ndarray:
 
 
 def check_sample(points: Any, n: int, name: str) -> Any:
-    """Return what was sampled; an array needs shape (*replicate, n, d). Finer checks are those of the fit."""
+    """Return a sample; an array needs shape (*replicate, n, d). The fit makes the other checks."""
     if isinstance(points, np.ndarray) and (points.ndim < 2 or points.shape[-2] != n):
         flat = " For one-dimensional points return points[:, None]." if points.shape == (n,) else ""
         raise ValueError(
-            f"{name} has shape {points.shape}; expected ({n}, d), as many points as were asked for.{flat}"
+            f"{name} has shape {points.shape}; expected ({n}, d), the requested number of points.{flat}"
         )
     return points
 
@@ -327,8 +327,8 @@ def check_sample(points: Any, n: int, name: str) -> Any:
 def check_array(value: Any, name: str = "data") -> np.ndarray:
     """Return an array of real numbers: arrays, frames, tensors and nested lists, nothing masked or missing.
 
-    Truth values count as 0 and 1. What is not a real number (complex, text, dates, structures, missing
-    values) is refused rather than cast, and so are sparse matrices, which would be unrolled in memory.
+    Truth values count as 0 and 1. A value that is not a real number (complex, text, dates, structures,
+    missing values) is refused rather than cast, and so is a sparse matrix, which would be expanded in memory.
     """
     if type(value) is np.ndarray and value.dtype.kind in "fiu":
         return value
@@ -345,7 +345,7 @@ def check_array(value: Any, name: str = "data") -> np.ndarray:
 
 
 def _read_array(value: Any) -> tuple[np.ndarray, str]:
-    """An array, and what keeps it from being one of real numbers ("" if nothing does)."""
+    """Return an array, and the problem if it is not one of real numbers ("" if there is none)."""
     nothing = np.empty(0)
     if hasattr(value, "tocsr") or "sparse" in str(getattr(value, "layout", "")):
         return nothing, "is a sparse matrix: make it dense, for example by .toarray() or .to_dense()"
@@ -376,12 +376,12 @@ def _read_array(value: Any) -> tuple[np.ndarray, str]:
 
 
 def _is_missing(entry: Any) -> bool:
-    """Whether an entry is None, NaN, or a missing value of pandas."""
+    """Return whether an entry is None, NaN, or a missing value of pandas."""
     return entry is None or type(entry).__name__ in ("NAType", "NaTType") or entry != entry
 
 
 def _count_masked(value: Any) -> int:
-    """Number of masked entries of a masked array, or of a nested list of such."""
+    """Return the number of masked entries of a masked array, or of a nested list of such."""
     if isinstance(value, np.ma.MaskedArray):
         return int(np.ma.getmaskarray(value).sum())
     if isinstance(value, (list, tuple)):
@@ -390,9 +390,9 @@ def _count_masked(value: Any) -> int:
 
 
 def freeze(array: np.ndarray) -> np.ndarray:
-    """Return a read-only copy of an array; one that nobody can write to is returned as it is.
+    """Return a read-only copy of an array; one that nobody can write to is returned unchanged.
 
-    What a description keeps is its own: an array that its caller changes later must not change it.
+    A description keeps its own arrays: one that its caller changes later must not change it.
     """
     holder: Any = array
     while isinstance(holder, np.ndarray) and not holder.flags.writeable:
@@ -420,7 +420,7 @@ def check_numbers(name: str, value: Any, *, infinite: bool = False, missing: boo
 
     Truth values in an array are 0 and 1.
     """
-    why = f"hold {'' if infinite else 'finite '}numbers only; remove what is not"
+    why = f"hold {'' if infinite else 'finite '}numbers only; remove other values"
     try:
         numbers = check_array(value, name)
         if numbers.dtype.kind == "b" and not numbers.ndim:
@@ -436,7 +436,7 @@ def check_numbers(name: str, value: Any, *, infinite: bool = False, missing: boo
 
 
 def check_metrics(metrics: Any) -> tuple[Any, ...]:
-    """Return functions whose names can be those of variables, and tell them apart."""
+    """Return functions with different names, which can be those of variables."""
     chosen = tuple(metrics) if np.iterable(metrics) and not isinstance(metrics, str) else (metrics,)
     for metric in chosen:
         if not callable(metric) or isinstance(metric, type):
@@ -459,7 +459,7 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
         if name in _DIMENSIONS:
             raise ValueError(
                 f"metrics holds a function named {name!r}, which is the name of a dimension of the result; "
-                f"call it something else than {', '.join(_DIMENSIONS)}."
+                f"choose a name other than {', '.join(_DIMENSIONS)}."
             )
     names = [metric_name(metric) for metric in chosen]
     if not names or len(set(names)) < len(names):
@@ -471,8 +471,8 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
 
 
 def known_metrics(parameter: str) -> str:
-    """Names of the functions of `madtheory.metrics` with that parameter, for the end of a message."""
-    module = importlib.import_module("madtheory.metrics")  # when it is asked for: it imports this module
+    """List the functions of `madtheory.metrics` with that parameter, for the end of a message."""
+    module = importlib.import_module("madtheory.metrics")  # only when needed: it imports this module
     functions = [getattr(module, name) for name in module.__all__]
     named = [f.__name__ for f in functions if inspect.isfunction(f) and parameter in _parameters_of(f)]
     return f". The functions of madtheory.metrics for this: {', '.join(sorted(named))}"
@@ -483,7 +483,7 @@ def _parameters_of(function: Callable[..., Any]) -> Any:
 
 
 def _takes_one(metric: Any) -> bool:
-    """Whether a function can be called with one positional argument; one that does not say is taken to."""
+    """Return whether a function accepts one positional argument; assumed if its signature is unknown."""
     try:
         inspect.signature(metric).bind(None)
     except TypeError:
@@ -497,7 +497,7 @@ _DIMENSIONS = ("generation", "replicate", "quantile")
 
 
 def metric_name(metric: Any) -> Any:
-    """The name of a metric, which is that of its variable; of a partial, by default that of its function."""
+    """Return the name of a metric, which names its variable; for a partial, by default its function's."""
     name = getattr(metric, "__name__", None)
     while name is None and hasattr(metric, "func"):
         metric = metric.func
@@ -543,11 +543,11 @@ def check_sizes(name: str, sizes: Any, minimum: int = 1) -> Any:
 
 
 class NotEnoughMemory(MemoryError, ValueError):
-    """What is asked for does not fit into the memory at hand."""
+    """A computation that does not fit into the available memory."""
 
 
 def check_memory(needed: float, what: str, remedy: str) -> None:
-    """Refuse what needs more bytes than are available, before it is computed."""
+    """Refuse a computation that needs more bytes than are available, before it starts."""
     if needed < 2**28:
         return
     available = available_memory()
@@ -559,7 +559,7 @@ def check_memory(needed: float, what: str, remedy: str) -> None:
 
 
 def available_memory() -> float:
-    """Bytes of memory that a process can still take; infinite where the system does not say."""
+    """Return the bytes of memory that a process can still use; infinite where this is unknown."""
     found = [np.inf]
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -614,21 +614,21 @@ def check_weights_by_generation(weights: Any, count: int) -> Any:
 
 
 def weights_at(weights: Any, generation: int, count: int) -> tuple[float, ...]:
-    """The weights that constants, a sequence (first entry: generation 1) or a function give."""
+    """Return the weights of constants, a sequence (first entry: generation 1) or a function."""
     if callable(weights):
         return check_weights(weights(generation), count, f"weights({generation})")
     if isinstance(weights[0], float):
         return tuple(weights)
     if generation > len(weights):
         raise ValueError(
-            f"weights lists {len(weights)} generations and generation {generation} is asked for; give a "
+            f"weights lists {len(weights)} generations and generation {generation} is needed; pass a "
             f"longer sequence, or a function of the generation."
         )
     return tuple(weights[generation - 1])
 
 
 def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
-    """The size that a constant, a sequence (first entry: generation 1) or a function gives."""
+    """Return the size of a constant, a sequence (first entry: generation 1) or a function."""
     if isinstance(size, np.ndarray):
         size = size.tolist()
     if callable(size) and not isinstance(size, type):
@@ -636,8 +636,8 @@ def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
     if isinstance(size, Sequence) and not isinstance(size, str):
         if generation > len(size):
             raise ValueError(
-                f"{name} lists {len(size)} generations and generation {generation} is asked for; "
-                f"give a longer sequence, or a function of the generation."
+                f"{name} lists {len(size)} generations and generation {generation} is needed; "
+                f"pass a longer sequence, or a function of the generation."
             )
         return check_size(f"{name}[{generation - 1}]", size[generation - 1], minimum)
     return check_size(name, size, minimum)
@@ -647,8 +647,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Check the kind of every argument against its annotation before `function` runs.
 
     ``int``, ``Count``, ``float``, ``bool``, generators, ``ArrayLike``, ``Sequence[float]``, ``Sizes``,
-    ``Literal`` and callables, each with ``| None`` or not. Arrays are passed on as they are. Other ranges of
-    a value are for `function` to check.
+    ``Literal`` and callables, each with ``| None`` or not. Arrays are passed unchanged. `function` checks
+    other ranges of a value.
     """
     parameters = inspect.signature(function).parameters.values()
     checks = {p.name: _check_of(p) for p in parameters if p.kind is not p.VAR_KEYWORD}
@@ -679,7 +679,7 @@ def _checks_of_fields(kind: Callable[..., Any]) -> dict[str, Callable[[Any], Any
 
 
 def _check_of(parameter: inspect.Parameter) -> Callable[[Any], Any]:
-    """The check of one argument: a function of its value that returns the canonical one."""
+    """Return the check of one argument: a function of its value that returns the canonical one."""
     name, annotation = parameter.name, str(parameter.annotation)
     choices = re.findall(r"Literal\[(.*?)\]", annotation)
     kinds = re.sub(r"Literal\[.*?\]", "Literal", annotation).split(" | ")
@@ -738,7 +738,7 @@ def _finite(name: str, value: Any) -> float:
 
 
 def _finite_array(name: str, value: Any) -> Any:
-    numbers = check_numbers(name, value, infinite=True)  # for the function to refuse
+    numbers = check_numbers(name, value, infinite=True)  # which the function refuses
     if ((np.abs(numbers) > GREATEST) & np.isfinite(numbers)).any():
         raise ValueError(f"{name}={shown(value)} is too large; pass numbers of at most {GREATEST:g}.")
     return value
@@ -751,7 +751,7 @@ def _sizes(name: str, value: Any) -> Any:
 
 
 def _names(name: str, value: Any) -> Any:
-    """Names, not a single text, which is a collection of letters."""
+    """Return names; refuse a single text, which is a collection of letters."""
     if isinstance(value, str):
         raise TypeError(f"{name}={shown(value)} is not a list of names; pass a list of str.")
     check_names(name, value)

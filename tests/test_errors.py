@@ -94,7 +94,7 @@ def test_sizes_of_every_generation():
     )
     short = {"regime": regimes.replace(n=[10, 10])}
     rejects(
-        lambda: run(3, short), "n_synthetic", "lists 2 generations", "generation 3", "give a longer sequence"
+        lambda: run(3, short), "n_synthetic", "lists 2 generations", "generation 3", "pass a longer sequence"
     )
     falling = {"regime": regimes.replace(n=lambda t: 10 - 5 * t)}
     rejects(lambda: run(3, falling), "n_synthetic(2)=0", "is not a positive integer")

@@ -32,11 +32,11 @@ def replacing(
     kind: type[StorageError] = StorageError,
     advice: str = "nothing was changed.",
 ) -> Iterator[Path]:
-    """Give a new file beside `path` to write into; at the end it is flushed to the disk, and renamed to it.
+    """Open a new file next to `path` to write into; at the end it is flushed to disk, and renamed to it.
 
     A reader sees the old file or the new one; the old one is renamed to `keep`, if that is given. The name is
-    random and the file new: nobody can plant a link there. If `room` bytes cannot be had, nothing is written.
-    Whatever goes wrong, nothing is left behind, and an error of that `kind` says so with that `advice`. The
+    random and the file new: nobody can place a link there. If `room` bytes are not available, nothing is
+    written. After any failure nothing is left, and an error of that `kind` states it with that `advice`. The
     folder must exist, unless it is to be `made`.
     """
     if not made:
@@ -78,7 +78,7 @@ def check_folder(path: Path, kind: type[StorageError] = StorageError) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed process has begun to write beside `path`."""
+    """Remove incomplete files that a killed process has left next to `path`."""
     for leftover in path.parent.glob(f".{_escaped(path.name)}.*{_PARTIAL}"):
         with contextlib.suppress(OSError):
             leftover.unlink()
@@ -92,7 +92,7 @@ def _escaped(name: str) -> str:
 def locked(path: Path) -> Iterator[None]:
     """Wait until no other process works on `path`; the system lifts the lock of one that is killed.
 
-    The lock is a file beside it, which is removed at the end. Where the file system knows no locks, or the
+    The lock is a file next to it, which is removed at the end. Where the file system knows no locks, or the
     system none of these, nothing is locked: files appear complete or not at all in any case.
     """
     lock = path.with_name(f".{path.name}.lock")

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 @contextmanager
 def accelerated(device: str | None, precision: str = "no") -> Iterator[Any]:
-    """An ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses.
+    """Open an ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses.
 
     Its settings are global, and those of the first in a process hold for all. The caller's are put aside, and
     put back at the end; those of several processes (``accelerate launch``) are common to both.
@@ -54,7 +54,7 @@ def accelerated(device: str | None, precision: str = "no") -> Iterator[Any]:
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """On an accelerator choose those algorithms that give the same bits in every run."""
+    """Choose algorithms with the same bits in every run, on an accelerator."""
     if device.type != "cuda":
         yield
         return
@@ -76,14 +76,14 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 def sent(values: Any, device: torch.device) -> Tensor:
-    """An array or a tensor of the CPU on `device`. An accelerator copies it while the program goes on."""
+    """Copy an array or a CPU tensor to `device`; to an accelerator asynchronously."""
     tensor = torch.as_tensor(values)
     # From memory that can be swapped out, a copy waits for all that the accelerator has still to do.
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def ahead(read: Callable[[Key], Item], keys: Iterable[Key]) -> Iterator[Item]:
-    """``read(key)`` for one key after another; the next one is read while the last one is used."""
+    """Yield ``read(key)`` for each key; the next one is read while the last one is used."""
     with ThreadPoolExecutor(1) as reader:
         coming = None
         for key in keys:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from madtheory.images.data import Images
 from madtheory.images.device import accelerated
-from madtheory.images.sampling import Term, made_in_memory, made_in_shards, sampled
+from madtheory.images.sampling import Term, make_in_memory, make_in_shards, sampled
 from madtheory.images.store import Checkpoint, Store, content, described, fingerprint, is_ours, key_of
 from madtheory.images.training import Arrays, Fit, ImageTraining, load_weights, weights_of
 from madtheory.images.unet import ImageDenoiser, UNet, of_one_type
@@ -27,7 +27,7 @@ from madtheory.networks import (
     check_parts,
     guidance_of,
     own_torch,
-    seeded,
+    seed_torch,
 )
 from madtheory.types import Count
 from madtheory.validation import (
@@ -44,7 +44,7 @@ _TRAINING = ("batch", "warm_up_images", "decay", "betas", "clip_norm", "ema_imag
 
 
 def described_network(model: Any) -> dict[str, Any]:
-    """What images depend on, beside weights, sampler and seeds."""
+    """Describe what images depend on, apart from weights, sampler and seeds."""
     names = ("unet", "process", "parameterisation", "sigma_data", "classes")
     arithmetic = ("precision", "compile", "channels_last")
     derived = {} if is_ours(type(model)) else {"model": content("model", type(model))}
@@ -56,7 +56,7 @@ def described_network(model: Any) -> dict[str, Any]:
 
 
 def described_fit(model: Any) -> dict[str, Any]:
-    """What weights depend on, beside data, budget, learning rate and seed."""
+    """Describe what weights depend on, apart from data, budget, learning rate and seed."""
     settings = {name: described(getattr(model.training, name)) for name in _TRAINING}
     return {**described_network(model), "dropout": model.dropout, "training": settings}
 
@@ -138,7 +138,7 @@ class ImageDiffusion(Trained):
         Images sampled at once. No effect on the images, beyond rounding.
     store : path, optional
         Folder of checkpoints, weights and synthetic sets. A fit or a sample that is in it is read, one that
-        was interrupted goes on where it was; nothing is held in memory. ``None``: all is held in memory.
+        was interrupted continues where it was; nothing is held in memory. ``None``: all is held in memory.
     weights : mapping of arrays, optional
         By name. ``None``: not fitted.
 
@@ -147,9 +147,9 @@ class ImageDiffusion(Trained):
     `bias` is classifier-free guidance, for class-conditional models alone (Ho and Salimans 2022,
     arXiv 2207.12598): bias = 1 / (1 + w), and :math:`D_w = (1 + w) D(x, c) - w D(x)` at every noise level.
 
-    Every image has a seed. Image i is a function of seed i, label i and the weights, whatever the number of
-    processes (``accelerate launch``), which share each batch of a training step, and the batches of a sample.
-    On one process a fit that was killed and goes on ends in the same bits, on the same device.
+    Every image has a seed. Image i is a function of seed i, label i and the weights, independent of the
+    number of processes (``accelerate launch``), which share each batch of a training step, and the batches of
+    a sample. On one process a fit that was killed and resumed ends in the same bits, on the same device.
     """
 
     unet: UNet = field(default_factory=UNet)
@@ -180,13 +180,13 @@ class ImageDiffusion(Trained):
             object.__setattr__(self, "store", check_path("store", self.store))
         self.process.levels(self.sampler.steps)
 
-    def _merged(self, merge: Any, theirs: Any, weight: float) -> ImageDiffusion:
+    def _merge(self, merge: Any, theirs: Any, weight: float) -> ImageDiffusion:
         key = key_of(extrapolated=[fingerprint(self.weights), fingerprint(theirs)], weight=float(weight))
         with accelerated(self.device) as accelerator:
             return self._kept(key, merge, accelerator)
 
     @own_torch(threads=None)
-    def _trained(
+    def _train(
         self, data: Any, images: int, learning_rate: float, rng: np.random.Generator
     ) -> ImageDiffusion:
         check_generator("rng", rng)
@@ -213,14 +213,14 @@ class ImageDiffusion(Trained):
         with accelerated(self.device, self.training.precision) as accelerator:
 
             def learned() -> dict[str, NDArray[Any]]:
-                module = self._restored(given.shape[1:], seed)
+                module = self._restore(given.shape[1:], seed)
                 fit.run(module, given, accelerator, checkpoint)
                 return {**weights_of(module), "_shape": np.array(given.shape[1:], dtype=np.int32)}
 
             return self._kept(key, learned, accelerator)
 
     def _kept(self, key: str, make: Any, accelerator: Any) -> ImageDiffusion:
-        """The model with weights that are made, or found in the store."""
+        """Return the model with new weights, or with those in the store."""
         if self.store is None:
             return replace(self, weights=make())
         store = Store(Path(self.store))
@@ -236,9 +236,9 @@ class ImageDiffusion(Trained):
             found = store.weights(key)
         return replace(self, weights=found)
 
-    def _restored(self, shape: Any, seed: int = 0) -> ImageDenoiser:
-        """The network with these weights, or with new ones drawn from `seed`."""
-        with seeded(seed):
+    def _restore(self, shape: Any, seed: int = 0) -> ImageDenoiser:
+        """Make the network with these weights, or with new ones drawn from `seed`."""
+        with seed_torch(seed):
             unet = of_one_type(self.unet.module(shape, self.classes))
         assert self.sigma_data is not None
         module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data)
@@ -247,8 +247,8 @@ class ImageDiffusion(Trained):
         return module
 
     @own_torch(threads=None)
-    def _combined(self, terms: Any, seeds: Any, labels: Any, bias: float | None) -> Images:
-        """Images of a sum of networks: the guided model's denoiser is the sum of their denoisers."""
+    def _combine(self, terms: Any, seeds: Any, labels: Any, bias: float | None) -> Images:
+        """Return images of a sum of networks: the denoiser of the guided model is the sum of theirs."""
         shape = tuple(self._check_fitted()["_shape"].tolist())
         guidance = guidance_of(self, bias, "images with labels")
         seeds = check_seeds(seeds)
@@ -264,21 +264,21 @@ class ImageDiffusion(Trained):
 
         if self.store is None:
             with accelerated(self.device, self.training.precision) as accelerator:
-                return made_in_memory(make, shape, seeds, marks)
+                return make_in_memory(make, shape, seeds, marks)
         drawn = hashlib.sha256(seeds.tobytes() + (b"" if marks is None else marks.tobytes())).hexdigest()
         weights = [[float(c), fingerprint(network.weights)] for c, network in terms]
         key = key_of(sample=described_network(self), terms=weights, guidance=guidance, drawn=drawn,
                      batch=self.batch, sampler=described(self.sampler))  # fmt: skip
         folder = Store(Path(self.store)).samples(key)
         with accelerated(self.device, self.training.precision) as accelerator:
-            return made_in_shards(folder, make, seeds, marks, self.batch, accelerator)
+            return make_in_shards(folder, make, seeds, marks, self.batch, accelerator)
 
     def _terms(self, terms: Any, shape: Any, guidance: float, device: torch.device) -> list[Term]:
-        """The denoisers that are added up, each with classes and, where there is guidance, without."""
+        """Return the denoisers of the sum, each with classes and, with guidance, also without."""
         found: list[Term] = []
         for coefficient, network in terms:
             if coefficient:
-                module = network._restored(shape).eval()
+                module = network._restore(shape).eval()
                 how = self.training
                 module.placed(device, channels_last=how.channels_last, compiled=how.compile)
                 found.append(Term(coefficient * (1 + guidance), module, self.classes, True))

@@ -31,7 +31,7 @@ _SHARD = 4096
 
 
 class Term(NamedTuple):
-    """A denoiser in a sum, with its coefficient; told the classes, or told that there are none."""
+    """A denoiser in a sum, with its coefficient; it gets the classes, or that there are none."""
 
     coefficient: float
     module: ImageDenoiser
@@ -39,15 +39,15 @@ class Term(NamedTuple):
     labelled: bool
 
 
-def made_in_memory(make: Make, shape: Sequence[int], seeds: Any, labels: Any) -> Images:
-    """A set that is held in memory."""
+def make_in_memory(make: Make, shape: Sequence[int], seeds: Any, labels: Any) -> Images:
+    """Make a set that is held in memory."""
     pixels = make(0, len(seeds)) if len(seeds) else np.empty((0, *shape), dtype=np.uint8)
     pixels.flags.writeable = False  # so that it is not copied
     return Images.of(pixels, labels=labels, seeds=seeds)
 
 
-def made_in_shards(folder: Path, make: Make, seeds: Any, labels: Any, batch: int, accelerator: Any) -> Images:
-    """A set in shards, of which those are made that are missing; a shard holds whole chunks."""
+def make_in_shards(folder: Path, make: Make, seeds: Any, labels: Any, batch: int, accelerator: Any) -> Images:
+    """Make a set in shards, of which only missing ones are made; a shard holds whole chunks."""
     from tqdm import tqdm
 
     n, shard = len(seeds), batch * max(1, _SHARD // batch)
@@ -87,7 +87,7 @@ def sampled(
     batch: int,
     accelerator: Any,
 ) -> Pixels:
-    """Pixels (n, height, width, channels). Processes take chunks in turn; all of them get all pixels."""
+    """Sample pixels (n, height, width, channels); processes take chunks in turn, and get all pixels."""
     pixels = np.zeros((len(seeds), *shape), dtype=np.uint8)
     firsts = range(0, len(seeds), batch)[accelerator.process_index :: accelerator.num_processes]
     made = []
@@ -133,8 +133,8 @@ def _chunk(
         level = torch.full((1, 1, 1, 1), sigma, device=device)
         total: Tensor | None = None
         for coefficient, module, classes, labelled in terms:
-            told = marks if labelled or marks is None else torch.full_like(marks, classes or 0)
-            output = module(x, level, told)
+            passed = marks if labelled or marks is None else torch.full_like(marks, classes or 0)
+            output = module(x, level, passed)
             output = output if coefficient == 1 else coefficient * output
             total = output if total is None else total + output
         assert total is not None

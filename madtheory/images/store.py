@@ -29,7 +29,7 @@ _KNOWN = {"format", "sha256", "key", "model", "step", "adam_step", "scaler", "n"
 
 
 class StoredWeights(Mapping[str, NDArray[Any]]):
-    """Weights in a file, by name: each is read when it is asked for, and nothing is held.
+    """Weights in a file, by name: each is read when it is needed, and nothing is held.
 
     The file is a safetensors file, not a pickle: no code of it is run.
     """
@@ -39,7 +39,7 @@ class StoredWeights(Mapping[str, NDArray[Any]]):
 
     @classmethod
     def of(cls, path: Path) -> StoredWeights:
-        """Those of a file, whose checksum is verified once, now."""
+        """Return the weights of a file, whose checksum is verified once, now."""
         header, tensors = read_arrays(path)
         return cls(path, tuple(tensors), header["sha256"])
 
@@ -53,7 +53,7 @@ class StoredWeights(Mapping[str, NDArray[Any]]):
         return array
 
     def read(self) -> dict[str, NDArray[Any]]:
-        """All of them, of a file that is opened once."""
+        """Read all weights, from a file that is opened once."""
         from safetensors import safe_open
 
         with safe_open(self.path, framework="numpy") as file:
@@ -70,7 +70,7 @@ class StoredWeights(Mapping[str, NDArray[Any]]):
 
 
 def fingerprint(weights: Arrays | None) -> str | None:
-    """A checksum of names and content; that of weights in a file is known without reading them."""
+    """Return a checksum of names and content, without reading weights that are in a file."""
     if weights is None or isinstance(weights, StoredWeights):
         return None if weights is None else weights.digest
     digest = hashlib.sha256()
@@ -87,7 +87,7 @@ def _name_of(dtype: np.dtype[Any]) -> str:
 
 
 def key_of(**content: Any) -> str:
-    """The name of a folder: a checksum of all that the result depends on."""
+    """Return the name of a folder: a checksum of everything that the result depends on."""
     return digest_of({"format": _FORMAT, **content})[:32]
 
 
@@ -98,15 +98,15 @@ class Store:
     folder: Path
 
     def fit(self, key: str) -> Path:
-        """Folder of a fit: its checkpoints, and in the end its weights."""
+        """Return the folder of a fit: its checkpoints, and in the end its weights."""
         return self.folder / "fits" / key
 
     def samples(self, key: str) -> Path:
-        """Folder of the shards of a synthetic set."""
+        """Return the folder of the shards of a synthetic set."""
         return self.folder / "samples" / key
 
     def weights(self, key: str) -> StoredWeights | None:
-        """The weights of a finished fit, or ``None``; its checkpoints, no longer needed, are removed."""
+        """Return the weights of a finished fit, or ``None``; its checkpoints are removed."""
         path = self.fit(key) / "weights.safetensors"
         if not path.exists():
             return None
@@ -157,7 +157,7 @@ class Checkpoint:
         write_arrays(last, tensors, {"key": self.key, **about}, keep=before)
 
     def read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-        """What was written last and is not damaged; ``None`` if there is no checkpoint.
+        """Read the last checkpoint that is not damaged; ``None`` if there is none.
 
         Raises
         ------
@@ -203,7 +203,7 @@ def write_arrays(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Pa
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The header and the arrays of a file that `write_arrays` wrote, verified by its checksum."""
+    """Return the header and the arrays of a file that `write_arrays` wrote, verified by its checksum."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -230,7 +230,7 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def _leftovers(folder: Path) -> list[Path]:
-    """Half a file each, of a run that was killed."""
+    """Return incomplete files of runs that were killed."""
     return [path for path in folder.glob(".*") if _LEFTOVER.fullmatch(path.name)]
 
 
@@ -249,7 +249,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def content(name: str, value: Any) -> str:
-    """A digest of what a value is: of images and weights by their checksums, of all else with its code.
+    """Return a digest of a value: of images and weights by checksums, of anything else with its code.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def content(name: str, value: Any) -> str:
 
 
 def contents(values: Mapping[str, Any]) -> dict[str, str]:
-    """The `content` of each of several values, by name; code they share is read once.
+    """Return the `content` of each of several values, by name; code they share is read once.
 
     Raises
     ------
@@ -279,7 +279,7 @@ def contents(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def described(value: Any) -> Any:
-    """What JSON can hold of a configuration: of a dataclass its class and its fields.
+    """Describe a configuration as JSON: a dataclass by its class and its fields.
 
     Classes of this package are known by name; others by their content, as their code may be another one when
     the result is looked up.
@@ -295,7 +295,7 @@ def described(value: Any) -> Any:
 
 
 def _instead(value: Any) -> Any:
-    """What stands for a value in its content."""
+    """Return the object that replaces a value in its content."""
     if isinstance(value, Images):
         return "images", value.fingerprint()
     if isinstance(value, StoredWeights):
@@ -310,5 +310,5 @@ def _instead(value: Any) -> Any:
 
 
 def is_ours(kind: type) -> bool:
-    """Whether a class is one of this package."""
+    """Return whether a class is of this package."""
     return kind.__module__.partition(".")[0] == _PACKAGE

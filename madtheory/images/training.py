@@ -29,7 +29,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def weights_of(module: nn.Module) -> dict[str, NDArray[Any]]:
-    """The weights of a module, by name."""
+    """Return the weights of a module, by name."""
     return {name: _array(parameter) for name, parameter in module.named_parameters()}
 
 
@@ -72,7 +72,7 @@ class State(Optimised):
         }, about)  # fmt: skip
 
     def read(self, checkpoint: Checkpoint | None, scaler: Any) -> int:
-        """Go back to the last checkpoint, if there is one; return the number of steps that were made."""
+        """Restore the last checkpoint, if there is one; return the number of steps that were made."""
         found = None if checkpoint is None else checkpoint.read()
         if checkpoint is None or found is None:
             return 0
@@ -195,19 +195,19 @@ class ImageTraining(Budget):
         check_number("checkpoint_every_seconds", self.checkpoint_every_seconds, 0, infinite=True)
 
     def rate(self, seen: int, images: int) -> float:
-        """Share of the learning rate after `seen` of a budget of `images`."""
+        """Return the share of the learning rate after `seen` of a budget of `images`."""
         rise = min(seen / self.warm_up_images, 1.0) if self.warm_up_images else 1.0
         left = {"constant": 1.0, "linear": 1 - seen / images}
         return rise * left.get(self.decay, 0.5 * (1 + math.cos(math.pi * seen / images)))
 
 
 def _seed(*address: Any) -> int:
-    """A seed for this address, independent of those for others."""
+    """Return a seed for this address, independent of those for others."""
     return int.from_bytes(hashlib.sha256(repr(address).encode()).digest()[:8], "little") >> 1
 
 
 def order(n: int, seed: int) -> Callable[[int, int], NDArray[np.int64]]:
-    """The images of the places first, ..., first + count - 1: one random order of all n after another."""
+    """Return images first, ..., first + count - 1 of one random order of all n after another."""
     known: dict[int, NDArray[np.int64]] = {}
 
     def permutation(epoch: int) -> NDArray[np.int64]:
@@ -227,7 +227,7 @@ def order(n: int, seed: int) -> Callable[[int, int], NDArray[np.int64]]:
 
 
 def _shares(batch: int, accumulate: int, accelerator: Any) -> list[tuple[int, slice]]:
-    """Those of the parts of a step, by number, that this process computes: equally many for each process."""
+    """Return the parts of a step that this process computes: equally many for each process."""
     workers = accelerator.num_processes
     parts = workers * math.ceil(accumulate / workers)
     if batch < parts:
@@ -242,7 +242,7 @@ def _shares(batch: int, accumulate: int, accelerator: Any) -> list[tuple[int, sl
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """One training run: all that the weights are a function of, beside those that it starts from."""
+    """One training run: everything that the weights are a function of, apart from the initial ones."""
 
     training: ImageTraining
     process: Process
@@ -317,7 +317,7 @@ class Fit:
         optimiser: Any,
         accelerator: Any,
     ) -> None:
-        """One step of Adam. Every process draws the noise of all images, and has the pixels of its part."""
+        """Take one step of Adam. Every process draws the noise of all images, for the pixels of its part."""
         training, device, n = self.training, accelerator.device, self.training.batch
         small = torch.Generator().manual_seed(_seed(self.seed, "level", step))
         large = torch.Generator(device).manual_seed(_seed(self.seed, "noise", step))

@@ -32,7 +32,7 @@ class UNet:
     layers_per_block : int
         Residual blocks of each resolution, on the way down.
     attention : tuple of int
-        Heights of the feature maps that have self-attention, besides the coarsest.
+        Heights of the feature maps that have self-attention, apart from the coarsest.
     dropout : float
         Of the residual blocks.
     """
@@ -61,7 +61,7 @@ class UNet:
             )
 
     def module(self, shape: Sequence[int], classes: int | None) -> nn.Module:
-        """A new network for images (height, width, channels); class number `classes` stands for none.
+        """Make a new network for images (height, width, channels); class `classes` stands for no class.
 
         Its random weights come from torch's global generator; the last layer is zero.
         """
@@ -125,7 +125,7 @@ class ImageDenoiser(nn.Module):
         self.compiled = False
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Mean of x0 given x, at one noise level, shape (1, 1, 1, 1), or one for each, (n, 1, 1, 1)."""
+        """Return the mean of x0 given x, at one noise level, (1, 1, 1, 1), or one for each, (n, 1, 1, 1)."""
         skip, out, scale, _ = self.parameterisation
         unit, level = x / self.sigma_data, sigma / self.sigma_data
         times = 250 * sigma.flatten().log()
@@ -134,14 +134,14 @@ class ImageDenoiser(nn.Module):
         return denoised
 
     def loss(self, denoised: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
-        r"""Weighted squared error :math:`\lambda(\sigma) |D - x|^2`, mean over pixels, shape (n,)."""
+        r"""Return the weighted error :math:`\lambda(\sigma) |D - x|^2`, mean over pixels, shape (n,)."""
         error = (denoised - x) / self.sigma_data
         weight = self.parameterisation.weight(sigma / self.sigma_data)
         loss: Tensor = (weight * error.square()).flatten(1).mean(1)
         return loss
 
     def placed(self, device: torch.device, *, channels_last: bool, compiled: bool) -> ImageDenoiser:
-        """The network where and how it is to compute."""
+        """Place the network on its device, and compile it if requested."""
         module: Any = self.to(device)
         if channels_last:
             module.to(memory_format=torch.channels_last)

@@ -88,7 +88,7 @@ def _categorical(loop: Loop, generations: int, variables: Collection[str] | None
 
 
 def _density(loop: Loop, generations: int, bandwidth: Any) -> Mapping[str, Labelled]:
-    """Models that have the moments of their training set (divisor n), but for a kernel."""
+    """Return the form of models with the moments of their training set (divisor n), apart from a kernel."""
     truth, strength = _truth(loop, generations), _strength(loop)
     if strength:
         return correction.trajectory(
@@ -102,14 +102,14 @@ def _kernel_density(loop: Loop, generations: int, variables: Any) -> Mapping[str
 
 
 def _mixture(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:
-    """A fitted mixture has the moments of its training set, but for the ridge of EM."""
+    """Return the form of a mixture, whose fit has the moments of its training set up to the ridge of EM."""
     if loop.bias not in (None, 1.0):
         raise NoClosedForm(f"bias={loop.bias} scales the components of a mixture only; leave it out.")
     return _density(loop, generations, np.sqrt(loop.model.ridge) if loop.model.labels == "latent" else 0.0)
 
 
 def _estimator(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:
-    """Those of scikit-learn: a mixture, whose ridge is ``reg_covar``, or a Gaussian kernel of given width."""
+    """Return the form of scikit-learn's mixture, with ridge ``reg_covar``, or kernel of fixed width."""
     from sklearn.mixture import GaussianMixture
     from sklearn.neighbors import KernelDensity as Kernels
 
@@ -127,7 +127,7 @@ def _estimator(loop: Loop, generations: int, variables: Any) -> Mapping[str, Lab
 
 
 def _sims(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:
-    """Auxiliaries of one size, which only equal training sets or `n_auxiliary` give."""
+    """Return the form of SIMS with auxiliaries of one size: equal training sets, or `n_auxiliary`."""
     model, regime = loop.model, loop.regime
     if regime.name not in ("replace", "augment") or _strength(loop) or loop.real_changes:
         raise NoClosedForm(
@@ -166,11 +166,11 @@ CLOSED_FORMS: dict[type, Callable[[Loop, int, Any], Mapping[str, Labelled]]] = {
     Estimator: _estimator,
     SIMS: _sims,
 }
-"""One row per model: a function of the loop, of the generations, and of the variables that are asked for."""
+"""One row per model: a function of the loop, of the generations, and of the requested variables."""
 
 
 def _strength(loop: Loop) -> float:
-    """Strength of the one treatment that has closed forms; 0 without treatments."""
+    """Return the strength of the one treatment that has closed forms; 0 without treatments."""
     treatments = [one for one in loop.treatments if not _is_none(one)]
     only = treatments[0] if len(treatments) == 1 else None
     if isinstance(only, Correction) and only.envelope == "exact" and only.toward is None:
@@ -184,19 +184,19 @@ def _strength(loop: Loop) -> float:
 
 
 def _is_none(treatment: Any) -> bool:
-    """Whether a treatment leaves the law of the model as it is."""
+    """Return whether a treatment leaves the law of the model unchanged."""
     if isinstance(treatment, Correction):
         return treatment.envelope == "exact" and treatment.strength == 0
     return isinstance(treatment, Curation) and treatment.choices == 1
 
 
 def _laws(loop: Loop, generations: int) -> list[Any]:
-    """The real law of every generation; of one that does not change, this alone."""
+    """Return the real law of every generation, or only the one that does not change."""
     return [loop.at(t).real for t in range(1, (generations if loop.real_changes else 1) + 1)]
 
 
 def _truth(loop: Loop, generations: int) -> dict[str, Any]:
-    """Eigenvalues of the true covariance, the laws of all generations if it changes, and the bias."""
+    """Return the eigenvalues of the true covariance, the laws of generations if it changes, and the bias."""
     laws = _laws(loop, generations)
     for law in laws:
         if not hasattr(type(law), "covariance"):
@@ -216,7 +216,7 @@ def _truth(loop: Loop, generations: int) -> dict[str, Any]:
 
 
 def _model(loop: Loop, generations: int) -> dict[str, Any]:
-    """What the forms need to know of a Gaussian."""
+    """Return what the forms need to know of a Gaussian."""
     known, truth = loop.model.known_mean, _truth(loop, generations)
     if known is not None and not all(np.allclose(known, law.mean) for law in _laws(loop, generations)):
         raise NoClosedForm("known_mean differs from the mean of real; the closed forms need the true one.")
@@ -226,7 +226,7 @@ def _model(loop: Loop, generations: int) -> dict[str, Any]:
 @one_thread
 @checked
 def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = None) -> xr.Dataset:
-    """Closed-form answer for every generation of a loop.
+    """Return the closed-form answer for every generation of a loop.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
         Number of generations; 1 is the model trained on real data only.
     variables : sequence of str, optional
         Names of the variables to return; all by default. Distances, entropies and supports, which cost
-        most, are computed only if they are asked for.
+        most, are computed only on request.
 
     Returns
     -------
@@ -282,7 +282,7 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
 
 
 def _check_variables(loop: Loop, variables: Sequence[str]) -> list[str]:
-    """Names that the closed form of this loop returns."""
+    """Return the names that the closed form of this loop returns."""
     names = check_names("variables", variables)
     known = list(trajectory_of(loop, 1))
     unknown = [name for name in names if name not in known]

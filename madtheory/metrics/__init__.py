@@ -1,9 +1,9 @@
 """Metrics: functions of a `Snapshot` that return one number per replicate.
 
 Those of one argument describe the mean and covariance of the fitted model, or compare them with those of the
-reference distribution, in closed form. `on_samples` takes them of samples where a model has no such moments,
-and makes metrics of a loop of those of arrays of points, with keywords ``real`` and ``fake``. `defaults` are
-those that `simulate` measures.
+reference distribution, in closed form. `on_samples` computes them from samples if a model has no such
+moments, and turns functions of arrays of points, with keywords ``real`` and ``fake``, into metrics of a loop.
+`defaults` returns those that `simulate` measures.
 """
 
 from madtheory.metrics.classes import class_shares, class_variance, mode_coverage, variance_by_class

@@ -1,4 +1,4 @@
-"""Which modes and classes a set of points covers, and how much it spreads within each."""
+"""Coverage of modes and classes by a set of points, and its spread within each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from madtheory.validation import LONGEST, check_number, check_numbers, check_siz
 
 @checked
 def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1) -> float:
-    """Share of the modes that have at least `least` points: those that the generator has not lost.
+    """Return the share of modes with at least `least` points: those that the generator has not lost.
 
     A point belongs to the mode whose centre is nearest, if it lies within `radius` of it.
 
@@ -25,7 +25,7 @@ def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1)
     centres : array, shape (modes, d)
         Centres of the true modes.
     radius : float
-        In units of the points; for Gaussian modes four standard deviations are usual.
+        Radius in units of the points; for Gaussian modes four standard deviations are usual.
     least : int
         Number of points that a mode needs to count.
 
@@ -52,19 +52,19 @@ def variance_by_class(fake: Array, labels: Any, classes: int | None = None) -> A
     fake : array, shape (n, d)
         Points, raw or features.
     labels : array, shape (n,)
-        The class of each, 0 to classes - 1; floats that are whole numbers will do.
+        Class of each point, 0 to classes - 1; whole numbers as floats are accepted.
     classes : int, optional
         Number of classes; default one more than the largest label.
 
     Returns
     -------
     array, shape (classes,)
-        In squared units of the points; NaN for a class of less than two points.
+        Variances in squared units of the points; NaN for a class of fewer than two points.
 
     Raises
     ------
     ValueError
-        If labels are no classes, or are not as many as the points.
+        If labels are not classes, or their number differs from that of the points.
     """
     points, _ = point_sets(fake, fake, 1, names=("fake", "fake"))
     of_points, many = _check_labels(labels, classes)
@@ -81,20 +81,20 @@ def variance_by_class(fake: Array, labels: Any, classes: int | None = None) -> A
 def class_variance(fake: Array, labels: Any) -> float:
     """Trace of the covariance within each class, averaged over the classes of two points or more.
 
-    Each class weighs the same, however many points it has: the spread within classes that a loop loses,
-    whatever happens to their shares. `variance_by_class` gives the single numbers.
+    Each class has the same weight, however many points it has, so that the result does not depend on the
+    shares of the classes. `variance_by_class` returns the single numbers.
 
     Parameters
     ----------
     fake : array, shape (n, d)
         Points, raw or features.
     labels : array, shape (n,)
-        The class of each.
+        Class of each point.
 
     Raises
     ------
     ValueError
-        If labels are no classes, are not as many as the points, or no class has two points.
+        If labels are not classes, their number differs from that of the points, or no class has two points.
     """
     each = variance_by_class(fake, labels)
     if np.isnan(each).all():
@@ -106,26 +106,26 @@ def class_variance(fake: Array, labels: Any) -> float:
 
 @checked
 def class_shares(labels: Any, classes: int | None = None) -> Array:
-    """Share of the points in each class, shape (classes,).
+    """Return the share of the points in each class, shape (classes,).
 
     Parameters
     ----------
     labels : array, shape (n,)
-        Classes 0 to classes - 1; floats that are whole numbers will do.
+        Classes 0 to classes - 1; whole numbers as floats are accepted.
     classes : int, optional
         Number of classes; default one more than the largest label.
 
     Raises
     ------
     ValueError
-        If labels are no classes.
+        If labels are not classes.
     """
     of_points, many = _check_labels(labels, classes)
     return np.bincount(of_points, minlength=many) / len(of_points)
 
 
 def _check_labels(labels: Any, classes: int | None) -> tuple[Any, int]:
-    """Labels as ints, and the number of classes."""
+    """Return labels as ints, and the number of classes."""
     given = check_numbers("labels", labels)
     many = None if classes is None else check_size("classes", classes, 1, LONGEST["symbols"])
     if given.ndim != 1 or not given.size or (given % 1 != 0).any() or given.min() < 0:

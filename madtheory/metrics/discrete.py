@@ -18,32 +18,32 @@ __all__ = ["chi_squared", "entropy", "heterozygosity", "squared_error", "support
 
 
 def support_size(snapshot: Snapshot) -> Array:
-    """Number of symbols that the model can still produce."""
+    """Return the number of symbols that the model can still produce."""
     size: Array = np.count_nonzero(_support(snapshot, "support_size"), axis=-1)
     return size
 
 
 def entropy(snapshot: Snapshot) -> Array:
-    """Shannon entropy of the model, in nats."""
+    """Return the Shannon entropy of the model, in nats."""
     p = _support(snapshot, "entropy")
     return -np.einsum("...i,...i->...", p, np.log(p + (p == 0))) + 0.0
 
 
 def heterozygosity(snapshot: Snapshot) -> Array:
-    """Probability that two draws from the model differ: one minus the sum of the squared probabilities."""
+    """Return the probability that two draws from the model differ: 1 minus the sum of squares."""
     p = _support(snapshot, "heterozygosity")
     return 1.0 - np.einsum("...i,...i->...", p, p)
 
 
 def chi_squared(snapshot: Snapshot) -> Array:
-    r"""Chi-squared divergence of model from truth, :math:`\sum_i (p_i - p_{0i})^2 / p_{0i}`."""
+    r"""Return the chi-squared divergence of model from truth, :math:`\sum_i (p_i - p_{0i})^2 / p_{0i}`."""
     p, truth = _with_truth(snapshot, "chi_squared")
     unlike = (p - truth) ** 2
     return np.where(truth > 0, unlike / np.where(truth > 0, truth, 1.0), np.where(p > 0, np.inf, 0.0)).sum(-1)
 
 
 def squared_error(snapshot: Snapshot) -> Array:
-    r"""Squared distance of the model's probabilities to the true ones, :math:`\sum_i (p_i - p_{0i})^2`."""
+    r"""Return the squared distance of the probabilities to the true ones, :math:`\sum_i (p_i - p_{0i})^2`."""
     p, truth = _with_truth(snapshot, "squared_error")
     error: Array = ((p - truth) ** 2).sum(-1)
     return error
@@ -56,7 +56,7 @@ OF_SYMBOLS: dict[Any, bool] = {
 
 
 def check_symbols(metric: str, model: type, real: Any = None) -> None:
-    """Refuse models that are not distributions on symbols, and a truth that is none, if there is one."""
+    """Refuse a model, or a truth if there is one, that is not a distribution on symbols."""
     if not hasattr(model, "support"):
         raise TypeError(
             f"metric {metric} describes a Categorical; the model is a {model.__name__}. Leave metrics out: "
@@ -70,7 +70,7 @@ def check_symbols(metric: str, model: type, real: Any = None) -> None:
 
 
 def _with_truth(snapshot: Snapshot, metric: str) -> tuple[Any, Any]:
-    """Probabilities of the model and of the truth, of the same symbols: one that is unknown has 0."""
+    """Return model and truth as probabilities of the same symbols; an unknown one has 0."""
     check_snapshot(snapshot)
     check_symbols(metric, type(snapshot.model), snapshot.real)
     p, truth = snapshot.model.probabilities, snapshot.real.probabilities

@@ -1,9 +1,9 @@
 """Metrics: functions of a `Snapshot` that return one number per replicate.
 
 Those of one argument describe the mean and covariance of the fitted model, or compare them with those of the
-reference distribution, in closed form. `on_samples` takes them of samples where a model has no such moments,
-and makes metrics of a loop of those of arrays of points, with keywords ``real`` and ``fake``. `defaults` are
-those that `simulate` measures.
+reference distribution, in closed form. `on_samples` computes them from samples if a model has no such
+moments, and turns functions of arrays of points, with keywords ``real`` and ``fake``, into metrics of a loop.
+`defaults` returns those that `simulate` measures.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def total_variance(snapshot: Snapshot) -> Array:
 
 @of_moments(truth=False)
 def log_total_variance(snapshot: Snapshot) -> Array:
-    """Log of the trace of the model's covariance; does not underflow."""
+    """Return the log of the trace of the model's covariance, which does not underflow."""
     model = _model(snapshot, "log_total_variance", truth=False)
     if model.exponent is None:
         with np.errstate(divide="ignore"):
@@ -59,13 +59,13 @@ def log_total_variance(snapshot: Snapshot) -> Array:
 
 @of_moments(truth=False)
 def log_volume(snapshot: Snapshot) -> Array:
-    """Log determinant of the model's covariance; -inf if it is singular. Does not underflow."""
+    """Return the log determinant of the covariance, which does not underflow; -inf if it is singular."""
     return _model(snapshot, "log_volume", truth=False).log_volume
 
 
 @of_moments(truth=True, excess=total_variance)
 def mean_error(snapshot: Snapshot) -> Array:
-    """Squared distance of the model's mean to the true mean."""
+    """Return the squared distance of the model's mean to the true mean."""
     error = _model(snapshot, "mean_error").mean - snapshot.real.mean
     return np.einsum("...i,...i->...", error, error)
 
@@ -73,7 +73,7 @@ def mean_error(snapshot: Snapshot) -> Array:
 @of_moments(truth=True)
 @one_thread
 def wasserstein2_squared(snapshot: Snapshot) -> Array:
-    r"""Squared Wasserstein-2 distance between the Gaussians of the model's and the true moments.
+    r"""Return the squared Wasserstein-2 distance between the Gaussians of the model's and the true moments.
 
     .. math:: |\mu - \mu_0|^2 + \mathrm{tr}\,\Sigma + \mathrm{tr}\,\Sigma_0
               - 2\,\mathrm{tr}\,(\Sigma_0^{1/2} \Sigma \Sigma_0^{1/2})^{1/2}
@@ -101,7 +101,7 @@ def wasserstein2_squared(snapshot: Snapshot) -> Array:
 @of_moments(truth=True)
 @one_thread
 def kl_divergence(snapshot: Snapshot) -> Array:
-    """Kullback-Leibler divergence KL(model || truth) between Gaussians; inf if the model is singular."""
+    """Return KL(model || truth) between Gaussians, in nats; inf if the model is singular."""
     model = _model(snapshot, "kl_divergence")
     true_factor = _true_factor(snapshot, invertible="kl_divergence")
     error = (model.mean - snapshot.real.mean)[..., None]
@@ -112,7 +112,7 @@ def kl_divergence(snapshot: Snapshot) -> Array:
 @of_moments(truth=True)
 @one_thread
 def reverse_kl_divergence(snapshot: Snapshot) -> Array:
-    """Kullback-Leibler divergence KL(truth || model) between Gaussians; inf if the model is singular."""
+    """Return KL(truth || model) between Gaussians, in nats; inf if the model is singular."""
     model = _model(snapshot, "reverse_kl_divergence")
     factor, true_factor = model.scaled_factor, _true_factor(snapshot)
     singular = model.log_volume < 2 * model.dim * np.log(np.finfo(float).tiny)
@@ -129,10 +129,10 @@ def reverse_kl_divergence(snapshot: Snapshot) -> Array:
 @of_moments(truth=True)
 @one_thread
 def effective_sample_size(snapshot: Snapshot) -> Array:
-    """Number n_e of real points whose Gaussian fit is, in expectation, as far from the truth as the model.
+    """Return the number n_e of real points whose Gaussian fit is on average as far from the truth.
 
-    Solves E W2^2(fit of n_e points) = W2^2(model) for a standard normal truth (dimensionless, MAD Eq. 4).
-    Meaningful for the mean of many replicates or generations; a single draw scatters about it.
+    It solves E W2^2(fit of n_e points) = W2^2(model) for a standard normal truth (dimensionless, MAD Eq. 4).
+    It is meaningful for the mean of many replicates or generations; a single value scatters about it.
     """
     from madtheory.theory import gaussian
 
@@ -154,18 +154,19 @@ DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
 
 @checked
 def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric, ...]:
-    """Metrics that fit a loop: what `simulate` measures where none are given.
+    """Return the metrics that fit a loop, which `simulate` measures by default.
 
-    Of a `Categorical`, or another model with ``support``, those of `madtheory.metrics.discrete`. Of a model
-    and a truth that both know their moments, the closed forms of `DEFAULT`. Of any other, the same quantities
-    of samples, with the sliced Wasserstein distance to points of the real data that nobody trains on.
+    For a `Categorical`, or another model with ``support``, these are those of `madtheory.metrics.discrete`.
+    For a model and a truth that both know their moments, they are the closed forms of `DEFAULT`. For any
+    other, they are the same quantities of samples, and the sliced Wasserstein distance to real points outside
+    of training.
 
     Parameters
     ----------
     loop : Loop
-        What happens.
+        Loop to measure.
     n : int
-        Points that are sampled per replicate and generation, and as many real ones, where samples are needed.
+        Number of points sampled per replicate and generation, and of real ones, where samples are needed.
     rng : int, SeedSequence, Generator or None
         Seed of these points; as in `on_samples`.
 
@@ -205,7 +206,7 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
 
 
 def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
-    """Refuse metrics that the models of a loop cannot have, before anything is fitted."""
+    """Refuse metrics that the models of a loop do not have, before anything is fitted."""
     kind = type(loop.model)
     if _fits_another(kind):
         return
@@ -224,7 +225,7 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
 
 
 def _fits_another(kind: type) -> bool:
-    """Whether the fit of a model says that it returns a model of another type, or leaves it open."""
+    """Return whether the annotation of a fit allows a model of another type."""
     returned = (
         inspect.signature(kind.fit).return_annotation if hasattr(kind, "fit") else inspect.Signature.empty
     )
@@ -237,7 +238,7 @@ def _fits_another(kind: type) -> bool:
 def _no_moments(metric: str, model: str) -> str:
     return (
         f"metric {metric} compares Gaussians; {model} has no mean and covariance of its own. Pass "
-        f"metrics=metrics.on_samples(metrics.{metric}, ..., reference=real_points, n=1000) to take it of "
+        f"metrics=metrics.on_samples(metrics.{metric}, ..., reference=real_points, n=1000) to measure "
         f"samples, or leave metrics out: the defaults fit the loop."
     )
 
@@ -271,7 +272,7 @@ def _true_factor(snapshot: Snapshot, invertible: str | None = None) -> Array:
 
 
 class _Content:
-    """An array that is equal to another of the same content: the truth is factorised once, not per metric."""
+    """An array compared by content, so that the truth is factorised once, not once per metric."""
 
     def __init__(self, array: Any) -> None:
         self.array = np.asarray(array)

@@ -23,19 +23,20 @@ def negative_log_likelihood(*, test: Any) -> Metric:
     .. math:: -\frac1m \sum_{j=1}^m \log p(x_j)
 
     The variable is ``negative_log_likelihood``, in nats, and for densities up to the units of the points; its
-    expectation is the entropy of the truth plus KL(truth || model). It is inf where the model rules a point
-    out: a symbol that has died out, or a point off the support of a singular covariance.
+    expectation is the entropy of the truth plus KL(truth || model). It is inf where a point has probability
+    0: a symbol that has died out, or a point off the support of a singular covariance.
 
     Parameters
     ----------
     test : array, shape (m, d)
-        Points of the truth that no generation is trained on; of tokens, shape (m, 1).
+        Points of the truth that are not used in training; shape (m, 1) for tokens.
 
     Returns
     -------
     Metric
-        For ``simulate(metrics=[...])``. The model needs ``log_density(points)``, as `Gaussian`, `Mixture`,
-        `KernelDensity`, `Categorical`, `networks.Flow` and an `Estimator` with ``score_samples`` have.
+        A metric for ``simulate(metrics=[...])``. The model needs ``log_density(points)``, as `Gaussian`,
+        `Mixture`, `KernelDensity`, `Categorical`, `networks.Flow` and an `Estimator` with ``score_samples``
+        have.
 
     Raises
     ------
@@ -74,12 +75,12 @@ class NegativeLogLikelihood:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__name__", "negative_log_likelihood")
-        # Stored runs recognise their metrics by this: other points, another metric.
+        # Stored runs identify their metrics by this: other points are another metric.
         digest = hashlib.sha256(repr(self.test.shape).encode() + self.test.tobytes()).hexdigest()
         object.__setattr__(self, "__qualname__", f"negative_log_likelihood.{digest[:32]}")
 
     def __call__(self, snapshot: Snapshot) -> Array:
-        """Mean negative log likelihood of the test points, one number per replicate."""
+        """Return the mean negative log likelihood of the test points, one number per replicate."""
         self.check_model(snapshot.model)
         return np.asarray(-np.mean(snapshot.model.log_density(self.test), axis=-1))
 

@@ -20,29 +20,29 @@ from madtheory.validation import (
 
 _BLOCK = 2**19  # numbers of a block, 4 MiB
 CANCELLED = 1e-7  # share of its terms below which a difference has lost half of its digits
-_OFFSET = 2.0**10  # an offset of so many spreads is taken off before points are projected
+_OFFSET = 2.0**10  # an offset of so many spreads is subtracted before points are projected
 
 
 def frechet_distance(*, real: Array, fake: Array) -> float:
-    r"""Squared Frechet distance of point sets, that is of the Gaussians of their means and covariances.
+    r"""Return the squared Frechet distance of point sets: of the Gaussians of their means and covariances.
 
     .. math:: |\mu_r - \mu_f|^2 + \mathrm{tr}\,\Sigma_r + \mathrm{tr}\,\Sigma_f
               - 2\,\mathrm{tr}\,(\Sigma_r^{1/2} \Sigma_f \Sigma_r^{1/2})^{1/2}
 
     with covariances of divisor n - 1. On Inception features this number is the FID (Heusel et al. 2017,
     arXiv 1706.08500, Eq. 6). The last trace is the nuclear norm of a product of roots, which needs neither a
-    matrix square root nor invertible covariances: fewer points than coordinates are no trouble.
+    matrix square root nor invertible covariances: there may be fewer points than coordinates.
 
     Parameters
     ----------
     real, fake : array, shape (n, d)
-        At least two points each; their numbers may differ.
+        Point sets of at least two points each; their sizes may differ.
 
     Returns
     -------
     float
-        In squared units of the points; 0 if means and covariances agree. Biased upwards, by O(d^2 / n) and
-        more where d is close to n: compare at equal numbers of points only.
+        Distance in squared units of the points; 0 if means and covariances agree. Biased upwards, by O(d^2 /
+        n) and more where d is close to n: compare only at equal numbers of points.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def frechet_distance(*, real: Array, fake: Array) -> float:
 
 
 def gaussian_distance(gap: Array, root: Array, other: Array) -> float:
-    r"""Squared Frechet distance of Gaussians of covariances R Rᵀ and S Sᵀ with means a `gap` apart.
+    r"""Return the squared Frechet distance of Gaussians, covariances R Rᵀ and S Sᵀ, means a `gap` apart.
 
     .. math:: |\mathrm{gap}|^2 + \mathrm{tr}\,R R^T + \mathrm{tr}\,S S^T - 2 \|R^T S\|_*
               = |\mathrm{gap}|^2 + \min_U \|R - S U\|_F^2
@@ -73,7 +73,7 @@ def gaussian_distance(gap: Array, root: Array, other: Array) -> float:
         return float(squared)
     if root.shape[1] < other.shape[1]:
         root, other = other, root
-    # One rotation leaves the rounding of large directions in small ones; turned again, it is gone.
+    # One rotation leaves the rounding of large directions in small ones; a second rotation removes it.
     for _ in range(3):
         left, _, right = np.linalg.svd(other.T @ root, full_matrices=False)
         other = other @ (left @ right)
@@ -82,7 +82,7 @@ def gaussian_distance(gap: Array, root: Array, other: Array) -> float:
 
 @checked
 def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
-    """Improved precision and recall of point sets of shape (n, d) by k-nearest-neighbour manifolds.
+    """Return improved precision and recall of point sets of shape (n, d), by k-nearest-neighbour balls.
 
     Precision is the share of fake points inside at least one ball centred at a real point whose radius is
     the distance to its k-th real neighbour; recall is the same with the roles swapped
@@ -109,7 +109,7 @@ def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
 
 @checked
 def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
-    r"""Density and coverage of point sets of shape (n, d) by k-nearest-neighbour balls of the real points.
+    r"""Return density and coverage of point sets of shape (n, d), by nearest-neighbour balls of real ones.
 
     .. math:: \mathrm{density} = \frac{1}{k\,n_f} \sum_j \#\{i : |y_j - x_i| < r_i\}, \qquad
               \mathrm{coverage} = \frac{1}{n_r} \#\{i : \min_j |y_j - x_i| < r_i\}
@@ -117,7 +117,7 @@ def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     where :math:`r_i` is the distance of the real point :math:`x_i` to its k-th real neighbour and
     :math:`y_j` are the fake points (Naeem et al. 2020, arXiv 2002.09797; balls are open, as in the authors'
     code). Unlike precision, density counts the balls that a fake point lies in, so that one
-    real outlier does not vouch for many; unlike recall, coverage does not build on fake outliers.
+    real outlier does not dominate; unlike recall, coverage does not depend on fake outliers.
 
     If both sets come from one law, the expected density is 1 and the expected coverage is
     :math:`1 - \prod_{i=1}^{k} (n_r - i) / (n_r + n_f - i)`. Density may exceed 1.
@@ -146,7 +146,7 @@ def sliced_wasserstein(
     projections: int = 128,
     rng: int | np.random.Generator = 0,
 ) -> float:
-    r"""Sliced Wasserstein distance of point sets, an average over random directions.
+    r"""Return the sliced Wasserstein distance of point sets, an average over random directions.
 
     .. math:: \Big(\frac{1}{L} \sum_{l=1}^L W_p^p(\theta_l \cdot x,\ \theta_l \cdot y)\Big)^{1/p}, \qquad
               W_p^p = \int_0^1 |F^{-1}(u) - G^{-1}(u)|^p \, du
@@ -157,18 +157,18 @@ def sliced_wasserstein(
     Parameters
     ----------
     real, fake : array, shape (n, d)
-        Their numbers of points may differ.
+        Point sets; their sizes may differ.
     order : float
-        The p of the distance, 1 or more.
+        Order p of the distance, 1 or more.
     projections : int
         Number L of directions; the error of the average falls as its root.
     rng : int or Generator
-        Draws the directions. The default compares all sets along the same directions.
+        Generator of the directions. The default compares all sets along the same directions.
 
     Returns
     -------
     float
-        In units of the points.
+        Distance in units of the points.
 
     Raises
     ------
@@ -192,13 +192,13 @@ def sliced_wasserstein(
     )
     directions = generator.standard_normal((projections, real.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    # Beside a large offset the rounding of a projection would be that of the offset.
+    # With a large offset, the rounding of a projection would be that of the offset.
     centre = real.mean(0)
     if (np.abs(centre) > _OFFSET * np.maximum(np.ptp(real, 0), np.ptp(fake, 0))).any():
         real, fake = real - centre, fake - centre
     n, m = len(real), len(fake)
     # Both quantile functions are constant between the levels i / n and j / m; in units of 1 / (n m) these
-    # are integers, so that which points are coupled is exact.
+    # are integers, so that the coupling of points is exact.
     levels = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
     share, of_real, of_fake = np.diff(levels) / (n * m), levels[:-1] // m, levels[:-1] // n
     total, step = 0.0, max(_BLOCK // len(share), 1)
@@ -212,7 +212,7 @@ def sliced_wasserstein(
 def point_sets(
     real: Any, fake: Any, least: int, wanted: str = "", names: tuple[str, str] = ("real", "fake")
 ) -> tuple[Array, Array]:
-    """Two point sets of one dimension, with at least so many points each."""
+    """Return two point sets of one dimension, with at least so many points each."""
     first, second = check_points(real, names[0]), check_points(fake, names[1])
     for name, points in zip(names, (first, second), strict=True):
         if points.ndim != 2 or len(points) < least or points.shape[1] != first.shape[-1]:
@@ -224,7 +224,7 @@ def point_sets(
 
 
 def _mean_and_root(points: Array) -> tuple[Array, Array]:
-    """Mean, and R of at most d rows such that R^T R is the covariance."""
+    """Return the mean, and R of at most d rows such that R^T R is the covariance."""
     n, dim = points.shape
     mean, step = points.mean(0), max(4 * dim, _BLOCK // dim)
     root: Any = np.empty((0, dim))
@@ -237,21 +237,21 @@ _MEDIAN_OF = 2000
 
 
 def wasserstein1(*, real: Array, fake: Array) -> float:
-    r"""Wasserstein-1 distance of point sets of one dimension, :math:`\int |F(x) - G(x)| \, dx`.
+    r"""Return the wasserstein-1 distance of point sets of one dimension, :math:`\int |F(x) - G(x)| \, dx`.
 
     F and G are the empirical distribution functions (Villani 2003, Topics in Optimal Transportation, theorem
-    2.18 and what follows it; computed by `scipy.stats.wasserstein_distance`). In more dimensions see
+    2.18 and the text after it; computed by `scipy.stats.wasserstein_distance`). In more dimensions see
     `sliced_wasserstein`.
 
     Parameters
     ----------
     real, fake : array, shape (n, 1)
-        Their numbers of points may differ.
+        Point sets; their sizes may differ.
 
     Returns
     -------
     float
-        In units of the points. Biased upwards: two samples of one law are O(n^-1/2) apart.
+        Distance in units of the points. Biased upwards: two samples of one law are O(n^-1/2) apart.
 
     Raises
     ------
@@ -271,24 +271,24 @@ def wasserstein1(*, real: Array, fake: Array) -> float:
 
 
 def cramer_von_mises(*, real: Array, fake: Array) -> float:
-    r"""Two-sample Cramer-von Mises statistic of point sets of one dimension.
+    r"""Return the two-sample Cramer-von Mises statistic of point sets of one dimension.
 
     .. math:: T = \frac{n m}{n + m} \int (F_n - G_m)^2 \, dH_{n+m}
 
     with H the distribution function of both sets together (Anderson 1962, doi 10.1214/aoms/1177704477, Eq. 2;
     computed by `scipy.stats.cramervonmises_2samp`). For two samples of one continuous law its expectation is
     :math:`\frac16 (1 + \frac{1}{n + m})`; for different laws it grows in proportion to their size, so
-    compare at equal numbers of points only. No monotone map of the points changes it.
+    compare only at equal numbers of points. Monotone maps of the points do not change it.
 
     Parameters
     ----------
     real, fake : array, shape (n, 1)
-        At least two points each; their numbers may differ.
+        Point sets of at least two points each; their sizes may differ.
 
     Returns
     -------
     float
-        Dimensionless.
+        Statistic (dimensionless).
 
     Raises
     ------
@@ -311,7 +311,7 @@ def cramer_von_mises(*, real: Array, fake: Array) -> float:
 def maximum_mean_discrepancy(
     *, real: Array, fake: Array, bandwidth: float | None = None, unbiased: bool = True
 ) -> float:
-    r"""Squared maximum mean discrepancy of point sets, with a Gaussian kernel.
+    r"""Return the squared maximum mean discrepancy of point sets, with a Gaussian kernel.
 
     .. math:: \frac{1}{n (n - 1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j} k(y_i, y_j)
               - \frac{2}{n m} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = e^{-|x - y|^2 / 2 h^2}
@@ -322,19 +322,19 @@ def maximum_mean_discrepancy(
     Parameters
     ----------
     real, fake : array, shape (n, d)
-        At least two points each; their numbers may differ.
+        Point sets of at least two points each; their sizes may differ.
     bandwidth : float, optional
         Standard deviation h of the kernel, in units of the points. Default: the median of the distances
         between real points (of 2,000 of them, always the same ones, if there are more). It does not depend on
         `fake`, so that generations are compared by one kernel; other authors take the median of both sets.
     unbiased : bool
-        False takes the estimate that is biased upwards and never negative: i = j included, with divisors
-        :math:`n^2` and :math:`m^2` (Eq. 5 there, squared).
+        Whether the estimate is unbiased. False means biased upwards and never negative: i = j included, with
+        divisors :math:`n^2` and :math:`m^2` (Eq. 5 there, squared).
 
     Returns
     -------
     float
-        Dimensionless, at most 2.
+        Squared discrepancy (dimensionless), at most 2.
 
     Raises
     ------
@@ -369,13 +369,13 @@ def _of_one_dimension(real: Any, fake: Any, least: int = 1) -> tuple[Array, Arra
     if first.shape[1] != 1:
         raise ValueError(
             f"real has shape {first.shape}; expected (n, 1): this distance is of one dimension. Pass one "
-            f"coordinate, real[:, :1], or take sliced_wasserstein or maximum_mean_discrepancy."
+            f"coordinate, real[:, :1], or use sliced_wasserstein or maximum_mean_discrepancy."
         )
     return first[:, 0], second[:, 0]
 
 
 def _median(points: Array) -> float:
-    """Median distance between points."""
+    """Return the median distance between points."""
     from scipy.spatial.distance import pdist
 
     if len(points) > _MEDIAN_OF:
@@ -390,7 +390,7 @@ def _median(points: Array) -> float:
 
 
 def _kernel_sum(points: Array, to: Array, width: float) -> float:
-    """Sum of the kernel over all pairs."""
+    """Sum the kernel over all pairs."""
     total = 0.0
     for _, distance in distances(points, to):
         distance /= width

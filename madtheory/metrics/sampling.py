@@ -53,53 +53,52 @@ def on_samples(
 ) -> tuple[Metric, ...]:
     """Turn functions of points into metrics of a loop, for ``simulate(metrics=...)``.
 
-    In every generation `n` points are drawn from the fitted model, once for all the functions; what was
-    drawn is not kept.
+    In every generation `n` points are drawn from the fitted model, once for all functions; they are not kept.
 
     Parameters
     ----------
     *metrics : functions
         Metrics of moments, such as `total_variance`, `log_volume`, `mean_error` and `wasserstein2_squared`,
-        are taken of the mean and the unbiased covariance of the points, under the same names: theory and any
-        generator share an axis. What the noise of `n` points adds to `mean_error`, their total variance
-        over `n`, is taken off: it is unbiased, and may fall below 0.
-        Any other function takes, by keyword, what it names among ``real`` (the reference), ``fake`` (the
+        are computed from the mean and the unbiased covariance of the points, under the same names, so that
+        theory and any generator share an axis. The contribution of the noise of `n` points to `mean_error`,
+        their total variance over `n`, is subtracted: the result is unbiased, and may be negative. Any other
+        function takes, by keyword, the ones that it names among ``real`` (the reference), ``fake`` (the
         generated points) and ``labels`` (their classes), and returns one number: `frechet_distance`,
-        `sliced_wasserstein`, ``functools.partial(mode_coverage, centres=..., radius=...)``,
-        `class_variance`, or a function of one's own. `precision_recall` and `density_coverage` become two
-        metrics each.
+        `sliced_wasserstein`, ``functools.partial(mode_coverage, centres=..., radius=...)``, `class_variance`,
+        or a function of your own. `precision_recall` and `density_coverage` become two metrics each.
     reference : array, shape (m, d), or Source
-        What the generator should produce, best held out from training. A source is sampled once, `n` points.
-        Not needed where no function asks for ``real``. Metrics of moments compare with the mean and
-        covariance that a source knows of itself, else with those of its points (divisor one less than their
-        number).
+        Points that the generator should produce, preferably held out from training. A source is sampled once,
+        `n` points. It is not needed if no function takes ``real``. Metrics of moments compare with the mean
+        and covariance of a source that has them, otherwise with those of its points (divisor one less than
+        their number).
     n : int
         Number of points per replicate and generation. Most of these metrics depend on it.
     features : function, optional
-        Maps points (m, d) to features (m, f) for ``real`` and ``fake``: called once for the reference, and
-        once per snapshot for the points of all its replicates.
+        Function that maps points (m, d) to features (m, f) for ``real`` and ``fake``: called once for the
+        reference, and once per snapshot for the points of all its replicates.
     bias : float, optional
-        Sampling bias of the points that are measured; ``None`` is the model's own default sampling. It need
-        not be that of the loop.
+        Sampling bias of the measured points; ``None`` is the model's own default sampling. It may differ
+        from that of the loop.
     labelled : bool
-        Points, those of the reference too, carry their class as last coordinate. It is taken off before
-        `features`, and is what ``labels`` receives.
+        Whether points, also those of the reference, have their class as last coordinate. It is removed before
+        `features`, and passed as ``labels``.
     rng : int, SeedSequence, Generator or None
         Seed. The points depend on it, on seed and block of the run, and on the generation: results repeat,
-        and no draw of the loop changes. What `features` and functions draw from the global generators of
-        NumPy, `random` and torch (on the CPU) repeats too.
+        and no draw of the loop changes. Draws of `features` and functions from the global generators of
+        NumPy, `random` and torch (on the CPU) repeat too.
 
     Returns
     -------
     tuple of Metric
-        Named as the functions are; for a pair ``precision``, ``recall``, ``density``, ``coverage``. To
-        measure two `functools.partial` of one function, set the ``__name__`` of each; that of a pair is put
-        before the names, as in ``wide_precision``.
+        Metrics with the names of the functions; for a pair ``precision``, ``recall``, ``density``,
+        ``coverage``. To measure two `functools.partial` of one function, set the ``__name__`` of each; that
+        of a pair is put before the names, as in ``wide_precision``.
 
     Raises
     ------
     ValueError
-        If no function is given, one asks for what there is not, names repeat, or an argument is out of range.
+        If there is no function, one takes an argument that is not available, names repeat, or an argument is
+        out of range.
 
     Examples
     --------
@@ -119,15 +118,15 @@ def on_samples(
     names = [name for function in functions for name in function.names]
     if not names or len(set(names)) < len(names):
         raise ValueError(
-            f"metrics have the names {names}; pass at least one function, and tell two partials of one "
-            f"function apart by setting the __name__ of each."
+            f"metrics have the names {names}; pass at least one function, and set the __name__ of "
+            f"each of two partials of one function."
         )
     asked = {key for function in functions for key in function.inputs}
     if asked & {"real", "truth"} and reference is None:
         raise ValueError("reference=None, and a metric compares with it; pass reference=points or a source.")
     if "labels" in asked and not labelled:
         raise ValueError(
-            "labelled=False, and a metric asks for labels; pass labelled=True if the last coordinate of the "
+            "labelled=False, and a metric takes labels; pass labelled=True if the last coordinate of the "
             "points is their class."
         )
     if features is not None and (not callable(features) or isinstance(features, type)):
@@ -166,19 +165,19 @@ def on_samples(
 
 
 OF_MOMENTS: dict[Callable[..., Any], bool] = {}
-"""Metrics that need the mean and covariance of the model alone, and whether they compare with the truth's."""
+"""Metrics that need only the mean and covariance of the model, and whether they compare with the truth."""
 
 Measure = TypeVar("Measure", bound=Callable[..., Any])
 
 
 _EXCESS: dict[Callable[..., Any], Callable[[Any], Any]] = {}
-"""What the noise of one point adds to a metric of samples; of n points it is an n-th part."""
+"""Contribution of the noise of one point to a metric of samples; for n points it is an n-th part."""
 
 
 def of_moments(*, truth: bool, excess: Callable[[Any], Any] | None = None) -> Callable[[Measure], Measure]:
-    """Declare that a metric needs nothing but moments, so that it can be taken of samples.
+    """Return the declare that a metric needs only moments, so that it can be computed from samples.
 
-    `excess` is a metric too: an n-th part of it is what samples of n points add on average.
+    `excess` is a metric too: samples of n points add an n-th part of it on average.
     """
 
     def declare(metric: Measure) -> Measure:
@@ -210,7 +209,7 @@ def _gaussian(name: str, points: Array) -> Gaussian:
 
 @dataclass(frozen=True)
 class _Function:
-    """A function of points, the names of its numbers, and what it wants to be given."""
+    """A function of points, the names of its numbers, and the arguments that it takes."""
 
     call: Callable[..., Any]
     names: tuple[str, ...]
@@ -218,7 +217,7 @@ class _Function:
 
     @classmethod
     def of(cls, function: Any) -> _Function:
-        """Read the names off a function or a partial."""
+        """Read the names from a function or a partial."""
         for metric, compares in OF_MOMENTS.items():
             if function is metric:
                 return cls(_OfMoments(metric), (metric.__name__,), ("fake", *(["truth"] if compares else [])))
@@ -233,9 +232,9 @@ class _Function:
             )
         try:
             parameters = inspect.signature(function).parameters
-        except ValueError:  # a builtin that does not say
+        except ValueError:  # a builtin without a signature
             parameters = MappingProxyType({})
-        # What a partial has bound already is not given again.
+        # Arguments that a partial has bound are not passed again.
         bound = getattr(function, "keywords", {})
         inputs = tuple(key for key in _INPUTS if key in parameters and key not in bound)
         if not {"fake", "labels"} & set(inputs):
@@ -250,7 +249,7 @@ class _Function:
         return cls(function, tuple(prefix + part for part in parts), inputs)
 
     def __call__(self, given: dict[str, Any]) -> Array:
-        """The numbers, shape (len(names),)."""
+        """Return the numbers, shape (len(names),)."""
         value = self.call(**{key: given[key] for key in self.inputs})
         numbers = np.atleast_1d(np.asarray(value, dtype=float))
         if numbers.shape != (len(self.names),):
@@ -262,7 +261,7 @@ class _Function:
 
 @dataclass(frozen=True, eq=False)
 class _Sampled:
-    """What the metrics of one call of `on_samples` share."""
+    """The shared state of the metrics of one call of `on_samples`."""
 
     functions: tuple[_Function, ...]
     n: int
@@ -273,17 +272,17 @@ class _Sampled:
     real: Array | None = None
     truth: Gaussian | None = None
     kept: WeakKeyDictionary[Snapshot, dict[str, Array]] = field(default_factory=WeakKeyDictionary, repr=False)
-    """The numbers of the last snapshot, as long as that lives."""
+    """The numbers of the last snapshot, as long as that exists."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.name != "kept")
 
     def represent(self, points: Array) -> tuple[Array, Array]:
-        """Features of points (*replicate, n, d), and their classes."""
+        """Return the features of points (*replicate, n, d), and their classes."""
         labels = points[..., -1]
         if self.labelled:
             if points.shape[-1] < 2:
-                raise ValueError("points have one coordinate, which labelled=True takes for the class.")
+                raise ValueError("points have one coordinate, which labelled=True takes as the class.")
             points = points[..., :-1]
         if self.features is None:
             return points, labels
@@ -296,7 +295,7 @@ class _Sampled:
         return mapped.reshape(*points.shape[:-1], -1), labels
 
     def values(self, snapshot: Snapshot) -> dict[str, Array]:
-        """All numbers of a snapshot, each with the shape of its replicates."""
+        """Return all numbers of a snapshot, each with the shape of its replicates."""
         numbers = self.kept.get(snapshot)
         if numbers is None:
             numbers = self.measure(snapshot)
@@ -305,14 +304,14 @@ class _Sampled:
         return numbers
 
     def measure(self, snapshot: Snapshot) -> dict[str, Array]:
-        """Draw, map and measure."""
+        """Draw points, map them to features, and measure them."""
         streams = snapshot.streams
         address = (streams.block, snapshot.generation)
         seed = np.random.SeedSequence([self.entropy, streams.entropy], spawn_key=address)
         bias = {} if self.bias is None else {"bias": self.bias}
         drawn = snapshot.model.sample(self.n, rng=np.random.default_rng(seed), **bias)
         rows, name = [], f"{type(snapshot.model).__name__}.sample({self.n})"
-        # Functions of the user's may draw: whatever they draw repeats too.
+        # Functions of the user may draw random numbers, which must repeat too.
         with seeded_globals(int(seed.generate_state(1)[0])):
             drawn = check_points(check_sample(drawn, self.n, name), name)
             fake, labels = self.represent(drawn)
@@ -334,7 +333,7 @@ class _Sampled:
 
 @dataclass(frozen=True, eq=False)
 class OnSamples:
-    """One number of each snapshot."""
+    """A metric: one number of each snapshot."""
 
     sampled: _Sampled = field(repr=False)
     name: str
@@ -348,5 +347,5 @@ class OnSamples:
         return f"on_samples.{self.name}.{identify(self.sampled).digest[:32]}"
 
     def __call__(self, snapshot: Snapshot) -> Array:
-        """One number per replicate, from the sample that all metrics of the set share."""
+        """Return one number per replicate, from the sample that all metrics of the set share."""
         return self.sampled.values(snapshot)[self.name]

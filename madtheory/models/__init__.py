@@ -1,4 +1,4 @@
-"""Generators that need no more than NumPy, SciPy and scikit-learn."""
+"""Generators that need only NumPy, SciPy and scikit-learn."""
 
 from madtheory.models.categorical import Categorical
 from madtheory.models.estimator import Estimator

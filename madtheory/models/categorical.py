@@ -32,9 +32,9 @@ def offspring(counts: Any, rng: np.random.Generator) -> Any:
 
     Multinomial counts are independent Poisson counts of the means c_i, given that their sum is n. All but the
     last columns are drawn so, from tables. A row is kept with the probability that a Poisson sum of the rest
-    fills up what is left, over the largest such probability; and the last columns share that out by an
-    ordinary multinomial. A row that is refused too often is drawn in the ordinary way. Exact to 1e-13 per
-    symbol; quickest if the largest counts come last.
+    equals the remainder, over the largest such probability; the last columns divide the remainder by an
+    ordinary multinomial draw. A row that is refused too often is drawn in the ordinary way. Exact to 1e-13
+    per symbol; quickest if the largest counts come last.
     """
     rows, columns = counts.shape
     n = counts.sum(1)
@@ -47,7 +47,7 @@ def offspring(counts: Any, rng: np.random.Generator) -> Any:
     left, open_rows = np.zeros(rows, counts.dtype), np.flatnonzero(mass > 0)
     refused = [np.flatnonzero(mass == 0)]
     for _ in range(_TRIES):
-        every = len(open_rows) == rows  # no need to pick rows, then
+        every = len(open_rows) == rows  # then no rows need to be picked
         x = _poisson(small if every else small[open_rows], rng)
         rest = n[open_rows] - x.sum(1, dtype=np.int64)
         log = rest * np.log(safe[open_rows]) - special.gammaln(np.maximum(rest, 0) + 1.0) - peak[open_rows]
@@ -68,7 +68,7 @@ def offspring(counts: Any, rng: np.random.Generator) -> Any:
 
 
 def _poisson(means: Any, rng: np.random.Generator) -> Any:
-    """Poisson counts of integer means, by inversion in tables, and within a cell of them if need be."""
+    """Draw Poisson counts of integer means, by inversion in tables, and within their cells if needed."""
     cells, flat, starts = _tables()
     cell = rng.integers(_CELLS, size=means.shape, dtype=np.uint16)
     large = means >= _RATES
@@ -90,7 +90,7 @@ def _poisson(means: Any, rng: np.random.Generator) -> Any:
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[Any, Array, Any]:
-    """For each mean the value on each cell of (0, 1), or -1 where it changes; all distribution functions."""
+    """Tabulate each mean's value on cells of (0, 1), -1 where it changes, and distribution functions."""
     cells, starts = np.zeros((_RATES, _CELLS), np.int16), np.ones(_RATES, np.int64)
     flat: list[Array] = [np.ones(1)]
     edges = np.arange(_CELLS + 1) / _CELLS
@@ -118,9 +118,10 @@ class Categorical:
     Parameters
     ----------
     probabilities : array, shape (*replicate, K), optional
-        Without them the model is unfitted: a template for `Loop`. They are divided by their sum.
+        Probabilities, which are divided by their sum. Without them the model is an unfitted template for
+        `Loop`.
     symbols : int, optional
-        Number K of symbols; by default as many as `probabilities` has, or as the largest of the points asks.
+        Number K of symbols; by default that of `probabilities`, or one more than the largest point.
     smoothing : float
         Total pseudo-count :math:`\beta`, the same for every symbol.
 
@@ -133,7 +134,7 @@ class Categorical:
     takes_weights: ClassVar[bool] = True
 
     statistic = Counts
-    """What `fit` takes besides points."""
+    """What `fit` takes apart from points."""
 
     held: Counts | None
     parents: Any
@@ -255,17 +256,17 @@ class Categorical:
 
     @checked
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Counts:
-        """Draw the counts of `n` symbols (one number per replicate): multinomial, at a cost free of n."""
+        """Draw the counts of `n` symbols (one number per replicate): multinomial, at one cost for any n."""
         held, bias = self.support, check_bias(bias)
         n = check_many("n", n)
         many = bias == 1 and self.parents is not None and self.parents.shape[1] >= _MANY
         if many and (self.parents.sum(1) == n).all():
             # As many points as the model was fitted to: each has one child on average.
             return replace(held, counts=offspring(self.parents, rng))
-        return replace(held, counts=_multinomial(n, _tempered(held.counts, bias), rng))
+        return replace(held, counts=_multinomial(n, _temper(held.counts, bias), rng))
 
     def expand(self, *replicates: int) -> Categorical:
-        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        """Add leading replicate axes (views: no memory). An unfitted model is returned unchanged."""
         if self.held is None:
             return self
         held = self.held
@@ -278,7 +279,7 @@ class Categorical:
 
 def _multinomial(n: Any, p: Array, rng: np.random.Generator) -> Any:
     drawn = rng.multinomial(n, p)
-    # NumPy leaves what rounding of the sum leaves over, if anything, to the last symbol.
+    # NumPy gives the remainder of a rounded sum, if any, to the last symbol.
     stray = np.where(p[..., -1] == 0, drawn[..., -1], 0)
     if stray.any():
         drawn[..., -1] -= stray
@@ -287,8 +288,8 @@ def _multinomial(n: Any, p: Array, rng: np.random.Generator) -> Any:
     return drawn
 
 
-def _tempered(p: Array, bias: float) -> Array:
-    """Probabilities proportional to p^(1/bias), without overflow."""
+def _temper(p: Array, bias: float) -> Array:
+    """Return probabilities proportional to p^(1/bias), without overflow."""
     if bias == 1:
         return p
     relative = p / p.max(-1, keepdims=True)

@@ -21,20 +21,20 @@ from madtheory.validation import check_points, check_size
 class Estimator:
     """A scikit-learn estimator that can sample: ``Loop(model=Estimator(GaussianMixture(3)), ...)``.
 
-    Each fit is a clone, so that `estimator` and every fitted model stay as they are; one with
-    ``warm_start=True`` goes on from the previous fit if the `Loop` has ``warm_start=True``. Samples come in
+    Each fit is a clone, so that `estimator` and every fitted model do not change; one with
+    ``warm_start=True`` continues from the previous fit if the `Loop` has ``warm_start=True``. Samples come in
     random order, without the labels that mixtures add.
 
     Replicates are independent, and results repeat: every ``random_state`` among its parameters, that of
     ``sample``, and every generator of NumPy or `random` among its attributes is seeded from `rng`. So are,
-    while an estimator that is not scikit-learn's own is fitted or sampled from, the global generators of
-    NumPy, of `random`, and of torch on the CPU if it is imported; afterwards the caller's go on where they
-    were.
+    while an estimator of another package is fitted or sampled, the global generators of NumPy, of `random`,
+    and of torch on the CPU if it is imported; afterwards those of the caller continue where they were.
 
     Parameters
     ----------
     estimator : scikit-learn estimator
-        For example GaussianMixture, BayesianGaussianMixture or KernelDensity (kernel gaussian or tophat).
+        Estimator to wrap, for example GaussianMixture, BayesianGaussianMixture or KernelDensity (kernel
+        gaussian or tophat).
 
     Raises
     ------
@@ -64,7 +64,7 @@ class Estimator:
         package = type(self.estimator).__module__.partition(".")[0]
         if package == "madtheory":
             raise TypeError(
-                f"estimator={name} is a model of madtheory already; pass it as it is, without Estimator."
+                f"estimator={name} is a model of madtheory already; pass it directly, without Estimator."
             )
         kernel = getattr(self.estimator, "kernel", None)
         if package == "sklearn" and name == "KernelDensity" and kernel not in ("gaussian", "tophat"):
@@ -72,7 +72,7 @@ class Estimator:
                 f"estimator=KernelDensity(kernel={kernel!r}) cannot be sampled from, by scikit-learn; choose "
                 f"kernel='gaussian' or 'tophat'."
             )
-        # Asked once: these questions cost more than a sample.
+        # Determined once: this costs more than a sample.
         settings = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
         states = sorted(name for name in settings if name.split("__")[-1] == "random_state")
         parts = [self.estimator, *(value for value in settings.values() if _has_code(value))]
@@ -106,11 +106,11 @@ class Estimator:
         keep = self._fitted and getattr(self.estimator, "warm_start", False)
         new = copy.deepcopy(self.estimator) if keep else clone(self.estimator, safe=False)
         self._seed_parts(new, rng)
-        # scikit-learn's sums would depend on the number of threads, and on which is first.
+        # Sums of scikit-learn would depend on the number and the order of threads.
         with self._globals(rng), one_thread, one_openmp_thread():
             # A copy of the points: some estimators keep what they are fitted to.
             made = new.fit(points.copy(), **keywords)
-        # Most return themselves or nothing; one that returns another model means that one.
+        # Most return themselves or nothing; if another model is returned, that one is the fitted one.
         new = made if callable(getattr(made, "sample", None)) else new
         fitted = copy.copy(self)
         object.__setattr__(fitted, "estimator", new)
@@ -129,7 +129,7 @@ class Estimator:
         n, source = check_size("n", n), self.estimator
         keywords: dict[str, Any] = {}
         if self._trusted:
-            # scikit-learn's own draw from the generator that they are given, and from nothing else.
+            # Estimators of scikit-learn draw only from the generator that they are given.
             state = np.random.RandomState(rng.bit_generator)
             if self._states:
                 source = copy.copy(source)
@@ -152,12 +152,12 @@ class Estimator:
         return points[rng.permutation(len(points))]
 
     def log_density(self, points: Any) -> Array:
-        """Log density at points (n, d), shape (n,): the estimator's ``score_samples``.
+        """Return the log density at points (n, d), shape (n,): the estimator's ``score_samples``.
 
         Raises
         ------
         ValueError
-            If it is not fitted.
+            If the estimator is not fitted.
         TypeError
             If the estimator has no ``score_samples``.
         """
@@ -177,7 +177,7 @@ class Estimator:
             )
 
     def _globals(self, rng: np.random.Generator) -> AbstractContextManager[None]:
-        """Where foreign code runs."""
+        """Return the context in which foreign code runs."""
         return nullcontext() if self._trusted else seeded_globals(_seed(rng))
 
     def _seed_parts(self, estimator: Any, rng: np.random.Generator) -> None:
@@ -198,12 +198,12 @@ def _seed(rng: np.random.Generator) -> int:
 
 
 def _has_code(value: Any) -> bool:
-    """Whether a parameter may draw: an estimator or a function."""
+    """Return whether a parameter may draw random numbers: an estimator or a function."""
     return callable(value) or hasattr(value, "get_params")
 
 
 def _parameters(method: Any) -> Any:
-    """Names of the parameters of a method; none of one that has no signature."""
+    """Return the names of the parameters of a method; empty if it has no signature."""
     try:
         return inspect.signature(method).parameters
     except (TypeError, ValueError):

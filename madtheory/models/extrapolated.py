@@ -21,7 +21,7 @@ Self = TypeVar("Self", bound="Improved")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Improved:
-    """A base, an auxiliary trained on samples of the base, and the law that both make."""
+    """A base, an auxiliary trained on samples of the base, and the combined law."""
 
     _method: ClassVar[str]
     _weight_name: ClassVar[str]
@@ -55,7 +55,7 @@ class Improved:
             check_bias(self.auxiliary_bias, "auxiliary_bias")
         self._check_training()
         if self.auxiliary is not None and self.law is None:
-            object.__setattr__(self, "law", self._combined())
+            object.__setattr__(self, "law", self._combine())
 
     @property
     def _weight(self) -> Any:
@@ -82,7 +82,7 @@ class Improved:
         kind = type(self.base)
         if isinstance(self.base, type) or not can(self.base, "fit", "sample"):
             raise TypeError(
-                f"base={shown(self.base)} is no instance with fit and sample; see madtheory.types."
+                f"base={shown(self.base)} is not an instance with fit and sample; see madtheory.types."
             )
         if kind is not Gaussian and not callable(getattr(self.base, self._method, None)):
             raise TypeError(
@@ -110,7 +110,8 @@ class Improved:
         for treatment in self.treatments:
             if not callable(getattr(treatment, "treated", None)):
                 raise TypeError(
-                    f"treatments holds {shown(treatment)}, which is none; see madtheory.treatments."
+                    f"treatments holds {shown(treatment)}, which is not a treatment; "
+                    f"see madtheory.treatments."
                 )
 
     @checked
@@ -119,42 +120,42 @@ class Improved:
         fitted = self.base.fit(data, rng=rng)
         weight = np.asarray(size(data)).round().astype(int)
         n = int(weight.flat[0]) if (weight == weight.flat[0]).all() else weight
-        return self._completed(fitted, n, isinstance(data, (Moments, Counts)), rng)
+        return self._complete(fitted, n, isinstance(data, (Moments, Counts)), rng)
 
     def self_trained(self: Self, n: int, *, rng: np.random.Generator) -> Self:
-        """Train an auxiliary on `n` samples of the base as it is: improves a finished model, without data."""
-        return self._completed(self.base, check_size("n", n), False, rng)
+        """Train an auxiliary on `n` samples of a fitted base: this improves a finished model without data."""
+        return self._complete(self.base, check_size("n", n), False, rng)
 
     def at(self: Self, weight: float, /) -> Self:
-        """The same base and auxiliary at another w, `SIMS`' guidance or `Neon`'s weight; no training."""
+        """Return the model with another w (guidance of `SIMS`, weight of `Neon`), without training."""
         changed: dict[str, Any] = {self._weight_name: weight, "law": None}
         return replace(self, **changed)
 
-    def _completed(self: Self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Self:
+    def _complete(self: Self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Self:
         synthetic = self._synthetic(fitted, n, exactly, rng)
         if self.budget is None:
             auxiliary = fitted.fit(synthetic, rng=rng)
         else:
-            auxiliary = self._fine_tuned(fitted, synthetic, self.budget, rng)
+            auxiliary = self._fine_tune(fitted, synthetic, self.budget, rng)
         return replace(self, base=fitted, auxiliary=auxiliary, law=None)
 
     def _synthetic(self, fitted: Any, n: Any, exactly: bool, rng: np.random.Generator) -> Any:
-        """The set S of the base's own samples, or its statistic."""
+        """Draw the set S of the base's own samples, or its statistic."""
         n = n if self.n_auxiliary is None else self.n_auxiliary
         exactly = exactly and not self.treatments
         if np.ndim(n) and not exactly:
             n = int(np.max(n))
         source = fitted
         for treatment in self.treatments:
-            source = _treated(treatment, source)
+            source = _treat(treatment, source)
         draw = source.sample_statistic if exactly else source.sample
         return draw(n, rng=rng, **({} if self.auxiliary_bias is None else {"bias": self.auxiliary_bias}))
 
-    def _fine_tuned(self, model: Any, data: Any, images: int, rng: np.random.Generator) -> Any:
+    def _fine_tune(self, model: Any, data: Any, images: int, rng: np.random.Generator) -> Any:
         rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
         return model.fine_tuned(data, images=images, rng=rng, **rate)
 
-    def _combined(self) -> Any:
+    def _combine(self) -> Any:
         if self._weight == 0:
             return self.base
         if self._weight == -1:
@@ -169,7 +170,7 @@ class Improved:
         return drawn if is_set(drawn) else np.asarray(drawn)
 
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
-        """Draw the moments of `n` points; the base must be able to, and there be no treatments."""
+        """Draw the moments of `n` points; this needs a base with statistics, and no treatments."""
         return self._fitted().sample_statistic(n, rng=rng, bias=bias)
 
     def expand(self: Self, *replicates: int) -> Self:
@@ -206,21 +207,21 @@ class Improved:
         return self.moments.covariance
 
 
-def _treated(treatment: Any, source: Any) -> Any:
-    """The source of treated points, for a set that belongs to no generation of a loop."""
+def _treat(treatment: Any, source: Any) -> Any:
+    """Return the source of treated points, for a set outside of any generation of a loop."""
     return treatment.treated(source, _NoSnapshot(treatment))
 
 
 class _NoSnapshot:
-    """Stands for the snapshot where there is none, and says so to a treatment that asks it for something."""
+    """A stand-in for the missing snapshot; it refuses when a treatment uses an attribute of it."""
 
     def __init__(self, treatment: Any) -> None:
         self._treatment = treatment
 
     def __getattr__(self, name: str) -> Any:
         raise TypeError(
-            f"treatments holds {shown(self._treatment)}, which asks for the {name!r} of a loop's snapshot; "
-            f"the auxiliary's training set has none. Use treatments of points alone: project, verify, curate."
+            f"treatments holds {shown(self._treatment)}, which needs the {name!r} of a loop's snapshot; "
+            f"the auxiliary's training set has none. Use treatments of only points: project, verify, curate."
         )
 
 
@@ -234,10 +235,11 @@ class SIMS(Improved):
     Parameters
     ----------
     base : GenerativeModel
-        A `Gaussian`, or any model with a method ``guided(auxiliary, weight)`` that returns the guided model,
-        as those of `madtheory.networks`.
+        Base: a `Gaussian`, or any model with a method ``guided(auxiliary, weight)`` that returns the guided
+        model, as those of `madtheory.networks`.
     guidance : float
-        w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from it.
+        Weight w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from
+        it.
     n_auxiliary : int, optional
         Synthetic points that each auxiliary is trained on, :math:`|S|`. Default: as many as the training set
         holds.
@@ -249,16 +251,16 @@ class SIMS(Improved):
         base's weights, by its ``fine_tuned(data, images=, learning_rate=, rng=)``. Default: the auxiliary is
         fitted by the fitted base's ``fit``, which for a network is a warm start.
     learning_rate : float, optional
-        Of that fine-tuning. Default: the base's own.
+        Learning rate of that fine-tuning. Default: that of the base.
     treatments : sequence of Treatment
-        What is done to the synthetic points before the auxiliary trains on them, in this order:
+        Changes of the synthetic points before the auxiliary is trained on them, in this order:
         `madtheory.treatments.verify`, `curate` or `project`, but not `correct`, which needs a loop. Where S
         has too many points of a class, the guided model has fewer of it (distribution control, section 4.3).
 
     Attributes
     ----------
     auxiliary, law : models
-        The auxiliary, trained from the fitted base, and the model that is sampled; ``None`` before `fit`.
+        Auxiliary, trained from the fitted base, and the model that is sampled; ``None`` before `fit`.
 
     Raises
     ------
@@ -274,10 +276,10 @@ class SIMS(Improved):
 
     Notes
     -----
-    The auxiliary's samples come from the base, by the generator of ``fit``; what later generations train on
-    comes from the guided model. With ``method="statistics"`` both are drawn by their sufficient statistics;
-    treatments of points need ``method="samples"``.
-    Source: Alemohammad et al. 2024 (SIMS, arXiv 2408.16333).
+    The auxiliary's samples come from the base, by the generator of ``fit``; the training data of later
+    generations come from the guided model. With ``method="statistics"`` both are drawn by their sufficient
+    statistics; treatments of points need ``method="samples"``. Source: Alemohammad et al. 2024 (SIMS, arXiv
+    2408.16333).
     """
 
     _method: ClassVar[str] = "guided"
@@ -297,16 +299,17 @@ class Neon(Improved):
     Parameters
     ----------
     base : GenerativeModel
-        A `Gaussian`, or any model with a method ``extrapolated(auxiliary, weight)``.
+        Base: a `Gaussian`, or any model with a method ``extrapolated(auxiliary, weight)``.
     weight : float
-        w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from it.
+        Weight w: 0 is the base, bit for bit; -1 the auxiliary, a self-trained model; above 0 moves away from
+        it.
     n_auxiliary, auxiliary_bias, budget, learning_rate, treatments
         As for `SIMS`, and so are attributes and errors.
 
     Raises
     ------
     ValueError
-        By `fit` too: where an extrapolated covariance has a negative eigenvalue.
+        Also by `fit`, if an extrapolated covariance has a negative eigenvalue.
 
     Notes
     -----

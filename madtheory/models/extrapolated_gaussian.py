@@ -16,7 +16,7 @@ _TAYLOR = 10
 
 
 def guided_gaussian(base: Gaussian, auxiliary: Gaussian, weight: float) -> Gaussian:
-    r"""The law of the probability-flow ODE with the score (1 + w) s_base - w s_auxiliary, a Gaussian.
+    r"""Return the Gaussian of the probability-flow ODE with the score (1 + w) s_base - w s_auxiliary.
 
     In one dimension in closed form: :math:`\ln v = (1 + w)\ln v_r - w\ln v_s`. Else the flow's linear ODE
     is integrated (Magnus, fourth order, in the noise's natural scale); the error is below 1e-5, relative to
@@ -62,12 +62,12 @@ def _line(base: Gaussian, auxiliary: Gaussian, weight: float) -> Gaussian:
 
 
 def extrapolated_gaussian(base: Gaussian, auxiliary: Gaussian, weight: float) -> Gaussian:
-    """Mean and covariance, each (1 + w) times the base's less w times the auxiliary's.
+    """Extrapolate mean and covariance: (1 + w) times the base's minus w times the auxiliary's.
 
     Raises
     ------
     ValueError
-        If the covariance has a negative eigenvalue: there is then no such Gaussian.
+        If the covariance has a negative eigenvalue, so that there is no such Gaussian.
     """
     (one, two), exponent = _in_common_units(base, auxiliary)
     covariance = (1 + weight) * one @ np.swapaxes(one, -1, -2) - weight * two @ np.swapaxes(two, -1, -2)
@@ -101,7 +101,7 @@ def _check_volumes(base: Gaussian, auxiliary: Gaussian, weight: float) -> None:
 
 
 def _in_common_units(*models: Gaussian) -> tuple[list[Array], Array | None]:
-    """Factors in units of one power of two per replicate, and that power, shape (*replicate, 1)."""
+    """Return factors in units of one power of two per replicate, and it, shape (*replicate, 1)."""
     factors = [np.asarray(model.factor) for model in models]
     if all(model.exponent is None for model in models):
         return factors, None
@@ -116,7 +116,7 @@ def _in_common_units(*models: Gaussian) -> tuple[list[Array], Array | None]:
 
 
 def _flow(base: Array, auxiliary: Array, gap: Array, weight: float) -> tuple[Array, Array]:
-    """Root of the guided covariance and the mean's step, for factors of geometric mean 1.
+    """Return the root of the guided covariance and the mean's step, for factors of geometric mean 1.
 
     In q = (1 + t) ** -0.5 and z = q x, for noise of variance t, the flow is smooth from q = 0, infinite
     noise, to q = 1, none. Panels are even in ln t where it is of the order of the variances.
@@ -136,7 +136,7 @@ def _flow(base: Array, auxiliary: Array, gap: Array, weight: float) -> tuple[Arr
         else:
             product = product[1::2] @ product[::2]
     end = axes @ product[0][..., :-1, :]
-    # What is transported starts as white noise, whose root may be turned: the axes of the base drop out.
+    # The flow starts from white noise, whose root may be rotated: the axes of the base cancel.
     return end[..., :-1], end[..., -1]
 
 
@@ -160,7 +160,7 @@ def _edges(one: Array, two: Array, weight: float) -> Array:
 
 
 def _panel_moments(edges: Array, one: Array, two: Array) -> tuple[list[Array], list[Array]]:
-    """Integrals over each panel of what the generator is made of, and the same weighted by the place."""
+    """Integrate the parts of the generator over each panel, plain and weighted by position."""
     nodes, weights = np.polynomial.legendre.leggauss(5)
     length = np.diff(edges)
     q = (edges[:-1] + length * (nodes[:, None] + 1) / 2).reshape(5, -1, *[1] * one.ndim)
@@ -174,7 +174,7 @@ def _panel_moments(edges: Array, one: Array, two: Array) -> tuple[list[Array], l
 
 
 def _generator(parts: list[Array], turned: Array, away: Array, weight: float) -> Array:
-    """Generators of the affine flow, shape (panel, *replicate, d + 1, d + 1), in the base's axes."""
+    """Return generators of the affine flow, shape (panel, *replicate, d + 1, d + 1), in the base's axes."""
     one, two, forcing = parts
     dim = one.shape[-1]
     out = np.zeros((*one.shape[:-1], dim + 1, dim + 1))
@@ -186,7 +186,7 @@ def _generator(parts: list[Array], turned: Array, away: Array, weight: float) ->
 
 
 def _exponential(matrix: Array) -> Array:
-    """Exponentials of small matrices: Taylor's series after halvings."""
+    """Return exponentials of small matrices, by Taylor's series after halvings."""
     norm = float(np.abs(matrix).sum(-1).max())
     halvings = max(int(np.ceil(np.log2(max(norm, 1e-300)))) + 1, 0)
     matrix = matrix / 2**halvings

@@ -60,7 +60,7 @@ def standard_moments(dof: Any, dim: int, lead: tuple[int, ...], rng: np.random.G
 
 @lru_cache(maxsize=64)
 def _normal_entries(dim: int, columns: int) -> tuple[Any, Any]:
-    """Indices of the normal entries of [T z]: below T's diagonal, and all of z."""
+    """Return the indices of the normal entries of [T z]: below T's diagonal, and all of z."""
     rows, cols = np.tril_indices(dim, -1, columns)
     return np.append(rows, np.arange(dim)), np.append(cols, np.full(dim, columns))
 
@@ -76,19 +76,19 @@ class Gaussian:
     Parameters
     ----------
     mean : array, shape (*replicate, d), optional
-        Without `mean` and `covariance` the model is unfitted: a template for `Loop`.
+        Mean. Without `mean` and `covariance` the model is an unfitted template for `Loop`.
     covariance : array, shape (*replicate, d, d), or variance, optional
-        Positive semi-definite.
+        Covariance, positive semi-definite.
     ddof : {0, 1}, optional
-        0: maximum likelihood, 1: unbiased. Default 1, or 0 if the mean is known.
+        Divisor correction: 0 is maximum likelihood, 1 unbiased. Default 1, or 0 if the mean is known.
     known_mean : array, shape (d,), optional
-        If given, `fit` keeps this mean and takes the scatter about it.
+        Mean that `fit` keeps, and about which it takes the scatter.
 
     Notes
     -----
     The covariance is kept as a factor whose columns carry powers of two: with
     ``method="statistics"`` the spread of the `replace` loop never underflows, and the smallest of its
-    directions stays accurate beside the largest. Points themselves are doubles: with
+    directions stays accurate next to the largest. Points themselves are doubles: with
     ``method="samples"`` a spread below 1e-16 of the mean is lost, as in any such program.
     """
 
@@ -130,14 +130,14 @@ class Gaussian:
 
     @classmethod
     def of_factor(cls, mean: Array, factor: Array) -> Gaussian:
-        """N(mean, L Lᵀ) for a lower-triangular factor L, shape (*replicate, d, d)."""
+        """Return N(mean, L Lᵀ) for a lower-triangular factor L, shape (*replicate, d, d)."""
         return object.__new__(cls)._set(mean, factor, None, 0, None)
 
     @classmethod
     @checked
     def standard(cls, dim: int) -> Gaussian:
-        """The standard normal law N(0, I) in `dim` dimensions."""
-        # The root of I is I: no decomposition, which takes seconds in thousands of dimensions.
+        """Return the standard normal law N(0, I) in `dim` dimensions."""
+        # The root of I is I: a decomposition would take seconds in thousands of dimensions.
         return cls()._new(freeze(np.zeros(check_size("dim", dim))), np.eye(dim), None)
 
     @property
@@ -174,7 +174,7 @@ class Gaussian:
 
     @property
     def moments(self) -> Gaussian:
-        """Itself: of any model that knows them, the Gaussian of its mean and covariance."""
+        """The model itself; of any other model with moments, the Gaussian of its mean and covariance."""
         self._fitted()
         return self
 
@@ -214,7 +214,7 @@ class Gaussian:
 
     @one_thread
     def log_density(self, points: Any) -> Array:
-        r"""Log density at points (n, d) or (*replicate, n, d), shape (*replicate, n).
+        r"""Return the log density at points (n, d) or (*replicate, n, d), shape (*replicate, n).
 
         .. math:: -\tfrac12 (x - \mu)^T \Sigma^{+} (x - \mu) - \tfrac12 \log |2 \pi \Sigma|_{+}
 
@@ -227,7 +227,7 @@ class Gaussian:
         Parameters
         ----------
         points : array
-            Without leading axes, the same points for every replicate.
+            Points; without leading axes, the same ones for every replicate.
 
         Raises
         ------
@@ -275,7 +275,7 @@ class Gaussian:
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Draw the moments of `n` points (one number, or one per replicate) from their exact law.
 
-        The mean is normal and the scatter Wishart, independently; cost O(d^3), free of n.
+        The mean is normal and the scatter Wishart, independently; at a cost of O(d^3) for any n.
         """
         mean = self._fitted()
         assert self.factor is not None
@@ -297,7 +297,7 @@ class Gaussian:
         return Moments(weight, weight, mean, moved[..., :-1], exponent)
 
     def expand(self, *replicates: int) -> Gaussian:
-        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        """Add leading replicate axes (views: no memory). An unfitted model is returned unchanged."""
         if self.mean is None or self.factor is None:
             return self
         exponent = self.exponent
@@ -314,9 +314,9 @@ class Gaussian:
 
 
 class OnceKnown:
-    """A property `moments` that is computed once for each model, which cannot change.
+    """A property `moments` that is computed once for each immutable model.
 
-    It is kept outside of the model, whose identity and stored state stay as they are.
+    It is kept outside of the model, whose identity and stored state do not change.
     """
 
     def __init__(self, compute: Callable[[Any], Gaussian]) -> None:
@@ -334,7 +334,7 @@ class OnceKnown:
 
 @one_thread
 def _factor(covariance: Array, dim: int) -> Array:
-    """Lower-triangular factor of a positive semi-definite matrix, shape (*replicate, d, d)."""
+    """Return the lower-triangular factor of a positive semi-definite matrix, shape (*replicate, d, d)."""
     if covariance.shape[-2:] != (dim, dim):
         raise ValueError(
             f"covariance has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim})."
@@ -353,9 +353,9 @@ def _factor(covariance: Array, dim: int) -> Array:
 
 
 def _without_rounding(covariance: Array, root: Array) -> Array:
-    """Return the roots with the directions left out that only the rounding of a singular matrix has.
+    """Return the roots without the directions that only the rounding of a singular matrix has.
 
-    Whether coordinates depend on one another is asked of the correlations: a small variance is none of it.
+    Whether coordinates depend on one another is decided by correlations: a small variance does not matter.
     """
     variance = np.diagonal(covariance, axis1=-2, axis2=-1)
     size = np.sqrt(np.maximum(variance, 0.0))

@@ -27,22 +27,23 @@ class KernelDensity:
     Parameters
     ----------
     bandwidth : float, str or function
-        A number h >= 0: :math:`H = h^2 I`, and 0 is the bootstrap.
+        Bandwidth: a number h >= 0 means :math:`H = h^2 I`, and 0 is the bootstrap.
 
         ``"silverman"`` and ``"scott"`` are SciPy's, which scale with the data: :math:`H = f^2 C`, C the
         unbiased covariance of the training set, with the factor of `scipy.stats.gaussian_kde`,
         :math:`f = n^{-1/(d+4)}` (Scott 1992) or :math:`(n (d + 2) / 4)^{-1/(d+4)}` (Silverman 1986).
 
-        ``"sklearn_silverman"`` and ``"sklearn_scott"`` are those that `sklearn.neighbors.KernelDensity` has
-        under these names: :math:`H = f^2 I` with the same f, in the units of the data, whatever their spread.
+        ``"sklearn_silverman"`` and ``"sklearn_scott"`` are those of
+        `sklearn.neighbors.KernelDensity`: :math:`H = f^2 I` with the same f, in the units of the data,
+        independent of their spread.
 
         A function of (n, dim) returns the number h > 0 for n points: ``lambda n, dim: n ** (-1 / 5)``.
-        A run that is to be stored needs one defined at the top of a module.
+        A run that is stored needs one defined at the top of a module.
 
     Attributes
     ----------
     points : array, shape (*replicate, n, d)
-        The training set.
+        Training set.
     steps : array, shape (*replicate, n), optional
         Cumulated weights of the points, if they are not all equal.
     kernel : array, shape (*replicate, d, k)
@@ -92,7 +93,7 @@ class KernelDensity:
 
     @checked
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> KernelDensity:
-        """Keep points (*replicate, n, d), or `Weighted` points; `rng` is not used."""
+        """Return the model of points (*replicate, n, d), or `Weighted` points; `rng` is not used."""
         if isinstance(data, Moments):
             raise ValueError("data are Moments; a kernel density keeps points: use method='samples'.")
         weights = data.weights if isinstance(data, Weighted) else None
@@ -128,7 +129,7 @@ class KernelDensity:
         Parameters
         ----------
         points : array, shape (m, d) or (*replicate, m, d)
-            Without leading axes, the same points for every replicate.
+            Points; without leading axes, the same ones for every replicate.
 
         Raises
         ------
@@ -179,7 +180,7 @@ class KernelDensity:
         return np.asarray(picked + normals @ np.swapaxes(scale * kernel, -1, -2))
 
     def expand(self, *replicates: int) -> KernelDensity:
-        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        """Add leading replicate axes (views: no memory). An unfitted model is returned unchanged."""
         if self.points is None:
             return self
         points, kernel, old = self._fitted()
@@ -218,7 +219,7 @@ def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, sha
     constant = -0.5 * white.rank * np.log(2 * np.pi) - white.log_volume
     with np.errstate(divide="ignore"):
         logs = np.log(shares) + constant
-    # Differences to a centre cost no digit of those to the training points.
+    # Differences to a centre keep all digits of those to the training points.
     moved, to = points - centre, trained - centre
     ends = white.white(to)
     values = np.empty(len(points))
@@ -233,6 +234,6 @@ def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, sha
 
 
 def _nothing(n: int, to: Array) -> Iterator[tuple[slice, Array]]:
-    """Distances in no coordinates."""
+    """Yield distances of points without coordinates."""
     for row in range(n):
         yield slice(row, row + 1), np.zeros((1, len(to)))

@@ -15,7 +15,7 @@ _ROUNDED = 2**12 * _EPS  # share of a point, and of the mean of many, that round
 
 
 def check_test_points(points: Any, dim: int) -> Array:
-    """Points (*replicate, n, d) of that dimension."""
+    """Return points (*replicate, n, d) of that dimension."""
     checked = check_points(points, "points")
     if checked.shape[-1] != dim:
         raise ValueError(f"points has shape {checked.shape}; the model has d={dim}: expected (n, {dim}).")
@@ -25,9 +25,9 @@ def check_test_points(points: Any, dim: int) -> Array:
 def full_rank_log_density(
     points: Array, mean: Array, factor: Array, exponent: Any = None
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Log densities at points (*replicate, n, d), all replicates at once, and which replicates are singular.
+    """Return log densities at points (*replicate, n, d), and which replicates are singular.
 
-    Those of singular ones are not computed: see `Whitening`, which has the same scaling and bounds.
+    Those of singular replicates are not computed: see `Whitening`, which has the same scaling and bounds.
     """
     dim = factor.shape[-2]
     power: Any = np.zeros(factor.shape[:-2], dtype=np.int64)
@@ -52,8 +52,9 @@ class Whitening:
     r"""The map to coordinates in which one Gaussian kernel is standard, from a root of its covariance.
 
     A direction is without spread if the coordinates, each in units of its standard deviation, vary along it
-    by less than :math:`\sqrt{d\,\epsilon}`, with the epsilon of doubles: less cannot be told from the
-    rounding of a covariance matrix. In the others the density is that of the Lebesgue measure on their span.
+    by less than :math:`\sqrt{d\,\epsilon}`, with the epsilon of doubles: less cannot be distinguished from
+    the rounding of a covariance matrix. In the others the density is that of the Lebesgue measure on their
+    span.
 
     Parameters
     ----------
@@ -83,12 +84,12 @@ class Whitening:
         self.log_volume += self.rank * self.power * np.log(2.0)
 
     def white(self, moved: Array) -> Array:
-        """White coordinates of differences (n, d), shape (n, rank)."""
+        """Return white coordinates of differences (n, d), shape (n, rank)."""
         with np.errstate(over="ignore"):
             return np.ldexp(moved / self.size @ self.axes / self.spread, -self.power)
 
     def off(self, moved: Array, rounding: Array) -> NDArray[np.bool_]:
-        """Which differences (n, d) leave the support by more than the `rounding` (n, d) of the points."""
+        """Return which differences (n, d) leave the support by more than the `rounding` (n, d) of points."""
         scaled = moved / self.size
         left = scaled - (scaled @ self.axes) @ self.axes.T
         allowed = 2 * np.sqrt(self.dim * _EPS) * np.linalg.norm(scaled @ self.axes, axis=-1)

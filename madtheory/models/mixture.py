@@ -45,7 +45,7 @@ def component_parts(means: ArrayLike, covariances: ArrayLike) -> tuple[Gaussian,
     return Gaussian(means, full), np.full(means.shape[:-1], 1 / means.shape[-2])
 
 
-def normalised(weights: Array, shape: tuple[int, ...]) -> Array:
+def normalise(weights: Array, shape: tuple[int, ...]) -> Array:
     """Return weights that sum to 1, in the given shape."""
     if (
         weights.shape[-1:] != shape[-1:]
@@ -59,8 +59,8 @@ def normalised(weights: Array, shape: tuple[int, ...]) -> Array:
     return np.array(np.broadcast_to(weights / weights.sum(-1, keepdims=True), shape))
 
 
-def shaped(covariance: Array, shape: str) -> Array:
-    """Drop what a shape does not have from matrices (..., d, d); traces stay."""
+def restrict(covariance: Array, shape: str) -> Array:
+    """Return the restrict matrices (..., d, d) to a shape of covariances, and keep their traces."""
     if shape == "full":
         return covariance
     variances = np.diagonal(covariance, axis1=-2, axis2=-1)
@@ -71,7 +71,7 @@ def shaped(covariance: Array, shape: str) -> Array:
 
 _NAMES = {"full": "full", "diagonal": "diag", "spherical": "spherical"}
 SHAPES = tuple(_NAMES)
-_OFFSET = 2.0**10  # an offset of so many standard deviations is taken off before EM
+_OFFSET = 2.0**10  # an offset of so many standard deviations is subtracted before EM
 
 
 def expectation_maximisation(
@@ -86,7 +86,7 @@ def expectation_maximisation(
     iterations: int,
     starts: int,
 ) -> tuple[Array, Array, Array]:
-    """Fit weights, means and covariances to points (n, d); `start` holds the first ones, or is k-means."""
+    """Fit weights, means and covariances to points (n, d), from those of `start` or from k-means."""
     from sklearn.exceptions import ConvergenceWarning
 
     centre: Any = points.mean(0)
@@ -102,7 +102,7 @@ def expectation_maximisation(
         random_state=int(rng.integers(2**31)), **settings,
     )  # fmt: skip
     with warnings.catch_warnings(), one_thread, one_openmp_thread():
-        # No errors: to stop after `iterations` steps, and fewer distinct points than components.
+        # Stopping after `iterations` steps, and fewer distinct points than components, are not errors.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
             model.fit(points)
@@ -119,10 +119,10 @@ def expectation_maximisation(
 
 @lru_cache(maxsize=1)
 def _estimator() -> Any:
-    """scikit-learn's mixture, with variances and distances of diagonal shapes from differences.
+    """Return scikit-learn's mixture with variances and distances of diagonal shapes from differences.
 
-    Its own are differences of second moments, which for components that are far apart, or far from the
-    origin, are rounding: a variance is lost beside a squared mean of 1e16 times its size.
+    The original takes differences of second moments, which for components that are far apart, or far from the
+    origin, are rounding: a variance is lost in a squared mean of 1e16 times its size.
     """
     from sklearn.mixture import GaussianMixture
 
@@ -167,8 +167,8 @@ def _estimator() -> Any:
 
 
 def _settings(weights: Array, means: Array, covariances: Array, shape: str, ridge: float) -> dict[str, Any]:
-    """scikit-learn's keywords for a start from these parameters; spreads below the ridge start there."""
-    values, vectors = np.linalg.eigh(shaped(covariances, shape))
+    """Return scikit-learn's keywords for a start from parameters, with spreads of at least the ridge."""
+    values, vectors = np.linalg.eigh(restrict(covariances, shape))
     inverse = 1 / np.maximum(values, max(ridge, np.finfo(float).tiny))
     precisions = _symmetric((vectors * inverse[..., None, :]) @ np.swapaxes(vectors, -1, -2))
     diagonal = np.diagonal(precisions, axis1=-2, axis2=-1)
@@ -178,7 +178,7 @@ def _settings(weights: Array, means: Array, covariances: Array, shape: str, ridg
 
 
 def _symmetric(matrices: Array) -> Array:
-    """Mend what rounding has left asymmetric."""
+    """Return matrices without the asymmetry of rounding."""
     return np.asarray((matrices + np.swapaxes(matrices, -1, -2)) / 2)
 
 
@@ -186,9 +186,9 @@ def _symmetric(matrices: Array) -> Array:
 class Mixture:
     r"""Mixture of Gaussians :math:`\sum_k w_k N(\mu_k, \Sigma_k)`.
 
-    With latent labels the fit is scikit-learn's EM. It starts from the parameters of the model that is
-    fitted, if it has any, and else from k-means: ``Mixture(25)`` starts anew in every generation,
-    ``Loop(model=Mixture(25), warm_start=True)`` from the generation before.
+    With latent labels the fit is scikit-learn's EM. It starts from the parameters of the model whose
+    ``fit`` is called, if it has any, and otherwise from k-means: ``Mixture(25)`` starts again in every
+    generation, ``Loop(model=Mixture(25), warm_start=True)`` from the previous one.
 
     With observed labels each point carries the number of its component as one more coordinate, and the fit
     is exact: counts, and the maximum-likelihood Gaussian of each component. The moments of the
@@ -200,26 +200,27 @@ class Mixture:
     Parameters
     ----------
     components : int, optional
-        Their number; not needed with `means`.
+        Number of components; not needed with `means`.
     labels : {"latent", "observed"}
-        Whether training sets tell which component a point is from: ``"observed"`` points have d + 1
+        Whether training sets include the component of each point: ``"observed"`` points have d + 1
         coordinates, the last one the component, 0 to components - 1.
     means : array, shape (*replicate, components, d), optional
-        Without `means` and `covariances` the model is unfitted: a template for `Loop`.
+        Means. Without `means` and `covariances` the model is an unfitted template for `Loop`.
     covariances : float, or array, shape (*replicate, components, d, d) or less, optional
-        Positive semi-definite; a number or shape (components,) are variances, shape (d, d) is shared.
+        Covariances, positive semi-definite; a number or shape (components,) are variances, shape (d, d) is
+        shared.
     weights : array, shape (*replicate, components), optional
-        Normalised to 1. Default: equal.
+        Weights, which are normalised. Default: equal ones.
     shape : {"full", "diagonal", "spherical"}
-        Covariances that `fit` may choose. The mean and the trace of the covariance of the training set
-        are kept by all of them, the whole covariance by ``"full"``.
+        Shape of the fitted covariances. All shapes preserve the mean and the trace of the covariance of the
+        training set, and ``"full"`` the whole covariance.
     ridge : float
         Variance that each EM fit adds to all components (scikit-learn's ``reg_covar``). In a loop it acts as
         a kernel bandwidth: the variance of a mode of m points does not fall below about m * ridge.
     tolerance, iterations : float, int
-        EM stops when the mean log-likelihood gains less, or after so many steps.
+        Gain of the mean log-likelihood below which EM stops, and the largest number of its steps.
     starts : int
-        Number of k-means starts, of which the likeliest fit is taken.
+        Number of k-means starts; the fit of largest likelihood is used.
 
     Notes
     -----
@@ -263,7 +264,7 @@ class Mixture:
             parts, mass = component_parts(
                 check_numbers("means", means), check_numbers("covariances", covariances)
             )
-            mass = mass if weights is None else normalised(check_numbers("weights", weights), mass.shape)
+            mass = mass if weights is None else normalise(check_numbers("weights", weights), mass.shape)
             components = mass.shape[-1] if components is None else check_size("components", components)
             if components != mass.shape[-1]:
                 raise ValueError(
@@ -288,7 +289,7 @@ class Mixture:
     @classmethod
     @checked
     def grid(cls, side: int = 5, *, spacing: float = 1.0, variance: float = 0.01, **settings: Any) -> Mixture:
-        """Equal modes on a square grid about the origin, in 2-D.
+        """Return equal modes on a square grid about the origin, in 2-D.
 
         The defaults are the 25-mode distribution of Che et al. 2020 (arXiv 2003.06060), as in MAD.
         """
@@ -298,7 +299,7 @@ class Mixture:
 
     @property
     def dim(self) -> int:
-        """Dimension d of the points, the label left out."""
+        """Dimension d of the points, without the label."""
         return self._fitted()[1].dim
 
     @property
@@ -320,7 +321,7 @@ class Mixture:
 
     @OnceKnown
     def moments(self) -> Gaussian:
-        """The Gaussian of the mean and covariance of the mixture, within plus between components."""
+        """Return the Gaussian of the mean and covariance of the mixture, within plus between components."""
         weights, parts = self._fitted()
         off = (self.means - self.mean[..., None, :])[..., None]
         roots = np.sqrt(weights)[..., None, None] * np.concatenate([parts.scaled_factor, off], -1)
@@ -344,7 +345,7 @@ class Mixture:
         Raises
         ------
         ValueError
-            If labels are missing or unknown, points are too few, or a latent fit is asked to weigh points.
+            If labels are missing or unknown, points are too few, or points are weighted and labels latent.
         """
         if self.labels == "observed":
             return self._from_statistic(data if isinstance(data, Moments) else self._statistic(data))
@@ -377,7 +378,9 @@ class Mixture:
         return self._with(weights, Gaussian(means, covariances))
 
     def log_density(self, points: Any) -> Array:
-        r"""Log density :math:`\log \sum_k w_k N(x; \mu_k, \Sigma_k)` at points, shape (*replicate, n).
+        r"""Return the log density at points, shape (*replicate, n).
+
+        .. math:: \log \sum_k w_k N(x; \mu_k, \Sigma_k)
 
         With respect to the Lebesgue measure: a component whose covariance is singular counts as 0 off its
         support, and +inf on it. With observed labels the density is that of point and label together,
@@ -386,7 +389,7 @@ class Mixture:
         Parameters
         ----------
         points : array, shape (n, d) or (*replicate, n, d)
-            With observed labels d + 1 coordinates, the last one the component.
+            Points; with observed labels of d + 1 coordinates, of which the last is the component.
 
         Raises
         ------
@@ -448,10 +451,10 @@ class Mixture:
 
     @property
     def sample_statistic(self) -> Callable[..., Moments]:
-        """With observed labels: draw the moments of the components from their exact law, free of n.
+        """The function that draws the moments of the components from their exact law (observed labels).
 
-        Called as ``sample_statistic(n, *, rng, bias=1.0)``; returns `Moments` whose last leading axis runs
-        over the components: multinomial counts, then normal means and Wishart scatters.
+        It is called as ``sample_statistic(n, *, rng, bias=1.0)``; returns `Moments` whose last leading axis
+        runs over the components: multinomial counts, then normal means and Wishart scatters.
         """
         if self.labels == "latent":
             raise AttributeError("latent labels have no finite statistic; use labels='observed'.")
@@ -464,7 +467,7 @@ class Mixture:
         return parts.sample_statistic(counts, rng=rng, bias=bias)
 
     def expand(self, *replicates: int) -> Mixture:
-        """Add leading replicate axes (views: no memory). An unfitted model stays as it is."""
+        """Add leading replicate axes (views: no memory). An unfitted model is returned unchanged."""
         if self.weights is None or self.parts is None:
             return self
         weights = np.broadcast_to(self.weights, replicates + self.weights.shape)
@@ -482,7 +485,7 @@ class Mixture:
         return self.weights, self.parts
 
     def _statistic(self, data: Any) -> Moments:
-        """Moments of each component of labelled points."""
+        """Return the moments of each component of labelled points."""
         given = data.weights if isinstance(data, Weighted) else None
         points = check_points(data.points if isinstance(data, Weighted) else data)
         points, label = points[..., :-1], points[..., -1]
@@ -505,5 +508,5 @@ class Mixture:
         filled = replace(moments, weight=np.where(mass > 0, mass, 1.0))
         parts = Gaussian(ddof=0).fit(filled)
         if self.shape != "full":
-            parts = Gaussian(parts.mean, shaped(parts.covariance, self.shape))
+            parts = Gaussian(parts.mean, restrict(parts.covariance, self.shape))
         return self._with(mass / mass.sum(-1, keepdims=True), parts)

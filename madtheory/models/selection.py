@@ -1,4 +1,4 @@
-"""How much guidance, after how much fine-tuning: SIMS and Neon chosen by a metric."""
+"""Selection of guidance and fine-tuning of SIMS and Neon by a metric."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ Model = TypeVar("Model", bound=Improved)
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What `select_guidance` found.
+    """Result of `select_guidance`.
 
     Attributes
     ----------
     guidance : float
-        The w of the smallest metric: a `SIMS` guidance, or the weight of `Neon`.
+        Weight w of the smallest metric: a `SIMS` guidance, or the weight of `Neon`.
     value : float
-        The metric there. As the smallest of several it is too good: evaluate `model` on fresh samples.
+        Metric there. The smallest of several values is biased: evaluate `model` on fresh samples.
     model : SIMS or Neon
-        At this w; base and auxiliary are those given.
+        Model at this w; base and auxiliary are those passed.
     grid, values : arrays, shape (k,)
-        Every w that was evaluated, ascending, and the metric there.
+        Evaluated values of w, ascending, and the metric at each.
     """
 
     guidance: float
@@ -62,37 +62,37 @@ def select_guidance(
 ) -> Selection:
     """Choose the guidance of `SIMS`, or the weight of `Neon`, whose samples have the smallest metric.
 
-    Every w is evaluated on samples drawn with the same random numbers, so that neighbouring values differ by
-    w and not by noise. Nothing is trained.
+    Every w is evaluated on samples drawn with the same random numbers, so that neighbouring values
+    differ by w and not by noise. Nothing is trained.
 
     Parameters
     ----------
     improved : SIMS or Neon
-        Fitted; its own w plays no part.
+        Fitted model; its own w is not used.
     metric : callable
-        Maps points, shape (n, d), to a number, the smaller the better: for instance a distance to held-out
-        real data. A random metric should use the same random numbers in every call.
+        Function that maps points, shape (n, d), to a number, smaller for better ones: for instance a distance
+        to held-out real data. A random metric should use the same random numbers in every call.
     grid : array of float, shape (k,)
-        Values of w. 0, the base, is worth a place; -1 is the self-trained model.
+        Values of w. 0 is the base, -1 the self-trained model.
     n : int
-        Points drawn at each w.
+        Number of points drawn at each w.
     rng : numpy.random.Generator
-        Draws one seed, which every w uses.
+        Generator that draws one seed, used for every w.
     bias : float, optional
         Sampling bias of these points. ``None`` is the model's own default sampling.
     refine : int
-        At most so many further evaluations (two at least, unless it is 0) between the neighbours of the best
+        Largest number of further evaluations (0, or at least two) between the neighbours of the best
         w of the grid, by SciPy's bounded ``minimize_scalar``, Brent's method. It needs a grid of two values.
 
     Returns
     -------
     Selection
-        The best w, the model there, and all evaluations. Of equal values the smallest w is taken.
+        Best w, the model there, and all evaluations. Among equal values the smallest w is chosen.
 
     Raises
     ------
     ValueError
-        If the grid is empty, or a metric is no finite number; the message says at which w.
+        If the grid is empty, or a metric is not a finite number; the message names the w.
 
     Notes
     -----
@@ -101,8 +101,8 @@ def select_guidance(
 
     Examples
     --------
-    A base as wide as the truth, of which a biased sampler shows half the variance. The auxiliary learns that
-    bias, and w = 1 undoes it:
+    The base is as wide as the truth, and a biased sampler halves its variance. The auxiliary learns that
+    bias, and w = 1 removes it:
 
     >>> from madtheory.models import SIMS, Gaussian
     >>> rng = np.random.default_rng(0)
@@ -118,25 +118,25 @@ def select_guidance(
     seed = int(rng.integers(2**63))
     found: dict[float, float] = {}
 
-    def measured(w: float) -> float:
+    def measure(w: float) -> float:
         points = improved.at(w).sample(n, rng=np.random.default_rng(seed), bias=bias)
         value = np.asarray(metric(points), dtype=float)
         if value.size != 1 or not np.isfinite(value).all():
             raise ValueError(
                 f"metric is {value!r} at w={w:g}, and must be one finite number; leave that w out of the "
-                f"grid, or mend the metric."
+                f"grid, or fix the metric."
             )
         found[w] = float(value.item())
         return found[w]
 
-    values = [measured(float(w)) for w in weights]
+    values = [measure(float(w)) for w in weights]
     if refine:
         from scipy.optimize import minimize_scalar
 
         best = int(np.argmin(values))
         ends = weights[max(best - 1, 0)], weights[min(best + 1, weights.size - 1)]
         minimize_scalar(
-            lambda w: measured(float(w)), bounds=ends, method="bounded", options={"maxiter": refine}
+            lambda w: measure(float(w)), bounds=ends, method="bounded", options={"maxiter": refine}
         )
     at = np.array(sorted(found))
     values = [found[w] for w in at.tolist()]
@@ -146,25 +146,25 @@ def select_guidance(
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """A `SIMS` or `Neon` that chooses its w by a metric, anew after each fit: in a loop, every generation.
+    """A `SIMS` or `Neon` that chooses its w by a metric after each fit: in a loop, in every generation.
 
     Parameters
     ----------
     improved : SIMS or Neon
-        A template; its own w plays no part. After `fit`: fitted, at the w chosen.
+        Template; its own w is not used. After `fit`: the fitted model at the chosen w.
     metric, grid, n, bias, refine
         As in `select_guidance`.
 
     Attributes
     ----------
     selection : Selection, optional
-        What was found; ``None`` before `fit`.
+        Result of the selection; ``None`` before `fit`.
 
     Notes
     -----
-    The metric sees the truth where the loop does not: it is how the papers choose w, by FID to the real data,
-    and it is information from outside the loop. Runs that are stored need a metric that can be pickled, a
-    function at the top of a module or a ``functools.partial`` of one.
+    The metric may use the truth, which the loop does not: the papers choose w by FID to the real data, which
+    is information from outside the loop. Runs that are stored need a metric that can be pickled, a function
+    at the top of a module or a ``functools.partial`` of one.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class Tuned:
         if self.bias is not None:
             check_bias(self.bias)
         if not isinstance(self.selection, Selection | None):
-            raise TypeError(f"selection={shown(self.selection)} is what fit finds; leave it out.")
+            raise TypeError(f"selection={shown(self.selection)} is the result of fit; leave it out.")
 
     @property
     def takes_weights(self) -> bool:
@@ -215,15 +215,15 @@ class Tuned:
 
     @checked
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        """Draw `n` points at the w chosen, shape (n, d); `bias` goes to the law's own sampling."""
+        """Draw `n` points at the chosen w, shape (n, d); `bias` is passed to the law's own sampling."""
         return self.improved.sample(n, rng=rng, bias=bias)
 
 
 @checked
 def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Generator) -> list[Model]:
-    """Fine-tune one auxiliary on one synthetic set, and return what it is after each of several budgets.
+    """Fine-tune one auxiliary on one synthetic set, and return the model after each budget.
 
-    For the choice of the budget: sweep w for every one of them, and take the smallest metric::
+    To choose the budget, sweep w for each of them, and take the smallest metric::
 
         saved = checkpoints(SIMS(network, 0.0, n_auxiliary=2000), budgets=[25_000, 50_000], rng=rng)
         found = [select_guidance(one, metric=metric, grid=grid, n=2000, rng=rng) for one in saved]
@@ -232,16 +232,16 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
     Parameters
     ----------
     improved : SIMS or Neon
-        With a base that is fitted, and `n_auxiliary`. Its own ``budget`` plays no part.
+        Model with a fitted base, and `n_auxiliary`. Its own ``budget`` is not used.
     budgets : sequence of int
-        Images seen since the base, ascending.
+        Numbers of images seen since the base, ascending.
     rng : numpy.random.Generator
-        Draws the synthetic set, then trains.
+        Generator of the synthetic set and of the training.
 
     Returns
     -------
     list of SIMS or Neon
-        Fitted, each with its ``budget``. The first is what ``self_trained`` makes with that budget.
+        Fitted models, each with its ``budget``. The first equals that of ``self_trained`` with its budget.
 
     Raises
     ------
@@ -250,9 +250,9 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
 
     Notes
     -----
-    From one budget to the next the fine-tuning is called again for the difference. What an optimiser
-    remembers begins anew there, and so do a decay of its learning rate and an average of weights; train with
-    a constant rate where a checkpoint is to be as near as can be to a run of its whole budget.
+    From one budget to the next the fine-tuning is called again for the difference. The state of the
+    optimiser is reset there, and so are a decay of its learning rate and an average of weights; train with a
+    constant rate if a checkpoint should be close to a run of its whole budget.
     Source: Alemohammad et al. 2024 (SIMS, arXiv 2408.16333) and 2025 (Neon, arXiv 2510.03597, Appendix C),
     who save the auxiliary every so many images and sweep w for each.
     """
@@ -263,13 +263,15 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
             f"budgets={shown(budgets)} do not ascend; pass for example [25_000, 50_000, 100_000]."
         )
     if improved.n_auxiliary is None:
-        raise ValueError("n_auxiliary=None: no training set says how many points to draw; pass n_auxiliary.")
+        raise ValueError(
+            "n_auxiliary=None: no training set determines the number of points; pass n_auxiliary."
+        )
     for budget in images:
         replace(improved, budget=budget)
     synthetic = improved._synthetic(improved.base, improved.n_auxiliary, False, rng)
     auxiliary, seen, made = improved.base, 0, []
     for budget in images:
-        auxiliary = improved._fine_tuned(auxiliary, synthetic, budget - seen, rng)
+        auxiliary = improved._fine_tune(auxiliary, synthetic, budget - seen, rng)
         made.append(replace(improved, budget=budget, auxiliary=auxiliary, law=None))
         seen = budget
     return made
@@ -277,11 +279,11 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
 
 def _check_improved(improved: Any) -> None:
     if not isinstance(improved, Improved):
-        raise TypeError(f"improved={shown(improved)} is no SIMS or Neon; pass one of madtheory.models.")
+        raise TypeError(f"improved={shown(improved)} is not a SIMS or Neon; pass one of madtheory.models.")
 
 
 def _check_search(metric: Any, grid: Any, n: Any, refine: Any) -> Array:
-    """The values of w, ascending."""
+    """Return the values of w, ascending."""
     weights = np.unique(check_numbers("grid", grid))
     if weights.size and max(-weights[0], weights[-1]) > GREATEST:
         raise ValueError(f"grid={shown(grid)} is too large; pass numbers of at most {GREATEST:g}.")

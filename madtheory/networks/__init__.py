@@ -1,7 +1,7 @@
-"""Generators that are trained: flow, VAE, WGAN-GP and diffusion, for points in the plane and small images.
+"""Trained generators: flow, VAE, WGAN-GP and diffusion, for points in the plane and small images.
 
 They need the extra ``torch``. A network is an immutable value like every other model: a configuration, and
-after ``fit`` its weights. It computes on an accelerator if there is one (``device=``), and serves in
+after ``fit`` its weights. It computes on an accelerator if there is one (``device=``), and can be used in
 `madtheory.Loop`, in `madtheory.models.SIMS` and in `madtheory.models.Neon`.
 
 >>> import numpy as np
@@ -22,7 +22,11 @@ except ModuleNotFoundError as _error:
 
 from madtheory.networks.cached import cache_folder as cache_folder, cached_fit, digits_classifier
 from madtheory.networks.classifier import Classifier
-from madtheory.networks.context import check_parts as check_parts, own_torch as own_torch, seeded as seeded
+from madtheory.networks.context import (
+    check_parts as check_parts,
+    own_torch as own_torch,
+    seed_torch as seed_torch,
+)
 from madtheory.networks.diffusion import (
     DDIM,
     DDPM,

@@ -21,7 +21,7 @@ from madtheory.validation import check_array, check_points, check_seed
 def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 0) -> Classifier:
     """Fit a classifier, or read it from the cache if it was fitted before.
 
-    The file is named by a digest of data, configuration, seed, the code that fits, wherever it is, and the
+    The file is named by a digest of data, configuration, seed, the code of the fit and the
     versions of the packages that it uses. A damaged file is replaced. The folder is that of the environment
     variable ``MADTHEORY_CACHE``, else ``madtheory`` in the user's folder for caches; if it cannot be written,
     a warning says so.
@@ -38,19 +38,19 @@ def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 
         fitted = classifier.fit(x, y, rng=np.random.default_rng(seed))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # a damaged one
+        path.unlink(missing_ok=True)  # a damaged file
         save(fitted, path)
     except OSError as error:
         warnings.warn(
-            f"the classifier could not be kept for the next time ({error}); set MADTHEORY_CACHE to a folder "
-            f"that can be written.",
+            f"the classifier could not be stored for the next time ({error}); set MADTHEORY_CACHE to a "
+            f"folder that can be written.",
             stacklevel=2,
         )
     return fitted
 
 
 def digits_classifier(*, device: str | None = None) -> Classifier:
-    """The classifier of the real digits: trained on the part ``"train"`` of `madtheory.sources.digits`.
+    """Return the classifier of the real digits, trained on part ``"train"`` of `madtheory.sources.digits`.
 
     It is trained once, in seconds, and then read from the cache (see `cached_fit`).
     """

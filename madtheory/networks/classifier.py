@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_device, chosen_device, own_torch, seeded
+from madtheory.networks.context import check_device, chosen_device, own_torch, seed_torch
 from madtheory.networks.network import Weights, data_units
-from madtheory.networks.training import Training, batches, optimised
+from madtheory.networks.training import Training, batches, optimise
 from madtheory.types import Array
 from madtheory.validation import (
     check_array,
@@ -41,11 +41,11 @@ class Classifier:
     training : Training
         Budget and learning rate.
     device : str, optional
-        Where it computes. Default: the accelerator, if there is one.
+        Device of the computations. Default: the accelerator, if there is one.
     batch : int
-        Images classified at once. No effect on the results, beyond rounding.
+        Number of images classified at once; it changes results only by rounding.
     weights : dict of arrays, optional
-        By name. ``None``: not fitted.
+        Weights by name. ``None``: not fitted.
 
     Notes
     -----
@@ -83,7 +83,8 @@ class Classifier:
         Raises
         ------
         ValueError
-            If the images are not square or smaller than 4 x 4, or the labels are not classes of theirs.
+            If the images are not square or smaller than 4 x 4, or the labels are not one class for each
+            image.
         """
         check_generator("rng", rng)
         x = check_points(points, "points")
@@ -91,13 +92,13 @@ class Classifier:
         y = check_array(labels, "labels")
         if y.shape != (len(x),) or not np.isin(y, np.arange(self.classes)).all():
             raise ValueError(
-                f"labels have shape {y.shape} for {len(x)} points, or hold what is no integer from 0 to "
-                f"{self.classes - 1}; pass one class for each point, or raise classes={self.classes}."
+                f"labels have shape {y.shape} for {len(x)} points, or hold values that are not integers from "
+                f"0 to {self.classes - 1}; pass one class for each point, or raise classes={self.classes}."
             )
-        # One shift for all pixels: a shift of its own for each would not be the same all over an image.
+        # One shift for all pixels: with one for each, equal pixels of an image would differ.
         kept = {"_shift": np.asarray(x.mean()), "_scale": np.asarray(data_units(x)[1])}
         seed, generator = int(rng.integers(2**63)), torch.Generator().manual_seed(int(rng.integers(2**63)))
-        module, device = self._restored(x.shape[1], seed), chosen_device(self.device)
+        module, device = self._restore(x.shape[1], seed), chosen_device(self.device)
         images = _images(x, kept).to(device)
         marks = torch.from_numpy(y.astype(np.int64)).to(device)
 
@@ -107,28 +108,28 @@ class Classifier:
         budget = self.training.images
         steps = batches(len(x), budget, self.training.batch, generator)
         rate = self.training.learning_rate
-        learned = optimised(module, loss, steps, self.training, budget, rate, type(self).__name__)
+        learned = optimise(module, loss, steps, self.training, budget, rate, type(self).__name__)
         return replace(self, weights={**learned, **kept})
 
     def features(self, points: Any) -> Array:
-        """Values of the layer before the last, for images (n, s * s): shape (n, width)."""
-        return self._computed(points, lambda module, x: module[:-1](x))
+        """Return the values of the layer before the last, for images (n, s * s): shape (n, width)."""
+        return self._compute(points, lambda module, x: module[:-1](x))
 
     def probabilities(self, points: Any) -> Array:
-        """Probabilities of the classes, for images (n, s * s): shape (n, classes)."""
-        return self._computed(points, lambda module, x: module(x).double().softmax(1))
+        """Return the probabilities of the classes, for images (n, s * s): shape (n, classes)."""
+        return self._compute(points, lambda module, x: module(x).double().softmax(1))
 
     def labels(self, points: Any) -> NDArray[np.int64]:
-        """The likeliest class of images (n, s * s): shape (n,)."""
+        """Return the most probable class of images (n, s * s): shape (n,)."""
         return self.probabilities(points).argmax(1)
 
     @own_torch()
-    def _computed(self, points: Any, function: Callable[[Any, Tensor], Tensor]) -> Array:
+    def _compute(self, points: Any, function: Callable[[Any, Tensor], Tensor]) -> Array:
         if self.weights is None:
             raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng).")
         x = check_points(points, "points")
         _check_square(x)
-        module, device = self._restored(x.shape[1]).eval(), chosen_device(self.device)
+        module, device = self._restore(x.shape[1]).eval(), chosen_device(self.device)
         parts = []
         with torch.inference_mode():
             for first in range(0, len(x), self.batch):
@@ -136,9 +137,9 @@ class Classifier:
                 parts.append(function(module, images).cpu().numpy().astype(float))
         return np.concatenate(parts)
 
-    def _restored(self, dim: int, seed: int = 0) -> nn.Sequential:
+    def _restore(self, dim: int, seed: int = 0) -> nn.Sequential:
         side, (first, second) = math.isqrt(dim), self.channels
-        with seeded(seed):
+        with seed_torch(seed):
             module = nn.Sequential(
                 *(nn.Conv2d(1, first, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
                 *(nn.Conv2d(first, second, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
@@ -157,8 +158,8 @@ class Classifier:
         return module.to(chosen_device(self.device))
 
 
-FITTING = (Classifier.fit, Classifier._restored)
-"""The code that makes the weights."""
+FITTING = (Classifier.fit, Classifier._restore)
+"""The code that computes the weights."""
 
 
 def _check_square(points: Array) -> None:

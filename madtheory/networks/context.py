@@ -1,4 +1,4 @@
-"""The caller's torch: what it has switched on has no effect on fits and samples, and is found as it was."""
+"""Torch's global settings: those of the caller do not affect fits and samples, and are restored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from madtheory.validation import shown
 
 
 def check_device(device: Any) -> None:
-    """Refuse what is not the name of a device, which need not be in this machine."""
+    """Refuse a value that is not the name of a device; the device need not be in this machine."""
     try:
         torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError):
@@ -23,13 +23,13 @@ def check_device(device: Any) -> None:
 
 
 def chosen_device(device: str | None) -> torch.device:
-    """The device of that name; of none, the accelerator if there is one."""
+    """Return the device of that name; of none, the accelerator if there is one."""
     automatic = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(automatic if device is None else device)
 
 
 def check_parts(process: Any, sampler: Any, device: Any) -> None:
-    """Refuse what is not a noise process, a sampler and a device."""
+    """Refuse values that are not a noise process, a sampler and a device."""
     for name, value, needed in (
         ("process", process, ("levels", "draw")),
         ("sampler", sampler, ("steps", "integrate")),
@@ -44,12 +44,12 @@ def check_parts(process: Any, sampler: Any, device: Any) -> None:
 
 @contextmanager
 def own_torch(threads: int | None = 1) -> Iterator[None]:
-    """Compute in torch's state of a new process, and leave the caller's as it was, also after an error.
+    """Compute with the settings of torch in a new process, and restore the caller's, also after an error.
 
-    That is: gradients, as outside of ``no_grad`` and ``inference_mode``; no autocast; the default dtype
-    float32 and the default device CPU; full single precision; no demand for deterministic algorithms, which
-    who needs them makes within; and a number of threads of the CPU, on which the last digits of sums depend:
-    ``None`` is the caller's. It is a decorator too. The global random numbers are not touched: see `seeded`.
+    They are: gradients, as outside of ``no_grad`` and ``inference_mode``; no autocast; the default dtype
+    float32 and the default device CPU; full single precision; no deterministic algorithms, which code that
+    needs them requests inside; and a number of CPU threads, on which the last digits of sums depend: ``None``
+    is the caller's. It is a decorator too. Global random numbers are not changed: see `seed_torch`.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -76,10 +76,10 @@ def own_torch(threads: int | None = 1) -> Iterator[None]:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's global generator of the CPU, seeded; afterwards it is as it was.
+def seed_torch(seed: int) -> Iterator[None]:
+    """Seed torch's global generator of the CPU, and restore it afterwards.
 
-    ``torch.manual_seed`` would seed the accelerators' generators too, and leave them so.
+    ``torch.manual_seed`` would seed the generators of accelerators too, without restoring them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

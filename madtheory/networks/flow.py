@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from madtheory.networks.context import chosen_device, own_torch
-from madtheory.networks.network import Network, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.network import Network, Term, draw_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
 from madtheory.types import Array
@@ -35,25 +35,25 @@ class Flow(Network):
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the network in each layer. None makes the flow linear: a shift and a triangular factor (of
-        each class), whose law is N(shift, factor factor^T). Its optimum is the Gaussian of maximum
+        Widths of the network in each layer. An empty tuple makes the flow linear: a shift and a triangular
+        factor (of each class), whose law is N(shift, factor factor^T). Its optimum is the Gaussian of maximum
         likelihood, and its samples are linear in the weights.
     layers : int
-        Coupling layers. Without hidden layers, no effect.
+        Number of coupling layers; unused without hidden layers.
     blur : float
-        Standard deviation of normal noise that is added to the points in training, anew in each step, in
-        units of the data's deviation. Needed where coordinates are discrete or constant, as pixels are: the
+        Standard deviation of normal noise that is added to the points in each step of training, in units of
+        the data's deviation. It is needed where coordinates are discrete or constant, as pixels are: the
         likelihood has no maximum there. The law that is fitted is that of the points and the noise.
 
     Raises
     ------
     ValueError
-        By `fit`, for points of one coordinate: there is nothing to couple, so use ``hidden=()``.
+        By `fit`, for points of one coordinate: coupling layers need two, so use ``hidden=()``.
 
     Notes
     -----
     `bias` multiplies the variance of the latent, as in Fig. 17. Coupling layers: Dinh et al. 2017 (RealNVP,
-    arXiv 1605.08803), by the library zuko. Beyond two coordinates the halves are drawn anew for each pair of
+    arXiv 1605.08803), by the library zuko. Beyond two coordinates the halves are drawn for each pair of
     layers.
     """
 
@@ -69,7 +69,7 @@ class Flow(Network):
 
     @own_torch()
     def log_density(self, points: Any) -> Array:
-        """Log density at points (n, d), in their own units, shape (n,).
+        """Return the log density at points (n, d), in their own units, shape (n,).
 
         Where the flow is class-conditional, points are (n, d + 1), and the density is that within the class.
 
@@ -81,7 +81,7 @@ class Flow(Network):
         weights = self._check_fitted()
         x, labels = self._split(check_points(points, "points"))
         dim, device = x.shape[1], chosen_device(self.device)
-        module: Any = self._restored(dim).eval()
+        module: Any = self._restore(dim).eval()
         scaled = torch.from_numpy(((x - weights["_shift"]) / weights["_scale"]).astype(np.float32))
         marks = None if labels is None else torch.from_numpy(labels)
         parts = []
@@ -103,7 +103,7 @@ class Flow(Network):
 
     def _loss(self, module: Any, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         if self.blur:
-            x = x + self.blur * drawn_like(x, x.shape[1], generator)
+            x = x + self.blur * draw_like(x, x.shape[1], generator)
         loss: Tensor = -module.log_density(x, labels).mean()
         return loss
 
@@ -117,12 +117,12 @@ class Flow(Network):
 
 
 def _standard(z: Tensor) -> Tensor:
-    """Log density of N(0, I)."""
+    """Return the log density of N(0, I)."""
     return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
 
 
 def _times(z: Tensor, matrix: Tensor) -> Tensor:
-    """Rows of z times one matrix, or times a matrix each."""
+    """Multiply rows of z by one matrix, or each by its own."""
     return z @ matrix.T if matrix.ndim == 2 else (matrix @ z[:, :, None])[:, :, 0]
 
 
@@ -147,7 +147,7 @@ class _Affine(nn.Module):
 
 
 class _Couplings(nn.Module):
-    """Affine coupling layers in turn; from data to latent and back."""
+    """A sequence of affine coupling layers, from data to latent and back."""
 
     def __init__(self, dim: int, classes: int | None, layers: int, hidden: Sequence[int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every network shares: a value of arrays, fitted for a budget of images, one seed per sample."""
+"""The base of all networks: a value of arrays, fitted for a budget of images, one seed per sample."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_device, chosen_device, own_torch, seeded
+from madtheory.networks.context import check_device, chosen_device, own_torch, seed_torch
 from madtheory.networks.trained import Seeds, Trained
-from madtheory.networks.training import Training, batches, optimised
+from madtheory.networks.training import Training, batches, optimise
 from madtheory.types import Array
 from madtheory.validation import (
     check_bias,
@@ -31,13 +31,13 @@ from madtheory.validation import (
 
 Weights = dict[str, NDArray[np.floating]]
 Term = tuple[float, Any]
-"""A coefficient and a module: what is sampled is a sum of such terms."""
+"""A coefficient and a module: a model is sampled from a sum of such terms."""
 
 Self = TypeVar("Self", bound="Network")
 
 
 def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
-    """Standard normals, shape (len(seeds), *shape): row i is a function of ``seeds[i]`` and `role` alone."""
+    """Draw standard normals, (len(seeds), *shape): row i depends only on ``seeds[i]`` and `role`."""
     bits = np.random.Philox(key=np.array([0, role], dtype=np.uint64))
     state, normals = bits.state, np.random.Generator(bits)
     rows = np.empty((len(seeds), *shape), dtype=np.float32)
@@ -50,7 +50,7 @@ def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
 
 
 def data_units(x: Array) -> tuple[Array, float]:
-    """Mean of each coordinate, shape (d,), and one standard deviation about them for all coordinates.
+    """Return the mean of each coordinate, shape (d,), and one standard deviation for all coordinates.
 
     The spread is taken about the mean of each coordinate: about the grand mean, coordinates that lie far
     apart would count as spread. It is 1 where the points do not differ by more than their rounding.
@@ -62,25 +62,26 @@ def data_units(x: Array) -> tuple[Array, float]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network(Trained):
-    """A generator that is trained: configuration, and the weights once it is fitted.
+    """A trained generator: its configuration, and its weights once it is fitted.
 
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the hidden layers; none makes the network linear.
+        Widths of the hidden layers; an empty tuple makes the network linear.
     training : Training
         Budget in images seen, batch, learning rate, averaging of the weights.
     classes : int, optional
-        Class-conditional: points have d + 1 coordinates, the last one the class, 0 to classes - 1.
+        Number of classes of a class-conditional network: points have d + 1 coordinates, of which the last is
+        the class, 0 to classes - 1.
     units : (shift, scale), optional
-        Data enter as (x - shift) / scale. Default: mean and standard deviation (one for all coordinates) of
-        the first training set; a warm start keeps them.
+        Units of the network, whose input is (x - shift) / scale. Default: mean and standard deviation (one
+        for all coordinates) of the first training set; a warm start keeps them.
     device : str, optional
-        Where `fit` and `sample` compute: ``"cpu"``, ``"cuda"``. Default: the accelerator, if there is one.
+        Device of `fit` and `sample`: ``"cpu"``, ``"cuda"``. Default: the accelerator, if there is one.
     batch : int
-        Samples drawn at once. No effect on the samples, beyond rounding.
+        Number of samples drawn at once; it changes samples only by rounding.
     weights : dict of arrays, optional
-        By name. Those that begin with ``_`` are not learned. ``None``: not fitted.
+        Weights by name. Those that begin with ``_`` are not learned. ``None``: not fitted.
     """
 
     hidden: tuple[int, ...] = (128, 128, 128)
@@ -107,20 +108,20 @@ class Network(Trained):
 
     @abstractmethod
     def _module(self, dim: int) -> nn.Module:
-        """A new torch module for points of dimension `dim`, with random weights."""
+        """Make a new torch module for points of dimension `dim`, with random weights."""
 
     @abstractmethod
     def _loss(self, module: Any, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Mean loss of a batch x (n, d) in the network's units."""
+        """Return the mean loss of a batch x (n, d) in the network's units."""
 
     @abstractmethod
     def _generate(
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
-        """Samples (n, d) in the network's units, of the sum of `terms`."""
+        """Return samples (n, d) in the network's units, of the sum of `terms`."""
 
     @own_torch()
-    def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
+    def _train(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
         check_generator("rng", rng)
         x, labels = self._split(check_points(data))
         if self.weights is None:
@@ -132,7 +133,7 @@ class Network(Trained):
         else:
             kept = {name: value for name, value in self.weights.items() if name.startswith("_")}
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        module = self._restored(x.shape[1], int(rng.integers(2**63)))
+        module = self._restore(x.shape[1], int(rng.integers(2**63)))
         device = chosen_device(self.device)
         scaled = torch.from_numpy(((x - kept["_shift"]) / kept["_scale"]).astype(np.float32)).to(device)
         marks = None if labels is None else torch.from_numpy(labels).to(device)
@@ -154,11 +155,11 @@ class Network(Trained):
             return self._loss(module, x[index], None if labels is None else labels[index], generator)
 
         steps = batches(len(x), images, self.training.batch, generator)
-        return optimised(module, loss, steps, self.training, images, learning_rate, type(self).__name__)
+        return optimise(module, loss, steps, self.training, images, learning_rate, type(self).__name__)
 
-    def _restored(self, dim: int, seed: int = 0) -> nn.Module:
-        """The module with these weights, or with new ones drawn from `seed`."""
-        with seeded(seed):
+    def _restore(self, dim: int, seed: int = 0) -> nn.Module:
+        """Make the module with these weights, or with new ones drawn from `seed`."""
+        with seed_torch(seed):
             module = self._module(dim)
         if self.weights is not None:
             state = {k: torch.from_numpy(v) for k, v in self.weights.items() if not k.startswith("_")}
@@ -166,10 +167,10 @@ class Network(Trained):
         return module.to(chosen_device(self.device))
 
     @own_torch()
-    def _combined(
+    def _combine(
         self, terms: Sequence[tuple[float, Network]], seeds: Any, labels: Any, bias: float | None
     ) -> Array:
-        """Samples of a sum of networks that have the same units."""
+        """Return samples of a sum of networks that have the same units."""
         weights = self._check_fitted()
         if bias is not None:
             check_bias(bias)
@@ -180,7 +181,7 @@ class Network(Trained):
             )
         marks = None if labels is None else np.asarray(labels, dtype=np.int64)
         dim, device = len(weights["_shift"]), chosen_device(self.device)
-        modules = [(c, network._restored(dim).eval()) for c, network in terms if c != 0]
+        modules = [(c, network._restore(dim).eval()) for c, network in terms if c != 0]
         parts = []
         with torch.inference_mode():
             for first in range(0, len(seeds), self.batch):
@@ -192,7 +193,7 @@ class Network(Trained):
         return x if marks is None else np.column_stack([x, marks])
 
     def _split(self, points: Array) -> tuple[Array, NDArray[np.int64] | None]:
-        """Coordinates, and the classes if there are any."""
+        """Return the coordinates, and the classes if there are any."""
         if points.ndim != 2:
             raise ValueError(f"data has shape {points.shape}; a network takes one replicate, (n, d).")
         if self.weights is not None:
@@ -224,7 +225,7 @@ class Network(Trained):
 def mlp(
     inputs: int, hidden: Sequence[int], outputs: int, activation: Callable[[], nn.Module] = nn.ReLU
 ) -> nn.Sequential:
-    """A multilayer perceptron; a linear layer if there are no hidden ones."""
+    """Make a multilayer perceptron, or a linear layer if there are no hidden ones."""
     layers: list[nn.Module] = []
     for narrow, wide in pairwise((inputs, *hidden)):
         layers += [nn.Linear(narrow, wide), activation()]
@@ -232,12 +233,12 @@ def mlp(
 
 
 def one_hot(x: Tensor, labels: Tensor | None, classes: int | None) -> Tensor:
-    """Rows of x, with the class behind them as 0 and 1 if there are classes."""
+    """Append the class to rows of x, as 0 and 1, if there are classes."""
     if labels is None or classes is None:
         return x
     return torch.cat([x, nn.functional.one_hot(labels, classes).to(x.dtype)], 1)
 
 
-def drawn_like(x: Tensor, width: int, generator: torch.Generator) -> Tensor:
-    """Standard normals, one row of `width` for each of x."""
+def draw_like(x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+    """Draw standard normals, one row of `width` for each of x."""
     return torch.randn(len(x), width, generator=generator).to(x.device)

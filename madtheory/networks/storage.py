@@ -23,8 +23,8 @@ class NetworkFileError(StorageError):
     """A file of a network that is damaged, or that is something else."""
 
 
-def _known() -> dict[str, type]:
-    """All that is ever made from a file."""
+def _storable_types() -> dict[str, type]:
+    """Return the types that a file can hold, by name."""
     from madtheory.networks import (
         classifier,
         diffusion,
@@ -51,7 +51,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     TypeError
-        If the model is none of this package, for instance a subclass of one.
+        If the model is not of this package, for instance a subclass.
     NetworkFileError
         If the file cannot be written, for instance because the folder does not exist or the disk is full, or
         if there is a file that is not a network.
@@ -59,7 +59,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
     from safetensors.numpy import save as serialised
 
     path, tensors = check_path("path", path), dict[str, NDArray[Any]]()
-    described = _encoded(model, "", tensors, _known())
+    described = _encode(model, "", tensors, _storable_types())
     header = {"format": _FORMAT, "model": described, "sha256": _checksum(tensors)}
     header["described"] = _description(header, tensors)
     content = serialised(tensors, {_KEY: json.dumps(header)})
@@ -73,7 +73,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> Path:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read a network written by `save`. It runs no code of the file: this is no pickle.
+    """Read a network written by `save`. It runs no code of the file, which is not a pickle.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def load(path: str | os.PathLike[str]) -> Any:
                 f"path={str(path)!r} is damaged: its weights do not have their checksum. Train and save the "
                 f"network again, or restore the file from a copy."
             )
-        model = _decoded(content["model"], "", tensors, _known())
+        model = _decode(content["model"], "", tensors, _storable_types())
         # Files of earlier versions have no checksum of their description.
         if content.keys() != {"format", "model", "sha256"} and content["described"] != _description(
             {name: content[name] for name in ("format", "model", "sha256")}, tensors
@@ -131,7 +131,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _holds_a_network(path: Path) -> bool:
-    """Whether a file is one that `save` wrote, by its header."""
+    """Return whether a file was written by `save`, by its header."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -141,8 +141,8 @@ def _holds_a_network(path: Path) -> bool:
         return False
 
 
-def _encoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:
-    """JSON of a value; the weights within go to `tensors`."""
+def _encode(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:
+    """Return the JSON of a value; its weights are added to `tensors`."""
 
     def instead(held: Any) -> Any:
         if not is_dataclass(held) or known.get(type(held).__name__) is not type(held):
@@ -151,7 +151,7 @@ def _encoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: d
                 f"madtheory.networks."
             )
         described = {
-            field.name: _encoded(getattr(held, field.name), f"{prefix}{field.name}/", tensors, known)
+            field.name: _encode(getattr(held, field.name), f"{prefix}{field.name}/", tensors, known)
             for field in fields(held)
             if field.init and field.name not in (_WEIGHTS, _DEVICE)
         }
@@ -163,27 +163,25 @@ def _encoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: d
     return as_json(value, instead)
 
 
-def _decoded(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:
+def _decode(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: dict[str, type]) -> Any:
     if isinstance(value, list):
-        return tuple(_decoded(item, prefix, tensors, known) for item in value)
+        return tuple(_decode(item, prefix, tensors, known) for item in value)
     if not isinstance(value, dict):
         return value
     if value["class"] not in known:
-        raise KeyError(f"class {value['class']!r} is none of {', '.join(sorted(known))}")
-    held = {
-        name: _decoded(item, f"{prefix}{name}/", tensors, known) for name, item in value["fields"].items()
-    }
+        raise KeyError(f"class {value['class']!r} is not one of {', '.join(sorted(known))}")
+    held = {name: _decode(item, f"{prefix}{name}/", tensors, known) for name, item in value["fields"].items()}
     if value["fitted"]:
         start = f"{prefix}{_WEIGHTS}/"
         held[_WEIGHTS] = {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
     model = known[value["class"]](**held)
     if value["fitted"] and held[_WEIGHTS]["_shift"].ndim:
-        model._restored(len(held[_WEIGHTS]["_shift"]))  # Raises where weights are not those of the network.
+        model._restore(len(held[_WEIGHTS]["_shift"]))  # Raises where weights are not those of the network.
     return model
 
 
 def _description(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
-    """Checksum of the configuration, and of the names, types and shapes of the weights."""
+    """Return the checksum of the configuration, and of names, types and shapes of the weights."""
     shapes = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)]
     return digest_of([header, shapes])
 

@@ -1,4 +1,4 @@
-"""What is trained for a budget of images seen, and sampled by one seed per sample."""
+"""Models that are trained for a budget of images seen, and sampled by one seed per sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sample_seeds(n: int, rng: np.random.Generator) -> Seeds:
 
 
 class Trained(ABC):
-    """A dataclass with the fields `training`, `classes` and `weights`; those named ``_`` are not learned."""
+    """A dataclass with fields `training`, `classes` and `weights`; weights named ``_`` are not learned."""
 
     usual_replicates: ClassVar[int] = 1  # of `simulate`: a fit takes seconds to hours
 
@@ -33,23 +33,23 @@ class Trained(ABC):
     weights: Any
 
     @abstractmethod
-    def _trained(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
-        """Train on `data`, from these weights on if there are any."""
+    def _train(self: Self, data: Any, images: int, learning_rate: float, rng: np.random.Generator) -> Self:
+        """Train on `data`, starting from these weights if there are any."""
 
     @abstractmethod
-    def _combined(
+    def _combine(
         self, terms: Sequence[tuple[float, Any]], seeds: Any, labels: Any, bias: float | None
     ) -> Any:
-        """Samples of a sum of models that are alike."""
+        """Return samples of a sum of models of the same kind."""
 
     @abstractmethod
     def _difference(self, other: Any) -> str | None:
-        """What another fitted model of this type has that it cannot be combined with; ``None`` if nothing."""
+        """Return the difference that prevents combining another fitted model with this one, or ``None``."""
 
     def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
-        """Train on points (n, d), or images, from these weights on if there are any."""
+        """Train on points (n, d), or images, starting from these weights if there are any."""
         if self.weights is None:
-            return self._trained(data, self.training.images, self.training.learning_rate, rng)
+            return self._train(data, self.training.images, self.training.learning_rate, rng)
         return self.fine_tuned(data, images=self.training.warm_images or self.training.images, rng=rng)
 
     def fine_tuned(
@@ -62,7 +62,7 @@ class Trained(ABC):
         self._check_fitted()
         rate = self.training.warm_learning_rate if learning_rate is None else learning_rate
         images = check_size("images", images)
-        return self._trained(data, images, self.training.learning_rate if rate is None else rate, rng)
+        return self._train(data, images, self.training.learning_rate if rate is None else rate, rng)
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         """Draw `n` points (n, d), or images; with equal class counts if class-conditional.
@@ -76,20 +76,20 @@ class Trained(ABC):
         return self.generate(seeds, rng.permutation(order[np.arange(n) % self.classes]), bias=bias)
 
     def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Any:
-        """The samples of given seeds (and classes, if class-conditional): sample i needs seed i alone."""
-        return self._combined(((1.0, self),), seeds, labels, bias)
+        """Return samples of seeds (and classes, if class-conditional): sample i depends only on seed i."""
+        return self._combine(((1.0, self),), seeds, labels, bias)
 
     def guided(self, auxiliary: Any, weight: float) -> Guided:
         r"""Sample :math:`(1 + w)` times this model minus w times `auxiliary`, the hook of `models.SIMS`."""
         return Guided(self, auxiliary, check_number("weight", weight))
 
     def extrapolated(self: Self, auxiliary: Any, weight: float) -> Self:
-        r"""Weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
+        r"""Return the model of weights :math:`(1 + w)\theta - w\theta_s`, the hook of `models.Neon`."""
         self._check_like(auxiliary)
         weight = check_number("weight", weight)
         mine, theirs = self.weights, auxiliary.weights
 
-        def merged() -> dict[str, NDArray[Any]]:
+        def merge() -> dict[str, NDArray[Any]]:
             # theta - w (theta_s - theta) in double precision: the difference is small.
             return {
                 name: value
@@ -98,10 +98,10 @@ class Trained(ABC):
                 for name, value in mine.items()
             }
 
-        return self._merged(merged, theirs, weight)
+        return self._merge(merge, theirs, weight)
 
-    def _merged(self: Self, merge: Callable[[], Any], theirs: Any, weight: float) -> Self:
-        """The model with extrapolated weights."""
+    def _merge(self: Self, merge: Callable[[], Any], theirs: Any, weight: float) -> Self:
+        """Return the model with extrapolated weights."""
         return replace(self, weights=merge())  # type: ignore[type-var]
 
     def _check_fitted(self) -> Any:
@@ -110,7 +110,7 @@ class Trained(ABC):
         return self.weights
 
     def _check_like(self, other: Any) -> None:
-        """Refuse to combine what is not the same model in the same units."""
+        """Refuse to combine models that differ in type or units."""
         self._check_fitted()
         if type(other) is not type(self) or other.weights is None:
             raise TypeError(
@@ -125,10 +125,10 @@ class Trained(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Guided:
-    r"""What :math:`(1 + w)` times `base` minus w times `auxiliary` samples, with the same noise for both.
+    r"""The model :math:`(1 + w)` times `base` minus w times `auxiliary`, with the same noise for both.
 
     For a diffusion the two denoisers are combined at every noise level, which is SIMS (arXiv 2408.16333); for
-    a generator of one step its two outputs.
+    a generator of one step, the two outputs.
     """
 
     base: Any
@@ -141,17 +141,17 @@ class Guided:
             raise ValueError(f"weight={shown(self.weight)} is not finite; pass a number, for example 1.0.")
 
     def fit(self, data: Any, *, rng: np.random.Generator) -> Any:
-        """Continue the training of the base, without the auxiliary, which belongs to the base as it was."""
+        """Continue the training of the base, and drop the auxiliary, which belongs to the old base."""
         return self.base.fit(data, rng=rng)
 
     sample = Trained.sample
 
     @property
     def classes(self) -> int | None:
-        """Those of the base."""
+        """Number of classes of the base."""
         return self.base.classes
 
     def generate(self, seeds: Any, labels: Any = None, *, bias: float | None = None) -> Any:
-        """The samples of given seeds; see `Network.generate`."""
+        """Return the samples of given seeds; see `Network.generate`."""
         terms = ((1 + self.weight, self.base), (-self.weight, self.auxiliary))
-        return self.base._combined(terms, seeds, labels, bias)
+        return self.base._combine(terms, seeds, labels, bias)

@@ -1,4 +1,4 @@
-"""How networks are trained: Adam for a budget of images seen, with an average of the weights."""
+"""Training of networks: Adam for a budget of images seen, with an average of the weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from madtheory.validation import check_fields, check_number, check_size, shown
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What every training states; it counts images SEEN, not epochs, so that steps = images / batch."""
+    """The settings of every training; it counts images SEEN, not epochs, so that steps = images / batch."""
 
     images: Count
     batch: Count
@@ -48,21 +48,21 @@ class Training(Budget):
     Attributes
     ----------
     images : int
-        Points seen by a fit from random weights, with repetition.
+        Number of points seen by a fit from random weights, with repetition.
     batch : int
-        Points of a step. Smaller training sets are repeated within a batch.
+        Number of points of a step. Smaller training sets are repeated within a batch.
     learning_rate : float
-        Of Adam.
+        Learning rate of Adam.
     decay : {"constant", "linear", "cosine"}
-        Of the learning rate, to 0 at the end of the budget.
+        Decay of the learning rate, to 0 at the end of the budget.
     betas : (float, float)
-        Of Adam.
+        Decay rates of the moments of Adam.
     ema_images : int
         Half-life of the exponential average of the weights, in images seen; 0 is no average. At the beginning
         it is at most a twentieth of the images seen (Karras et al. 2022, arXiv 2206.00364, Appendix F.2).
     warm_images, warm_learning_rate : int, float, optional
-        Of a fit that starts from fitted weights (``Loop(warm_start=True)``, the auxiliary of SIMS and Neon).
-        Default: as above.
+        Budget and learning rate of a fit that starts from fitted weights (``Loop(warm_start=True)``, the
+        auxiliary of SIMS and Neon). Default: as above.
     """
 
     images: Count = 768_000
@@ -72,14 +72,14 @@ class Training(Budget):
     ema_images: int = 0
 
     def rate(self, progress: float) -> float:
-        """Share of the learning rate after a share `progress` of the budget."""
+        """Return the share of the learning rate after a share `progress` of the budget."""
         if self.decay == "constant":
             return 1.0
         return 1 - progress if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def batches(n: int, images: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of one batch after another, one random order of all points after another."""
+    """Yield indices of batches, through one random order of all points after another."""
     order = torch.empty(0, dtype=torch.int64)
     for _ in range(math.ceil(images / batch)):
         while len(order) < batch:
@@ -107,13 +107,13 @@ class Optimised:
                 torch._foreach_lerp_(self.averages, self.parameters, 1 - 0.5 ** (batch / half_life))
 
     def finish(self) -> None:
-        """Put the average in the place of the weights."""
+        """Replace the weights by their average."""
         with torch.no_grad():
             for parameter, average in zip(self.parameters, self.averages, strict=False):
                 parameter.copy_(average)
 
 
-def optimised(
+def optimise(
     module: nn.Module,
     loss: Callable[[Tensor], Tensor],
     steps: Iterable[Tensor],
@@ -139,7 +139,7 @@ def optimised(
 
 
 def progress_bar(steps: Iterable[Tensor], total: int, name: str) -> Iterable[Tensor]:
-    """A bar on terminals, for trainings of more than five seconds."""
+    """Show a bar on terminals, for trainings of more than five seconds."""
     from tqdm import tqdm
 
     bar: Iterable[Tensor] = tqdm(steps, total=total, desc=name, delay=5.0, leave=False, disable=None)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from madtheory.networks.context import chosen_device
-from madtheory.networks.network import Network, Term, drawn_like, mlp, noise, one_hot
+from madtheory.networks.network import Network, Term, draw_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
 from madtheory.validation import check_size
@@ -33,20 +33,21 @@ class VAE(Network):
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the encoder, and in reverse of the decoder. None makes the VAE linear, which is
+        Widths of the encoder, and in reverse of the decoder. An empty tuple makes the VAE linear, which is
         probabilistic principal component analysis: at the optimum the law is the
         :math:`N(\mu, W W^T + \sigma^2 I)` of maximum likelihood. With ``latent_dim=d - 1`` that is every
         Gaussian.
     latent_dim : int
-        Dimension k of the latent; the bound leaves unused what is too many.
+        Dimension k of the latent; superfluous dimensions are left unused by the bound.
     noisy : bool
-        Whether samples hold the noise :math:`\sigma\epsilon`. Without it they are the decoder's mean, as is
-        usual for images, which is not the law that was fitted: a loop then loses :math:`\sigma^2` each time.
+        Whether samples include the noise :math:`\sigma\epsilon`. Without it they are the decoder's mean, as
+        is usual for images, which is not the law that was fitted: a loop then loses :math:`\sigma^2` each
+        time.
 
     Notes
     -----
     `bias` multiplies the variances of latent and noise, so that of a linear VAE it multiplies the covariance,
-    as for a `Gaussian`. Guided samples take latent and noise in common. The noise has a standard deviation of
+    as for a `Gaussian`. Guided samples share latent and noise. The noise has a standard deviation of
     at least 0.001 of the data's. Sources: Kingma and Welling 2014 (arXiv 1312.6114); the linear case: Tipping
     and Bishop 1999, Lucas et al. 2019 (arXiv 1911.02469).
     """
@@ -67,7 +68,7 @@ class VAE(Network):
         mean, log_variance = module.encoder(one_hot(x, labels, self.classes)).chunk(2, 1)
         variance = log_variance.exp()
         if self.hidden:
-            latent = mean + variance.sqrt() * drawn_like(x, self.latent_dim, generator)
+            latent = mean + variance.sqrt() * draw_like(x, self.latent_dim, generator)
             error = (x - module.decode(latent, labels)).square().sum(1)
         else:
             columns = module.decoder[0].weight[:, : self.latent_dim].square().sum(0)
@@ -98,7 +99,7 @@ class _Autoencoder(nn.Module):
         self.classes = classes
         self.encoder = mlp(dim + (classes or 0), hidden, 2 * latent_dim)
         self.decoder = mlp(latent_dim + (classes or 0), hidden[::-1], dim)
-        # Nonlinear ones that start from the data's deviation, 1, may never come to use the latent.
+        # Nonlinear ones that start from the deviation of the data, 1, may never use the latent.
         self.std = nn.Parameter(torch.full((1,), _FIRST_STD if hidden else 1.0))
 
     def decode(self, latent: Tensor, labels: Tensor | None) -> Tensor:

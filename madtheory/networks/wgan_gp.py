@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from madtheory.networks.context import chosen_device
-from madtheory.networks.network import Network, Term, Weights, drawn_like, mlp, noise, one_hot
+from madtheory.networks.network import Network, Term, Weights, draw_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
-from madtheory.networks.training import Training, batches, optimised
+from madtheory.networks.training import Training, batches, optimise
 from madtheory.validation import check_number, check_size, check_widths
 
 _SLOPE = 0.2
@@ -33,20 +33,21 @@ class WGANGP(Network):
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the generator. None makes it linear: :math:`x = W z + b`.
+        Widths of the generator. An empty tuple makes it linear: :math:`x = W z + b`.
     training : Training
-        Its budget counts the real images that the CRITIC sees: ``images / batch`` steps of the critic, and
-        one of the generator for each `critic_steps` of those. Averaged (``ema_images``) is the generator.
+        Training, whose budget counts the real images that the CRITIC sees: ``images / batch`` steps of the
+        critic, and one of the generator for each `critic_steps` of those. The average (``ema_images``) is
+        that of the generator.
     latent_dim : int
         Dimension of the latent :math:`z \sim N(0, I)`.
     critic_hidden : tuple of int, optional
         Widths of the critic. Default: those of the generator, in reverse.
     critic_steps : int
-        Steps of the critic for each of the generator.
+        Number of steps of the critic for each step of the generator.
     critic_rate : float
         Learning rate of the critic, in units of the training's, which is the generator's.
     penalty : float
-        The weight gamma.
+        Weight gamma of the gradient penalty.
 
     Raises
     ------
@@ -61,7 +62,7 @@ class WGANGP(Network):
     Source: Gulrajani et al. 2017 (arXiv 1704.00028), Algorithm 1, whose constants are penalty 10, five steps,
     learning rate 1e-4 for both and momenta (0, 0.9), on images (0.5, 0.9) as here. On points in the plane and
     small digits that penalty lets the generator circle around the data, so the default is 1, and a faster
-    critic (two time scales, Heusel et al. 2017, arXiv 1706.08500) makes up for short trainings.
+    critic (two time scales, Heusel et al. 2017, arXiv 1706.08500) compensates short trainings.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -98,15 +99,15 @@ class WGANGP(Network):
         return value
 
     def _loss(self, module: Any, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-        """The generator's."""
-        latent = drawn_like(x, self.latent_dim, generator)
+        """Return the loss of the generator."""
+        latent = draw_like(x, self.latent_dim, generator)
         return -self._value(module, self._fake(module, latent, labels), labels).mean()
 
     def _critic_loss(
         self, module: Any, x: Tensor, labels: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         with torch.no_grad():
-            fake = self._fake(module, drawn_like(x, self.latent_dim, generator), labels)
+            fake = self._fake(module, draw_like(x, self.latent_dim, generator), labels)
         mixed = fake + torch.rand(len(x), 1, generator=generator).to(x.device) * (x - fake)
         slope = module["critic"].slope(one_hot(mixed, labels, self.classes), x.shape[1])
         length = (slope.square().sum(1) + 1e-12).sqrt()
@@ -129,7 +130,7 @@ class WGANGP(Network):
         seen = 0
 
         def loss(index: Tensor) -> Tensor:
-            """Let the critic catch up, then return the generator's loss."""
+            """Train the critic, then return the loss of the generator."""
             nonlocal seen
             for group in optimiser.param_groups:
                 group["lr"] = rate * turn.rate(seen / max(images, seen + len(index)))
@@ -146,7 +147,7 @@ class WGANGP(Network):
 
         steps = batches(len(x), images, turn.batch, generator)
         name = type(self).__name__
-        learned = optimised(module["generator"], loss, steps, turn, images, learning_rate, name)
+        learned = optimise(module["generator"], loss, steps, turn, images, learning_rate, name)
         state = {f"critic.{key}": value.cpu().numpy().copy() for key, value in critic.state_dict().items()}
         return {f"generator.{key}": value for key, value in learned.items()} | state
 
@@ -160,7 +161,7 @@ class WGANGP(Network):
 
 
 class _Critic(nn.Module):
-    """A perceptron of leaky rectifiers, which knows its own gradient."""
+    """A perceptron of leaky rectifiers, with its own gradient."""
 
     def __init__(self, dim: int, classes: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -174,10 +175,10 @@ class _Critic(nn.Module):
         return value
 
     def slope(self, x: Tensor, dim: int) -> Tensor:
-        """Gradient by the first `dim` inputs.
+        """Return the gradient with respect to the first `dim` inputs.
 
-        Written out: the chain rule of a piecewise linear function holds no second derivatives, so that one
-        backward pass is enough for the penalty.
+        It is written out: the chain rule of a piecewise linear function has no second derivatives, so that
+        one backward pass is enough for the penalty.
         """
         factors = []
         for layer in self.layers[:-1]:

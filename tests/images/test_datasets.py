@@ -195,7 +195,7 @@ def test_bad_files_are_named(tmp_path, place):
             r"'1.png' of .* has shape \(5, 8, 1\)",
         ),
         "colour": (good | {"1.png": encoded(PHOTOS[0])}, ValueError, r"'1.png' of .*convert grey images"),
-        "none": (good | {"1.png": b"no image"}, ImageStoreError, "'1.png' of .* is no image"),
+        "none": (good | {"1.png": b"no image"}, ImageStoreError, "'1.png' of .* is not an image"),
         "loose": (good, ValueError, "'0.png' is in no folder of a class"),
         "deep": (
             good | {"1.png": encoded(np.full((8, 8), 999, np.uint16))},
@@ -221,7 +221,7 @@ def test_a_damaged_image_is_named_when_it_is_read(tmp_path, place):
     files["2.png"] = files["2.png"][:-60]
     images = put(tmp_path / place, files)(tmp_path / place).images
     assert np.array_equal(images.batch([1, 3]), PHOTOS[[1, 3]])
-    with pytest.raises(ImageStoreError, match=r"'2.png' of .* is no image that can be read"):
+    with pytest.raises(ImageStoreError, match=r"'2.png' of .* is not an image that can be read"):
         images.batch([1, 2])
 
 
@@ -234,9 +234,9 @@ def test_a_damaged_archive(tmp_path):
     with pytest.raises(ImageStoreError, match=r"'2.png' of .*a.zip"):
         images.batch([2])
     path.write_bytes(content[:-30])
-    with pytest.raises(ImageStoreError, match="no readable zip archive"):
+    with pytest.raises(ImageStoreError, match="not a readable zip archive"):
         datasets.archive(path)
-    with pytest.raises(ImageStoreError, match="no readable zip archive"):
+    with pytest.raises(ImageStoreError, match="not a readable zip archive"):
         images.batch([0])
     for wrong in (tmp_path, tmp_path / "none.zip"):
         with pytest.raises(FileNotFoundError, match="use folder"):

@@ -75,7 +75,7 @@ def test_the_network_is_that_of_diffusers(fitted):
     """Bit for bit; it only knows the type of its weights without looking through them."""
     from diffusers import UNet2DModel
 
-    ours, theirs = fitted._restored((8, 8, 1)).unet.eval(), fitted.unet.module((8, 8, 1), 3).eval()
+    ours, theirs = fitted._restore((8, 8, 1)).unet.eval(), fitted.unet.module((8, 8, 1), 3).eval()
     assert type(theirs) is UNet2DModel
     theirs.load_state_dict(ours.state_dict())
     x, times, labels = torch.ones(2, 1, 8, 8), torch.tensor([1.0, 2.0]), torch.tensor([0, 3])
@@ -106,7 +106,7 @@ def test_images_of_ddpm_are_those_of_diffusers(eta):
         timestep_spacing="trailing",
     )  # fmt: skip
     scheduler.set_timesteps(50)
-    unet = model._restored((8, 8, 1)).unet.eval()
+    unet = model._restore((8, 8, 1)).unet.eval()
     kept = scheduler.alphas_cumprod
     start = noise(seeds, (1, 8, 8)) * np.sqrt(1 + process.sigmas[-1] ** 2)
     x = start.double() * kept[-1].sqrt()
@@ -263,7 +263,7 @@ def test_guidance_is_the_sum_of_two_denoisers(learned):
     """The class without guidance, at bias 1; against the sum written out, at another."""
     seeds, labels = sample_seeds(4, rng(3)), np.array([0, 1, 0, 1])
     np.testing.assert_array_equal(learned.generate(seeds, labels, bias=1.0), learned.generate(seeds, labels))
-    module = learned._restored((8, 8, 1)).eval()
+    module = learned._restore((8, 8, 1)).eval()
     sigmas = learned.process.levels(8)
 
     def denoiser(x, sigma):
@@ -426,7 +426,7 @@ def test_labels_that_do_not_fit(fitted):
     without = tiny(classes=None).fit(pictures(classes=None), rng=rng(1))
     with pytest.raises(ValueError, match="labels go with classes"):
         without.generate(seeds, [0, 1, 2])
-    with pytest.raises(ValueError, match="no classes to be guided by"):
+    with pytest.raises(ValueError, match="no classes for guidance"):
         without.sample(2, rng=rng(1), bias=0.5)
     with pytest.raises(ValueError, match=r"pass bias > 0, and dropout=0.1"):
         replace(fitted, dropout=0.0).sample(2, rng=rng(1), bias=0.5)

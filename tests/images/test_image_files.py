@@ -189,8 +189,8 @@ def test_kinds_that_are_not_read_are_counted(tmp_path, place):
         ),
         ("2.png", encoded(np.dstack([PIXELS[0], PIXELS[0][..., :1]])), "mode RGBA"),
         ("2.tif", encoded(PIXELS[0, ..., 0].astype(np.float32), "tiff"), "mode F"),
-        ("2.jpg", b"no image", "is no image that can be read"),
-        ("2.bmp", encoded(PIXELS[0], "bmp")[:30], "is no image that can be read"),
+        ("2.jpg", b"no image", "is not an image that can be read"),
+        ("2.bmp", encoded(PIXELS[0], "bmp")[:30], "is not an image that can be read"),
     ],
 )
 def test_pictures_that_are_refused_are_counted(tmp_path, place, name, content, message):

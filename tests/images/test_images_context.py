@@ -82,7 +82,7 @@ def test_the_callers_accelerator_is_his_own(clean):
     assert mine.state.__dict__ == held
 
     class Broken(ImageDiffusion):
-        def _restored(self, *_):
+        def _restore(self, *_):
             raise RuntimeError("in the middle of a fit")
 
     with pytest.raises(RuntimeError, match="in the middle"):

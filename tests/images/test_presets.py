@@ -18,7 +18,7 @@ from madtheory.images.data import datasets  # noqa: E402
 from madtheory.images.data.shards import ImageStoreError  # noqa: E402
 from madtheory.images.evaluation import rewards as _vgg  # noqa: E402
 from madtheory.images.evaluation.rewards import vgg_classifier  # noqa: E402
-from madtheory.images.runs.plan import evaluations, operations, reckoned_hours  # noqa: E402
+from madtheory.images.runs.plan import estimated_hours, evaluations, operations  # noqa: E402
 from madtheory.images.runs.presets import PRESETS, SCALES, RealData, named  # noqa: E402
 
 EVERY = pytest.mark.parametrize("name", PRESETS)
@@ -71,8 +71,8 @@ def test_sources_and_costs_are_stated(name):
     assert "arXiv" in preset.source
     assert len(preset.notes) >= 3
     assert all(note.endswith(".") for note in preset.notes)
-    assert preset.gpu_hours == pytest.approx(reckoned_hours(preset.full), rel=0.05)
-    assert reckoned_hours(preset.settings("small")) < 1.1
+    assert preset.gpu_hours == pytest.approx(estimated_hours(preset.full), rel=0.05)
+    assert estimated_hours(preset.settings("small")) < 1.1
 
 
 def test_operations_are_those_of_a_known_network():

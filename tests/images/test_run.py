@@ -373,7 +373,7 @@ def test_sims_and_neon(tmp_path, kind, weight):
 
 
 def test_bad_arguments():
-    with pytest.raises(TypeError, match="is no ImageDiffusion, nor SIMS or Neon of one"):
+    with pytest.raises(TypeError, match="is not an ImageDiffusion, nor SIMS or Neon of one"):
         run(model=mad.Gaussian())
     with pytest.raises(ValueError, match="generations=0"):
         run(0)

@@ -211,8 +211,8 @@ class Broken:
 @pytest.mark.parametrize(
     ("treatment", "error", "match"),
     [
-        (treatments.correct(1.0), TypeError, r"Correction.* asks for the 'real' .* project, verify, curate"),
-        (treatments.correct(1.0, toward=PLANE), TypeError, "asks for the 'replicates'"),
+        (treatments.correct(1.0), TypeError, r"Correction.* needs the 'real' .* project, verify, curate"),
+        (treatments.correct(1.0, toward=PLANE), TypeError, "needs the 'replicates'"),
         (Broken(), AttributeError, "'Gaussian' object has no attribute 'nothing'"),
     ],
 )

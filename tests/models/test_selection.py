@@ -101,7 +101,7 @@ def test_common_random_numbers_make_the_metric_smooth():
         ({"metric": 3}, TypeError, "metric=3 cannot be called"),
         ({"metric": lambda x: np.nan if x.var() > 1 else 0.0}, ValueError, "metric is .*nan.* at w=9"),
         ({"metric": lambda x: x.var(-1)}, ValueError, "at w=0, and must be one finite number"),
-        ({"improved": mad.Gaussian()}, TypeError, "no SIMS or Neon"),
+        ({"improved": mad.Gaussian()}, TypeError, "not a SIMS or Neon"),
         ({"improved": SIMS(mad.Gaussian(), 1.0)}, ValueError, "no auxiliary yet"),
     ],
 )
@@ -250,7 +250,7 @@ def test_the_best_guidance_falls_with_the_budget():
             TypeError,
             "no fine_tuned",
         ),
-        (lambda: checkpoints(Trained(), budgets=[5], rng=rng()), TypeError, "no SIMS or Neon"),
+        (lambda: checkpoints(Trained(), budgets=[5], rng=rng()), TypeError, "not a SIMS or Neon"),
     ],
 )
 def test_errors_of_checkpoints(call, error, match):

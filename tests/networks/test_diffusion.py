@@ -119,7 +119,7 @@ def test_every_parameterisation_learns_the_same_denoiser(parameterisation, proce
     for sigma in (0.65, 2.2):  # times the scale, some .85: .55 and 1.9 in the data's own units
         x = (data[:500] - shift) / scale + sigma * rng(2).standard_normal((500, 2))
         with torch.inference_mode():
-            learned = model._restored(2)(torch.from_numpy(x).float(), sigma).numpy()
+            learned = model._restore(2)(torch.from_numpy(x).float(), sigma).numpy()
         size = np.square(truth(x, sigma)).mean()
         assert np.square(learned - truth(x, sigma)).mean() < 0.03 * size
         assert np.square(learned - other(x, sigma)).mean() > 0.04 * size

@@ -163,14 +163,14 @@ def test_a_network_has_no_statistics(base, scheme):
 def spied(monkeypatch):
     """What every network was trained on, and from which weights."""
     seen = []
-    original = _network.Network._trained
+    original = _network.Network._train
 
     def trained(self, data, images, learning_rate, rng):
         made = original(self, data, images, learning_rate, rng)
         seen.append((self, np.array(data), images, made))
         return made
 
-    monkeypatch.setattr(_network.Network, "_trained", trained)
+    monkeypatch.setattr(_network.Network, "_train", trained)
     return seen
 
 

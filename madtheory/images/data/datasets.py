@@ -39,7 +39,7 @@ _HELD_OUT_COLUMNS = 128
 
 
 def digits(part: PartName = "train", *, labels: bool = False) -> RealImages:
-    """Real handwritten digits, 8 x 8 grey pixels: scikit-learn's ``load_digits``.
+    """Return real handwritten digits, 8 x 8 grey pixels: scikit-learn's ``load_digits``.
 
     The split is that of `madtheory.sources.digits`. The 17 levels of grey become 0 to 255. Works offline.
 
@@ -59,7 +59,7 @@ def digits(part: PartName = "train", *, labels: bool = False) -> RealImages:
 def photographs(
     size: int = 32, part: PartName = "train", *, stride: int | None = None, labels: bool = False
 ) -> RealImages:
-    """Patches of two real photographs, 427 x 640 pixels: scikit-learn's ``load_sample_images``.
+    """Return patches of two real photographs, 427 x 640 pixels: scikit-learn's ``load_sample_images``.
 
     The patches lie on a fixed grid. A block of each photograph is held out, its 128 columns at the right: no
     pixel is in a patch of both parts. Works offline.
@@ -73,7 +73,7 @@ def photographs(
         lie across the border.
     stride : int, optional
         Pixels from one patch to the next; ``None`` is a quarter of `size`. Below `size` patches overlap, so
-        that drawing one tells of its neighbours, although no patch is drawn twice.
+        that drawing one gives information about its neighbours, although no patch is drawn twice.
     labels : bool
         With the photograph, 0 (a temple) or 1 (a flower).
 
@@ -102,7 +102,7 @@ def photographs(
 
 
 def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
-    """The image files in a folder and those below, sorted by name; decoded when they are read.
+    """Return the image files in a folder and those below, sorted by name; they are decoded when read.
 
     PNG, JPEG, WebP, BMP and TIFF, with one picture each; they are turned as their EXIF orientation says.
     Symbolic links are followed. What is hidden (``.DS_Store``, ``__MACOSX``) is left out.
@@ -126,11 +126,11 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
         differ in shape or number of channels. The first is named, and it is said how many there are. If
         their folders make one class only, or those are parts of a data set (``train``, ``test``).
     ImageStoreError
-        If a file is no image, or larger than 268 MB; when it is read, if it is damaged.
+        If a file is not an image, or larger than 268 MB; when it is read, if it is damaged.
 
     Notes
     -----
-    The heads of all files are read at once. The fingerprint, where one is asked for, reads whole files; that
+    The heads of all files are read at once. The fingerprint, where it is needed, reads whole files; that
     of an `archive` does not.
     """
     path = os.path.abspath(path)
@@ -140,7 +140,7 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
 
 
 def archive(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
-    """The image files in a zip archive, as of FFHQ, sorted by name; read without being unpacked.
+    """Return the image files in a zip archive, as of FFHQ, sorted by name; it is not unpacked.
 
     Arguments and errors are those of `folder`.
     """
@@ -158,7 +158,7 @@ def torchvision_set(
     labels: bool = False,
     download: bool = False,
 ) -> RealImages:
-    """A data set of torchvision, held in memory.
+    """Return a data set of torchvision, held in memory.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def hugging_face(
     label: str | None = None,
     size: int | None = None,
 ) -> RealImages:
-    """A data set of the Hugging Face hub, by name; decoded when it is read.
+    """Return a data set of the Hugging Face hub, by name; it is decoded when read.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def _of_files(path: str, size: int | None, labels: bool) -> RealImages:
 
 
 def _counted(refused: Sequence[tuple[str, Exception]], n: int) -> str:
-    """How many images are refused beside the first one, and the names of some."""
+    """Describe how many images are refused apart from the first one, with some names."""
     if len(refused) == 1:
         return ""
     some = ", ".join(repr(name) for name, _ in refused[1:9]) + (", ..." if len(refused) > 9 else "")

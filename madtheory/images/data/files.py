@@ -85,7 +85,7 @@ class Files:
         return pixels
 
     def digests(self, index: Index) -> Pixels:
-        """The sha256 of each of these files; in an archive, of the checksums that it holds already."""
+        """Return the sha256 of each file; in an archive, of the checksum that it holds already."""
         made = bytearray()
         for i in index:
             digest = hashlib.sha256(f"{self.size} ".encode())
@@ -101,7 +101,7 @@ class Files:
 
 
 def files_of(path: str) -> tuple[str, ...]:
-    """Names of the image files in a folder (and those below) or in an archive, sorted."""
+    """Return the names of the image files in a folder (and those below) or an archive, sorted."""
     found = _in_folder(path) if os.path.isdir(path) else _in_archive(path)
     shown = sorted(name for name in found if not _hidden(name))
     if others := [name for name in shown if name.lower().endswith(_OTHERS)]:
@@ -120,7 +120,7 @@ def files_of(path: str) -> tuple[str, ...]:
 
 
 def _in_folder(path: str) -> list[str]:
-    """Names of all files in a folder and those below, symbolic links followed."""
+    """Return the names of all files in a folder and those below, following symbolic links."""
     found: list[str] = []
     lost: list[str] = []
 
@@ -133,7 +133,8 @@ def _in_folder(path: str) -> list[str]:
                     found.append(name)
                 elif entry.is_dir() and not _hidden(name):
                     inner = os.path.join(os.path.realpath(entry.path), "")
-                    # A link to a folder that it lies in would be followed for ever, and leads to nothing new.
+                    # A link to a folder that contains it would be followed indefinitely, and leads to nothing
+                    # new.
                     if not any(os.path.join(outer, "").startswith(inner) for outer in above):
                         walk(entry.path, above)
                 elif entry.is_symlink() and not os.path.exists(entry.path) and not _hidden(name):
@@ -154,7 +155,7 @@ def _in_folder(path: str) -> list[str]:
 
 
 def _in_archive(path: str) -> list[str]:
-    """Names of all files in an archive."""
+    """Return the names of all files in an archive."""
     entries = [entry for entry in _archive(path).infolist() if not entry.is_dir()]
     links = [entry.filename for entry in entries if stat.S_ISLNK(entry.external_attr >> 16)]
     if links:
@@ -171,7 +172,7 @@ def _in_archive(path: str) -> list[str]:
 
 
 def _parts(name: str) -> list[str]:
-    """Folders and name of a file; some programs pack archives with backslashes, or names that begin ./"""
+    """Return folders and name of a file, also where an archive has backslashes or names that begin ./"""
     return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
 
 
@@ -184,13 +185,13 @@ def _hidden(name: str) -> bool:
 
 
 def _listed(items: Sequence[str]) -> str:
-    """The first ones, and how many more there are."""
+    """List the first items, and the number of the others."""
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more
 
 
 def file_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Classes from ``dataset.json``, or else from the folders that the files are in."""
+    """Return the classes from ``dataset.json``, or otherwise from the folders of the files."""
     if os.path.isdir(path):
         described = (Path(path) / _LABELS).is_file()
     else:
@@ -199,7 +200,7 @@ def file_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _folder_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """One class for each folder, by name, directly below the folders that all files have in common."""
+    """Return one class for each folder, by name, directly below the folders shared by all files."""
     folders = [tuple(_parts(name)[:-1]) for name in names]
     common = 0
     while all(len(folder) > common for folder in folders) and len({f[: common + 1] for f in folders}) == 1:
@@ -229,7 +230,7 @@ def _folder_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _listed_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """The labels of ``{"labels": [[name, class], ...]}``."""
+    """Return the labels of ``{"labels": [[name, class], ...]}``."""
     most = _LABELS_BYTES + _LABEL_BYTES * len(names)
     try:
         with file_in(path, _LABELS, most) as file:
@@ -286,7 +287,7 @@ def _archive(path: str) -> zipfile.ZipFile:
         return _opened(path, os.getpid(), status.st_ino, status.st_mtime_ns, status.st_size)
     except (OSError, zipfile.BadZipFile) as error:
         raise ImageStoreError(
-            f"path={path!r} is no readable zip archive ({error}); restore it from a copy."
+            f"path={path!r} is not a readable zip archive ({error}); restore it from a copy."
         ) from error
 
 
@@ -296,7 +297,7 @@ def _opened(path: str, *version: int) -> zipfile.ZipFile:
 
 
 def pillow() -> Any:
-    """Pillow's ``Image`` module."""
+    """Return Pillow's ``Image`` module."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -309,7 +310,7 @@ class _Unsuitable(ValueError):
 
 
 def shape_of(image: Any, size: int | None, name: str) -> tuple[int, int, int]:
-    """Height, width and channels that `decoded` will give, without decoding: the head of a file is read."""
+    """Return the height, width and channels of `decoded`, from the head of a file."""
 
     def head(opened: Any) -> tuple[int, int, int]:
         channels = len(_mode(opened, name))
@@ -352,7 +353,7 @@ def decoded(image: Any, size: int | None, name: str) -> Pixels:
 
 
 def _mode(opened: Any, name: str) -> str:
-    """What to convert an image to: one letter per channel."""
+    """Return the mode that an image is converted to: one letter per channel."""
     if opened.width * opened.height > _MOST_PIXELS:
         raise _Unsuitable(
             f"{name} has {opened.width} x {opened.height} pixels, and {_MOST_PIXELS:,} is the most that is "
@@ -387,7 +388,7 @@ def _with_image(image: Any, name: str, use: Callable[[Any], Any]) -> Any:
         raise
     except Exception as error:  # Pillow's readers raise many kinds of errors at damaged files
         raise ImageStoreError(
-            f"{name} is no image that can be read ({error}); restore it from a copy, or remove it."
+            f"{name} is not an image that can be read ({error}); restore it from a copy, or remove it."
         ) from error
 
 
@@ -418,7 +419,7 @@ class Patches:
         return np.moveaxis(windows[photo, row, column], 1, -1)
 
     def digests(self, index: Index) -> Pixels:
-        """The sha256 of each of these images, which are read for it."""
+        """Return the sha256 of each of these images, which are read for it."""
         return row_digests(self.read(index))
 
 
@@ -449,12 +450,12 @@ class Rows:
         return pixels
 
     def digests(self, index: Index) -> Pixels:
-        """The sha256 of each of these images, which are read for it."""
+        """Return the sha256 of each of these images, which are read for it."""
         return row_digests(self.read(index))
 
 
 def check_shape(found: Sequence[int], expected: Sequence[int], name: str) -> None:
-    """Whether an image has the shape of the first."""
+    """Return whether an image has the shape of the first."""
     if tuple(found) != tuple(expected):
         raise ValueError(
             f"{name} has shape {tuple(found)}, and the first image has {tuple(expected)} (height, width, "

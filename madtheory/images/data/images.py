@@ -1,4 +1,4 @@
-"""Sets of images that may be larger than memory: nothing is read until a batch is asked for."""
+"""Sets of images that may be larger than memory: nothing is read until a batch is needed."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Part(Protocol):
         ...
 
     def read(self, index: Index) -> Pixels:
-        """The images at these places."""
+        """Return the images at these places."""
         ...
 
     def digests(self, index: Index) -> Pixels:
-        """A sha256 for each of these images, shape (k, 32), which says what its pixels are."""
+        """Return a sha256 of the pixels of each of these images, shape (k, 32)."""
         ...
 
 
@@ -82,16 +82,16 @@ class Held:
         return self.labels is not None
 
     def read(self, index: Index) -> Pixels:
-        """The images at these places."""
+        """Return the images at these places."""
         return self.pixels[index]
 
     def digests(self, index: Index) -> Pixels:
-        """The sha256 of each image."""
+        """Return the sha256 of each image."""
         return row_digests(self.pixels[index])
 
 
 def row_digests(pixels: Pixels) -> Pixels:
-    """The sha256 of each image, shape (n, 32)."""
+    """Return the sha256 of each image, shape (n, 32)."""
     rows = np.ascontiguousarray(pixels)
     digests = b"".join(hashlib.sha256(row).digest() for row in rows)
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
@@ -138,7 +138,7 @@ def check_labels(value: Any, n: int) -> NDArray[np.int64] | None:
 class RealImages:
     """A data set of real images: the `real` of a loop.
 
-    Images are drawn without replacement. The loop goes on with the source that a draw leaves, so that no
+    Images are drawn without replacement. The loop continues with the source that a draw leaves, so that no
     image is drawn twice; the fresh data loop ends when there are none left, and the error says so.
 
     Attributes
@@ -273,7 +273,7 @@ class Mapped:
         return made
 
     def digests(self, index: Index) -> Pixels:
-        """The sha256 of each of these images, as mapped; each image is mapped once for it."""
+        """Return the sha256 of each mapped image; each image is mapped once for it."""
         known, digests = self._known
         new = np.unique(index[~known[index]])
         for start in range(0, len(new), _BATCH):
@@ -288,7 +288,7 @@ class Mapped:
 
 
 def mapped(images: Images, function: Callable[..., Any]) -> Mapped:
-    """The part that `Images.mapped` makes a set of."""
+    """Return the part that `Images.mapped` makes a set of."""
     if not callable(function):
         raise TypeError(f"function={function!r} cannot be called; pass a function of pixels.")
     part = Mapped(images, function)
@@ -302,7 +302,7 @@ def mapped(images: Images, function: Callable[..., Any]) -> Mapped:
 
 
 def values(images: Images, function: Callable[..., Any]) -> NDArray[np.float64]:
-    """The values of a function of each image, shape (n,); see `Images.valued`."""
+    """Return the values of a function of each image, shape (n,); see `Images.valued`."""
     found = np.empty(len(images))
     for start in range(0, len(images), _BATCH):
         index = np.arange(start, min(start + _BATCH, len(images)))
@@ -317,7 +317,7 @@ def values(images: Images, function: Callable[..., Any]) -> NDArray[np.float64]:
 
 
 def _applied(function: Callable[..., Any], images: Images, index: Index) -> Any:
-    """The function of the images at these places, and of their labels if it asks for them."""
+    """Apply a function to the images at these places, and to their labels if it takes them."""
     pixels = images.batch(index)
     try:
         asked = inspect.signature(function).parameters.get("labels")
@@ -428,7 +428,7 @@ class Images:
         return self.batch(np.arange(len(self))).astype(dtype or np.uint8, copy=False)
 
     def select(self, indices: Any) -> Images:
-        """The images at these places (numbers, or a mask of n booleans), in that order, without reading."""
+        """Select the images at these places (numbers, or a mask), in that order, without reading."""
         rows = self._rows(indices)
         where = self._part_of(rows)
         # Parts that are not used are let go: they may hold memory.
@@ -439,7 +439,7 @@ class Images:
         return Images(tuple(self.parts[k] for k in used), rows)
 
     def mapped(self, function: Callable[..., Any]) -> Images:
-        """The set of these images after a function, which is applied to each batch when it is read.
+        """Return the set of these images after a function, which is applied when they are read.
 
         Parameters
         ----------
@@ -463,7 +463,7 @@ class Images:
         return Images((mapped(self, function),))
 
     def valued(self, function: Callable[..., Any]) -> NDArray[np.float64]:
-        """The values of a function of each image, shape (n,), which is applied batch by batch.
+        """Return the values of a function of each image, shape (n,), applied batch by batch.
 
         The function maps uint8 pixels (k, height, width, channels) to k numbers; where it has a parameter
         ``labels``, it gets the classes (k,) by that name.
@@ -471,7 +471,7 @@ class Images:
         return values(self, function)
 
     def first(self, share: float) -> Images:
-        """The first images: the integer part of `share` of their number."""
+        """Return the first images: the integer part of `share` of their number."""
         return self.select(np.arange(int(share * len(self) + 1e-9)))
 
     def subsample(self, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Images:
@@ -491,7 +491,7 @@ class Images:
         Raises
         ------
         TypeError
-            If one of them is no `Images`.
+            If one of them is not an `Images`.
         ValueError
             If their images differ in shape, or some have labels and others none.
         """
@@ -529,7 +529,7 @@ class Images:
         )
 
     def fingerprint(self) -> str:
-        """The sha256 of what the images are: pixels and labels, in order; computed once.
+        """Return the sha256 of pixels and labels, in order; it is computed once.
 
         The same images have the same one in memory and in shards, of which no pixel is read for it: each
         shard knows the sha256 of its images. Seeds do not count.
@@ -558,7 +558,7 @@ class Images:
         return np.arange(len(self)) if self.index is None else self.index
 
     def _rows(self, indices: Any) -> Index:
-        """Places counted through all parts, for places in this set."""
+        """Return the places in all parts together, for places in this set."""
         wanted = np.asarray(indices)
         if wanted.dtype == bool and wanted.shape == (len(self),):
             wanted = np.flatnonzero(wanted)

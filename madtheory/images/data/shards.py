@@ -66,7 +66,7 @@ class Shard:
         return rows["seed"].astype(np.uint64) if "seed" in (rows.dtype.names or ()) else None
 
     def read(self, index: Index) -> Pixels:
-        """The images at these places; those that were not read before are compared with their sha256."""
+        """Return the images at these places; the first time, they are compared with their sha256."""
         opened = self._opened()
         pixels: Pixels = np.asarray(opened.pixels[index])
         new = ~opened.checked[index]
@@ -78,7 +78,7 @@ class Shard:
         return pixels
 
     def digests(self, index: Index) -> Pixels:
-        """The sha256 of each of these images, as it was written: no pixel is read."""
+        """Return the stored sha256 of each of these images: no pixel is read."""
         return self._opened().rows["sha256"][index]
 
     def _opened(self) -> _Opened:
@@ -101,7 +101,7 @@ class _Opened:
 
 @lru_cache(maxsize=_OPEN_AT_MOST)
 def _open(shard: Shard, version: tuple[int, ...]) -> _Opened:
-    """A shard that is open in this process; `version` is another one when a file was replaced."""
+    """Open a shard once in this process; `version` changes when a file is replaced."""
     rows, _ = read_rows(rows_name(shard.path), shard.sha256)
     pixels = mapped(shard.path)
     if pixels.shape != shard.shape or pixels.dtype != np.uint8 or len(rows) != len(pixels):
@@ -112,17 +112,17 @@ def _open(shard: Shard, version: tuple[int, ...]) -> _Opened:
 
 
 def shard_name(k: int) -> str:
-    """File name of shard number `k`."""
+    """Return the file name of shard number `k`."""
     return f"shard-{k:05d}.npy"
 
 
 def rows_name(path: str) -> str:
-    """Where the rows of a shard are."""
+    """Return the name of the file of the rows of a shard."""
     return path.removesuffix(".npy") + ".rows.npy"
 
 
 def mapped(path: str) -> Pixels:
-    """The pixels of a shard, as a memory map."""
+    """Return the pixels of a shard, as a memory map."""
     try:
         pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -146,7 +146,7 @@ def read_rows(path: str, sha256: str | None = None) -> tuple[NDArray[Any], str]:
 
 
 def damaged(path: str, how: str) -> ImageStoreError:
-    """The error that says which file, and what to do."""
+    """Return the error of a damaged file, with the remedy."""
     shard = os.path.basename(path).removesuffix(".npy").removesuffix(".rows")
     return ImageStoreError(
         f"path={path!r} is damaged: {how}. Delete {shard}.npy and {shard}.rows.npy and run again: only that "
@@ -170,12 +170,12 @@ def write_shards(
     seeds: Any = None,
     shard: int = _SHARD,
 ) -> Images:
-    """Write `n` images, or go on with those an interrupted call left out; return the stored set.
+    """Write `n` images, or continue with those that an interrupted call left out; return the stored set.
 
     Parameters
     ----------
     folder : path-like
-        Is made if there is none; the folder above it must exist.
+        Folder, which is made if it does not exist; the one above it must exist.
     make : function
         ``make(start, stop)`` returns the images number start to stop - 1, uint8 of shape (stop - start,
         height, width, channels); called once for each shard that is missing, in order. To copy a set, pass
@@ -183,7 +183,7 @@ def write_shards(
     n : int
         How many images.
     labels, seeds : int arrays, shape (n,), optional
-        Stored beside them.
+        Seeds, stored with them.
     shard : int
         Images per shard: the most that an interruption can cost.
 
@@ -211,7 +211,7 @@ def write_shards(
 
 
 def missing_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD) -> list[int]:
-    """Which shards of a set of `n` images are not written yet."""
+    """Return which shards of a set of `n` images are not written yet."""
     finished = Path(folder)
     return [
         k
@@ -337,7 +337,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Images:
 
 
 def _check_same(folder: Path, k: int, n: int, *, labels: Any, seeds: Any) -> None:
-    """Whether a shard that is there already belongs to the set that is written."""
+    """Refuse a shard that exists already and belongs to another set."""
     rows, _ = read_rows(os.fspath(folder / rows_name(shard_name(k))))
     for name, expected in (("label", labels), ("seed", seeds)):
         there = rows[name].tolist() if name in (rows.dtype.names or ()) else None

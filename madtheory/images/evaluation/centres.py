@@ -137,7 +137,7 @@ class NearestCentre:
 
 
 def _nearest(pixels: Pixels, centres: Pixels) -> Pixels:
-    """The nearest of the centres (k, height, width, channels) for each image."""
+    """Return the nearest of the centres (k, height, width, channels) for each image."""
     # Products and sums of whole numbers are exact in double precision.
     rows: NDArray[np.float64] = pixels.reshape(len(pixels), -1).astype(float)
     columns: NDArray[np.float64] = centres.reshape(len(centres), -1).astype(float)

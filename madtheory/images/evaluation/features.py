@@ -34,7 +34,7 @@ __all__ = ["Features", "inception", "lenet", "lenet_of", "of_module", "random_co
 
 @own_torch()
 def random_network(seed: int, dim: int, channels: int) -> nn.Module:
-    """Three convolutions and a linear layer with random weights, for images of any size from 4 x 4."""
+    """Make three convolutions and a linear layer with random weights, for images of at least 4 x 4."""
     widths = (channels, 32, 64, 128)
     layers: list[nn.Module] = []
     with torch.random.fork_rng(devices=[]):  # layers draw weights, which are replaced
@@ -52,7 +52,7 @@ def random_network(seed: int, dim: int, channels: int) -> nn.Module:
 
 
 def rows_of(values: Any) -> NDArray[Any]:
-    """What a network gives, as an array (n, d)."""
+    """Return the output of a network as an array (n, d)."""
     rows = torch.as_tensor(values).flatten(1).cpu()
     array: NDArray[Any] = (rows if rows.dtype == torch.float64 else rows.float()).numpy()
     return array
@@ -60,7 +60,7 @@ def rows_of(values: Any) -> NDArray[Any]:
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Convolutions in full single precision, by algorithms that give the same bits in every run."""
+    """Compute convolutions in full single precision, by algorithms with the same bits in every run."""
     cudnn: Any = torch.backends.cudnn
     precise = hasattr(getattr(cudnn, "conv", None), "fp32_precision")  # torch 2.9 and later
     wanted: list[tuple[Any, str, Any]] = [(cudnn, "benchmark", False), (cudnn, "deterministic", True)]
@@ -79,13 +79,13 @@ def exact() -> Iterator[None]:
 
 
 def device_of(device: str | None) -> torch.device:
-    """The device of that name, or the accelerator if there is one."""
+    """Return the device of that name, or the accelerator if there is one."""
     automatic = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(automatic if device is None else device)
 
 
 def checksum(module: nn.Module) -> str:
-    """Of layers and weights."""
+    """Return the checksum of layers and weights."""
     state = {
         f"{name} {value.dtype} {tuple(value.shape)}": value.detach()
         .cpu()
@@ -98,7 +98,7 @@ def checksum(module: nn.Module) -> str:
 
 
 def short(text: str | None) -> str:
-    """The beginning of the sha256 of a text."""
+    """Return the beginning of the sha256 of a text."""
     return hashlib.sha256(str(text).encode()).hexdigest()[:16]
 
 
@@ -110,7 +110,7 @@ _WHERE = {
 
 @own_torch()
 def inception_network(package: str, weights: Any) -> nn.Module:
-    """The network of a package, from uint8 (n, 3, height, width) to the 2048 features of the last pooling."""
+    """Return the network of a package, from uint8 (n, 3, height, width) to the 2048 last features."""
     check_choice("package", package, tuple(_WHERE))
     module, name = _WHERE[package]
     try:
@@ -165,9 +165,9 @@ _EPOCHS, _LEAST = 5, 25_000
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """A function of images, and a name that tells it from every other.
+    """A function of images, and a name that identifies it.
 
-    One of one's own is ``Features("name", function)``.
+    Your own features are ``Features("name", function)``.
 
     Attributes
     ----------
@@ -192,12 +192,12 @@ class Features:
         return content(f"features={self.name!r}", self.function)
 
     def __call__(self, pixels: Any) -> NDArray[Any]:
-        """Features (n, d) of images (n, height, width, channels), uint8.
+        """Return features (n, d) of images (n, height, width, channels), uint8.
 
         Raises
         ------
         ValueError
-            If these are no such images, or the function gives no finite numbers of shape (n, d).
+            If these are not such images, or the function does not return finite numbers of shape (n, d).
         """
         pixels = check_pixels("pixels", pixels)
         with own_torch(threads=None), torch.inference_mode(), exact():
@@ -218,7 +218,7 @@ class Features:
 def of_module(
     module: Callable[[Tensor], Any], name: str | None = None, *, device: str | None = None
 ) -> Features:
-    """Features of any torch module, or of a function of a tensor.
+    """Return features of any torch module, or of a function of a tensor.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def of_module(
         From float32 (n, channels, height, width), 0 to 1, to (n, d), or to (n, ...), which is flattened. A
         module is copied and put into evaluation mode: what becomes of it afterwards has no effect.
     name : str, optional
-        What to call it. A module's layers and weights are told by a checksum that is added to it; the name of
+        Name of the features. A checksum of a module's layers and weights is added to it; the name of
         a function has to say all that it depends on.
     device : str, optional
         Where to compute. Default: the accelerator, if there is one.
@@ -248,7 +248,7 @@ def of_module(
 
 
 def lenet(classifier: Classifier) -> Features:
-    """Features of a fitted classifier of grey square images: the layer of 84 units before its last.
+    """Return features of a fitted classifier of grey square images: its layer of 84 units.
 
     As LeNet's of MNIST (LeCun et al. 1998, doi 10.1109/5.726791), which stand for those of Inception in the
     MNIST experiments of Alemohammad et al. (arXiv 2307.01850). For scikit-learn's digits pass
@@ -266,7 +266,7 @@ def lenet(classifier: Classifier) -> Features:
 def lenet_of(
     images: Images, *, training: Training | None = None, seed: int = 0, device: str | None = None
 ) -> Features:
-    """Features of a LeNet that is trained on real grey images and their classes, and kept in the cache.
+    """Return features of a LeNet that is trained on real grey images, and kept in the cache.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def lenet_of(
 
 
 def inception(package: str = "torch-fidelity", weights: Any = None, *, device: str | None = None) -> Features:
-    """The 2048 features of Inception-v3 of which the FID is made, in the network of another package.
+    """Return the 2048 features of Inception-v3 for the FID, by the network of another package.
 
     Parameters
     ----------
@@ -338,10 +338,10 @@ def inception(package: str = "torch-fidelity", weights: Any = None, *, device: s
 def random_convolutions(
     seed: int = 0, dim: int = 64, *, channels: int = 3, device: str | None = None
 ) -> Features:
-    """Features of a convolutional network whose weights are random and never trained.
+    """Return features of a convolutional network with random weights.
 
     They need no download and favour no data set, as the random embedding of Naeem et al. 2020 (arXiv
-    2002.09797), of 64 features too. Compare them with each other alone: they are no FID.
+    2002.09797), of 64 features too. Compare them only with each other: they are not FIDs.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def feature_summary(
     batch: int = 256,
     store: str | os.PathLike[str] | None = None,
 ) -> FeatureSummary:
-    """Moments of the features of all images, and the features of at most `most` of them, in one pass.
+    """Return moments of the features of all images, and the features of at most `most` of them, in one pass.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def feature_summary(
     features : Features
         The network.
     most : int
-        How many images to keep the features of; 0 is none.
+        Number of images whose features are kept; 0 keeps none.
     batch : int
         Images read and computed at once. No effect, beyond rounding.
     store : path, optional
@@ -90,7 +90,7 @@ def feature_summary(
 
 
 def check_images(name: str, images: Any, least: int = 1, why: str = "") -> None:
-    """Refuse what is no set of `least` images."""
+    """Refuse a value that is not a set of at least `least` images."""
     if not isinstance(images, Images):
         raise TypeError(
             f"{name} is a {type(images).__name__}; pass Images: for an array Images.of(array), for a "
@@ -118,7 +118,7 @@ def _streamed(images: Images, features: Features, most: int, batch: int) -> Feat
 
 
 def _blocks(images: Images, features: Features, batch: int) -> Iterator[NDArray[Any]]:
-    """Features in blocks of several batches: a scatter is best made of more images than features."""
+    """Yield features in blocks of several batches: a scatter needs more images than features."""
     held: list[NDArray[Any]] = []
     for pixels in images.batches(batch):
         held.append(features(pixels))
@@ -193,7 +193,7 @@ def measured(
     ValueError
         If a set has no more than `k` images, or the two differ in height, width or channels, or in features.
     TypeError
-        If one is no `Images`.
+        If one is not an `Images`.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def measured(
 
 
 def frechet_distance(real: Moments, fake: Moments) -> float:
-    """Squared Frechet distance of the Gaussians of two moments, as of all points at once.
+    """Return the squared Frechet distance of the Gaussians of two moments.
 
     See `madtheory.metrics.frechet_distance`: covariances have divisor n - 1, and may be singular. Biased
     upwards: compare at equal numbers of images only.
@@ -253,6 +253,6 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
 
 
 def _deviation(moments: Moments) -> Array:
-    """R of which R R^T is the covariance."""
+    """Return R with R R^T equal to the covariance."""
     root = moments.root if moments.exponent is None else np.ldexp(moments.root, moments.exponent)
     return root / np.sqrt(moments.weight - 1)

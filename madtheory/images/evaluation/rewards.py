@@ -22,7 +22,7 @@ from madtheory.images.data import Images, Pixels
 from madtheory.images.device import deterministic
 from madtheory.images.store import Store, key_of
 from madtheory.images.training import order
-from madtheory.networks import Classifier, cache_folder, own_torch, seeded
+from madtheory.networks import Classifier, cache_folder, own_torch, seed_torch
 from madtheory.validation import check_number, check_seed, check_size, shown
 
 __all__ = ["ClassifierReward", "class_probability", "confidence", "of_module"]
@@ -52,7 +52,7 @@ def class_probability(classifier: Any, label: int, *, gamma: float = 1.0) -> Cla
     Raises
     ------
     TypeError, ValueError
-        If the classifier is none, or is not fitted; when called, if it returns no probabilities.
+        If the classifier is not one, or is not fitted; when called, if it does not return probabilities.
 
     Notes
     -----
@@ -105,7 +105,7 @@ class ClassifierReward:
             )
 
     def probabilities(self, pixels: Pixels) -> Probabilities:
-        """Probabilities of the classes, shape (n, classes)."""
+        """Return the probabilities of the classes, shape (n, classes)."""
         if isinstance(self.classifier, Classifier):
             found = _of_classifier(self.classifier, pixels)
         else:
@@ -118,7 +118,7 @@ class ClassifierReward:
             )
         if not ((found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3)):
             raise ValueError(
-                "classifier returned rows that are no probabilities (not negative, with sum 1): take the "
+                "classifier returned rows that are not probabilities (not negative, with sum 1): take the "
                 "softmax of its outputs, as rewards.of_module does."
             )
         return found
@@ -156,12 +156,12 @@ def of_module(
         `class_probability` and `confidence`.
     """
     if not isinstance(module, torch.nn.Module):
-        raise TypeError(f"module={shown(module)} is no torch.nn.Module; pass a trained classifier.")
+        raise TypeError(f"module={shown(module)} is not a torch.nn.Module; pass a trained classifier.")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     shift, scale = (torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1) for value in (mean, std))
     if not (torch.isfinite(shift).all() and (scale > 0).all() and torch.isfinite(scale).all()):
         raise ValueError(
-            f"mean={shown(mean)}, std={shown(std)} are no units of pixels; pass numbers, std above 0."
+            f"mean={shown(mean)}, std={shown(std)} are not units of pixels; pass numbers, std above 0."
         )
     return _OfModule(deepcopy(module).eval().to(chosen), shift, scale, torch.device(chosen))
 
@@ -191,7 +191,7 @@ def _of_classifier(classifier: Classifier, pixels: Pixels) -> Probabilities:
 
 
 def _exactly() -> AbstractContextManager[None]:
-    """Single precision, and the same bits in every run: choices are made by these numbers."""
+    """Compute in single precision, with the same bits in every run: choices depend on them."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
@@ -209,7 +209,7 @@ def vgg_classifier(
     device: str | None = None,
     cache: Path | None = None,
 ) -> Callable[[Pixels], NDArray[np.float64]]:
-    """The class probabilities of a VGG11 that is trained on labelled images of at least 32 x 32 pixels.
+    """Return class probabilities of a VGG11 that is trained on labelled images of at least 32 x 32 pixels.
 
     Simonyan and Zisserman 2015 (arXiv 1409.1556), configuration A, with batch normalisation and one full
     layer. SGD with momentum, mirrored and shifted images.
@@ -252,7 +252,7 @@ def vgg_classifier(
 def _network(channels: int, classes: int, width: int, seed: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     before = channels
-    with seeded(seed):
+    with seed_torch(seed):
         for entry in _LAYERS:
             if isinstance(entry, str):
                 layers.append(nn.MaxPool2d(2))
@@ -286,7 +286,7 @@ def _train(module: nn.Module, images: Images, epochs: int, seed: int, place: tor
 
 
 def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Half of the images mirrored, all of them shifted by up to 4 pixels."""
+    """Mirror half of the images, and shift all of them by up to 4 pixels."""
     n, _, height, width = x.shape
     mirrored = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
     padded = nn.functional.pad(torch.where(mirrored, x.flip(3), x), (4, 4, 4, 4), mode="reflect")

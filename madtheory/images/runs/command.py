@@ -30,7 +30,7 @@ _COLUMNS = {"n_training": "training set"}
 
 
 def counted(number: float) -> str:
-    """A number of things in words: 950, 12,000, 1.2 million."""
+    """Write a number in words: 950, 12,000, 1.2 million."""
     for size, word in ((1e9, "billion"), (1e6, "million")):
         if number >= size:
             return f"{number / size:.3g} {word}" if number < 1000 * size else f"{number / size:,.0f} {word}"
@@ -38,7 +38,7 @@ def counted(number: float) -> str:
 
 
 def listed(presets: Sequence[Preset]) -> str:
-    """All presets, with their sources and costs."""
+    """List all presets, with their sources and costs."""
     rows = [(preset.name, f"{preset.gpu_hours:g}", f"  {preset.title}") for preset in presets]
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {hours:>{widths[1]}}{title}" for name, hours, title in rows]
@@ -56,7 +56,7 @@ _RECKONED = (
 
 
 def described(preset: Preset) -> str:
-    """All about a preset."""
+    """Describe a preset."""
     scales: tuple[Scale, ...] = ("full", "small", "smoke")
     return "\n".join([
         *_head(preset.title, preset.source), "",
@@ -68,7 +68,7 @@ def described(preset: Preset) -> str:
 
 
 def plan_text(preset: Preset, scale: str, made: Plan) -> str:
-    """The cost of a run."""
+    """Describe the cost of a run."""
     names = ["1"]
     groups: list[list[Work]] = [[made.works[0]]]
     for generation, work in enumerate(made.works[1:], start=2):
@@ -113,7 +113,7 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
 
 
 def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations: int, folder: str) -> str:
-    """The measurements of a run; its files may be anybody's, so that their text is escaped."""
+    """Tabulate the measurements of a run; text from its files is escaped, as anybody may have written it."""
     arguments, done = about["arguments"], len(lines)
     changes = [
         f"{name.replace('_', ' ')} {arguments[name]:g}" for name in CHANGES if arguments[name] is not None
@@ -131,7 +131,7 @@ def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations
         body += ["", align([["generation", *spoken], *rows])]
         body += ["", f"Pictures and curves: {folder}/report.html"]
     if done < generations:
-        body += [f"To go on: madtheory images resume {folder}"]
+        body += [f"To resume: madtheory images resume {folder}"]
     return "\n".join([*_head(printable(about["title"]), printable(about["source"])), *body]).rstrip()
 
 
@@ -140,7 +140,7 @@ def _head(title: str, source: str) -> list[str]:
 
 
 def _sentences(settings: Settings) -> str:
-    """A run in words."""
+    """Describe a run in words."""
     data, regime, model = settings.data, settings.regime, settings.model
     synthetic = regime.n_synthetic_at(2) if settings.generations > 1 else 0
     words = [
@@ -166,7 +166,7 @@ def _sentences(settings: Settings) -> str:
         words.append(f"Each training sees {counted(training.images)} images.")
     else:
         words.append(
-            f"The first training sees {counted(training.images)} images; each later one goes on from the "
+            f"The first training sees {counted(training.images)} images; each later one continues from the "
             f"last weights, and sees {counted(warm)}."
         )
     words.append(f"An image takes {evaluations_of(settings)} evaluations of the network.")
@@ -212,7 +212,7 @@ Folder: TypeAlias = Annotated[Path, arg(metavar="FOLDER"), Positional]
 
 ABOUT = """The papers' loops of image diffusions.
 
-A preset is a paper's run. It goes into a folder, can be stopped at any moment, and goes on from there.
+A preset is a paper's run. It goes into a folder, can be stopped at any moment, and resumes from there.
 
 Start with:
   madtheory images presets
@@ -249,7 +249,7 @@ def run(
     n_synthetic: int | None = None,
     weight: float | None = None,
 ) -> Job:
-    """Run a preset in a folder; run again, it goes on where it was.
+    """Run a preset in a folder; run again, it resumes where it was.
 
     Example:
       madtheory images run mad-mnist-fully-synthetic --scale smoke --folder trial
@@ -291,7 +291,7 @@ def run(
 
 
 def resume(folder: Folder) -> Job:
-    """Go on with the run of a folder, from what is written there alone.
+    """Resume the run of a folder, from the files in it alone.
 
     Parameters
     ----------
@@ -381,7 +381,7 @@ def _gone(made: Run, folder: Path) -> str:
 
 
 def _about(folder: Path) -> tuple[dict[str, Any], int]:
-    """What ``config.json`` says of a preset's run, and its number of generations."""
+    """Read ``config.json`` of a preset's run, and its number of generations."""
     path = RunFolder(folder).config
     if not path.is_file():
         raise FileNotFoundError(
@@ -401,6 +401,6 @@ def _about(folder: Path) -> tuple[dict[str, Any], int]:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ImageStoreError(
             f"{str(path)!r} is not that of a preset's run ({printable(error)}); a run that was started in "
-            f"Python goes on in Python."
+            f"Python resumes in Python."
         ) from None
     return about, generations

@@ -57,7 +57,7 @@ class RunFolder:
         return self.path / "grids" / "real.png"
 
     def grid(self, generation: int) -> Path:
-        """The picture of a generation."""
+        """Return the picture of a generation."""
         return self.path / "grids" / f"generation-{generation:03}.png"
 
     def begin(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class RunFolder:
             yield
 
     def lines(self) -> list[Line]:
-        """The generations that were measured; half a line at the end is none."""
+        """Return the measured generations; an incomplete line at the end is ignored."""
         if not self.metrics.exists():
             return []
         whole, _, _ = bounded(self.metrics).decode(errors="replace").rpartition("\n")
@@ -177,17 +177,17 @@ class RunFolder:
         if differing:
             raise ImageStoreError(
                 f"folder={str(self.path)!r} holds another run, which differs in "
-                f"{', '.join(differing.values())}; choose another folder, or go on with what that one holds."
+                f"{', '.join(differing.values())}; choose another folder, or resume what that one holds."
             )
 
 
 def sealed(line: Line) -> str:
-    """A line of ``metrics.jsonl``, with its checksum."""
+    """Return a line of ``metrics.jsonl``, with its checksum."""
     return json.dumps(line | {"sha256": digest_of(line)}) + "\n"
 
 
 def bounded(path: Path) -> bytes:
-    """The content of a file of a run."""
+    """Return the content of a file of a run."""
     with open(path, "rb") as file:
         content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
@@ -199,7 +199,7 @@ def bounded(path: Path) -> bytes:
 
 
 def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """What is compared of a configuration: each number or word, by its place."""
+    """Return the entries of a configuration to compare: each number or word, by its place."""
     if not isinstance(value, (dict, list)) or not value:
         yield name, json.dumps(value)
         return
@@ -210,9 +210,9 @@ def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold of a loop: of a dataclass its class and fields, of images and weights a checksum.
+    """Describe a loop as JSON: a dataclass by class and fields, images and weights by a checksum.
 
-    Functions, and classes of one's own, are named: a change of their code is told by their content.
+    Functions, and classes of your own, are named: a change of their code shows in their content.
     """
     return as_json(value, _plain)
 

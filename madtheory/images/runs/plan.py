@@ -57,7 +57,7 @@ class Work:
 
 
 def work_of(settings: Settings, generation: int) -> Work:
-    """The work of a generation: its synthetic data, its training, and the images that are measured."""
+    """Return the work of a generation: synthetic data, training, and measured images."""
     training, regime, first = settings.model.training, settings.regime, generation == 1
     warm = settings.warm_start and not first
     budget = (training.warm_images or training.images) if warm else training.images
@@ -82,18 +82,18 @@ def work_of(settings: Settings, generation: int) -> Work:
 
 
 def total_work(settings: Settings) -> Work:
-    """The work of all generations."""
+    """Return the work of all generations."""
     return sum((work_of(settings, t) for t in range(1, settings.generations + 1)), Work())
 
 
-def reckoned_hours(settings: Settings) -> float:
-    """Hours at `GPU_RATE`, where an image seen in training costs three forward passes."""
+def estimated_hours(settings: Settings) -> float:
+    """Return the hours at `GPU_RATE`, where an image seen in training costs three forward passes."""
     work = total_work(settings)
     return (3 * work.seen + work.evaluations) * operations(settings) / GPU_RATE / 3600
 
 
 def evaluations(settings: Settings) -> int:
-    """Forward passes for an image of the loop: twice as many with guidance by classes, or with SIMS."""
+    """Return the forward passes for an image: twice as many with guidance by classes, or with SIMS."""
     guided = settings.bias is not None and settings.bias < 1
     improved = settings.improvement
     both = improved is not None and improved.method == "SIMS" and improved.weight not in (0, -1)
@@ -101,17 +101,17 @@ def evaluations(settings: Settings) -> int:
 
 
 def plain_evaluations(sampler: Sampler) -> int:
-    """Forward passes for an image of the network alone."""
+    """Return the forward passes for an image of the network alone."""
     return 2 * sampler.steps - 1 if isinstance(sampler, Heun) else sampler.steps
 
 
 def parameters(settings: Settings) -> int:
-    """Number of weights of the network."""
+    """Return the number of weights of the network."""
     return _weights(settings.model.unet, settings.data.shape, settings.model.classes)
 
 
 def operations(settings: Settings) -> int:
-    """Floating-point operations of a forward pass of the network for one image; nothing is computed."""
+    """Count the floating-point operations of a forward pass for one image, without running it."""
     return _operations(settings.model.unet, settings.data.shape, settings.model.classes)
 
 
@@ -197,7 +197,7 @@ class Plan:
         return sum(self.works, Work())
 
     def hours(self, work: Work) -> float:
-        """Hours on the device that was measured."""
+        """Return the hours on the device that was measured."""
         return (work.seen / self.speed.training + work.evaluations / self.speed.sampling) / 3600
 
 
@@ -217,7 +217,7 @@ def plan(settings: Settings, *, device: str | None = None, seconds: float = 1.0)
 
 
 def planned(settings: Settings, speed: Speed) -> Plan:
-    """The plan for a speed that is known."""
+    """Return the plan for a speed that is known."""
     works = tuple(work_of(settings, t) for t in range(1, settings.generations + 1))
     # Two checkpoints, of weights, their average and the two moments of Adam.
     kept = 3 + bool(settings.model.training.ema_images)
@@ -265,7 +265,7 @@ def measured_speed(settings: Settings, *, device: str | None = None, seconds: fl
 
 
 def _affordable(work: Callable[[int, bool, int], None], full: int) -> int:
-    """The largest batch of 1, 16 and `full` that does not take too long."""
+    """Return the largest batch of 1, 16 and `full` that does not take too long."""
     batch = 1
     for larger in (min(16, full), full):
         if _each(partial(work, batch, False), 0.0) * larger / batch > _LONGEST:
@@ -275,7 +275,7 @@ def _affordable(work: Callable[[int, bool, int], None], full: int) -> int:
 
 
 def _each(work: Callable[[int], None], seconds: float) -> float:
-    """Seconds for one more unit of work; what is done once, such as compilation, does not count."""
+    """Measure the seconds for one more unit of work, without compilation and other start-up work."""
 
     def timed(count: int) -> float:
         start = time.perf_counter()

@@ -22,7 +22,7 @@ _CURVES = {
     "recall": ("recall", "share of real images that are reached"),
 }
 
-_TOLD = ("scale", "n_synthetic", "weight")  # of what a preset was asked for
+_OPTIONS = ("scale", "n_synthetic", "weight")  # given to a preset
 _SHARES = ("precision", "recall")
 
 _MARGINS = {"left": 0.055, "right": 0.995, "bottom": 0.23, "top": 0.85, "wspace": 0.17}
@@ -51,7 +51,7 @@ summary { cursor: pointer; }
 
 
 def report(kept: RunFolder, config: Mapping[str, Any]) -> bytes:
-    """The page, from the lines and the pictures in the folder of a run; the same ones give the same page."""
+    """Return the page of the lines and the pictures in the folder of a run, reproducibly."""
     lines, about, run = kept.lines(), config["about"], config["run"]
     title = str(about.get("title", "A loop of image models"))
     source = f"<p>Source: {escape(str(about['source']))}.</p>" if "source" in about else ""
@@ -86,8 +86,8 @@ def _summary(about: Mapping[str, Any], run: Mapping[str, Any], done: int) -> str
     words = [f"{which} generations are finished."]
     if "preset" in about:
         given_too = about.get("arguments", {})
-        told = [f"{name} {given_too[name]}" for name in _TOLD if given_too.get(name) is not None]
-        words.append(", ".join([about["preset"], *told]) + ".")
+        options = [f"{name} {given_too[name]}" for name in _OPTIONS if given_too.get(name) is not None]
+        words.append(", ".join([about["preset"], *options]) + ".")
     words.append(
         f"Regime {run['regime']}{'' if given is None else f', bias {given:.3g}'}, seed {run['seed']}. Each "
         f"generation is measured on {run['n_evaluation']:,} images, by the features {run['features']}."
@@ -101,7 +101,7 @@ def _names(features: str) -> dict[str, tuple[str, str]]:
 
 
 def _curves(lines: Sequence[Line], features: str) -> str:
-    """The measurements by generation, as SVG."""
+    """Return the measurements by generation, as SVG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -167,7 +167,7 @@ _GAP, _CELL, _WIDTH, _MOST, _CLASSES = 2, 32, 560, 8, 12
 
 
 def grid(images: Images) -> bytes:
-    """A PNG of some of the images, always at the same places: of each class some rows, else the first ones.
+    """Return a PNG of images at fixed places: some rows of each class, otherwise the first ones.
 
     Small images are enlarged, pixel by pixel; at most 8 stand in a row, and less if they are large.
     """
@@ -180,7 +180,7 @@ def grid(images: Images) -> bytes:
 
 
 def _chosen(images: Images, columns: int) -> tuple[Index, int]:
-    """Which images, and how many in a row."""
+    """Return which images are shown, and how many in a row."""
     labels = images.labels
     if labels is None or len(np.unique(labels)) > _CLASSES:
         return np.arange(min(len(images), columns * columns)), columns

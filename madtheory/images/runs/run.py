@@ -23,7 +23,7 @@ from madtheory.images.store import contents, fingerprint
 from madtheory.validation import check_path, check_seed, check_size
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "torch")
-_EVALUATION = 1  # beside the seed: images that are measured have seeds of their own
+_EVALUATION = 1  # in addition to the seed: measured images have their own seeds
 _LEAST = 6  # images, for the five neighbours of precision and recall
 
 
@@ -48,7 +48,7 @@ class Run:
         Images of each generation that are measured: made from the same seeds in every generation, with the
         bias of the loop, and untreated.
     about : mapping
-        What ``config.json`` shall say beside, for JSON; the page shows its ``title`` and ``source``.
+        Further content of ``config.json``; the page shows its ``title`` and ``source``.
 
     Notes
     -----
@@ -121,7 +121,7 @@ class Run:
         ImageStoreError
             If the folder holds another run, be it that code of a part was edited, or something else; if
             another process is at work on it; if a file cannot be written, for instance because the disk is
-            full, or one is damaged. What was finished is kept, and the same call goes on.
+            full, or one is damaged. Finished work is kept, and the same call continues.
         ValueError
             If a part refers to what has no content to be known by, such as a random generator.
 
@@ -133,7 +133,7 @@ class Run:
         return list(self.lines(folder, progress=progress))
 
     def lines(self, folder: str | Path, *, progress: bool | None = None) -> Iterator[Line]:
-        """As `go`; yield the line of one generation after another, when it is written."""
+        """Yield the line of each generation when it is written; otherwise as `go`."""
         from tqdm import tqdm
 
         pillow()  # or an error now, and not after hours of training
@@ -193,7 +193,7 @@ class Run:
             kept.write(kept.real, grid(self.reference.select(chosen)))
 
     def _content(self) -> dict[str, str]:
-        """Digests of what the run is made of, code included, by the names that `plain` gives to the parts."""
+        """Return digests of the parts of the run, including code, by the names of `plain`."""
         parts: dict[str, Any] = {
             f"loop.{each.name}": getattr(self.loop, each.name)
             for each in fields(self.loop)
@@ -224,26 +224,26 @@ class Run:
 
 
 def _network(model: Any) -> Any:
-    """The network of a model, or of the base of SIMS or Neon."""
+    """Return the network of a model, or of the base of SIMS or Neon."""
     while hasattr(model, "base"):
         model = model.base
     if not (hasattr(model, "store") and hasattr(model, "training")):
         raise TypeError(
-            f"loop.model is a {type(model).__name__}, which is no ImageDiffusion, nor SIMS or Neon of one: "
-            f"it keeps nothing in a folder. Pass one of these, or use iterate(loop)."
+            f"loop.model is a {type(model).__name__}, which is not an ImageDiffusion, nor SIMS or "
+            f"Neon of one: it keeps nothing in a folder. Pass one of these, or use iterate(loop)."
         )
     return model
 
 
 def _stored(model: Any, store: Path) -> Any:
-    """The same model with a store."""
+    """Return the same model with a store."""
     if hasattr(model, "base"):
         return replace(model, base=_stored(model.base, store))
     return replace(model, store=store)
 
 
 def _digest(model: Any) -> str:
-    """The sha256 of the weights of a fitted model."""
+    """Return the sha256 of the weights of a fitted model."""
     if not hasattr(model, "base"):
         return str(fingerprint(model.weights))
     both = _digest(model.base) + _digest(model.auxiliary)
@@ -252,7 +252,7 @@ def _digest(model: Any) -> str:
 
 def _changed(kept: RunFolder, generation: int) -> str:
     return (
-        f"generation {generation} has other weights than those that {str(kept.metrics)!r} tells of: the real "
+        f"generation {generation} has other weights than those that {str(kept.metrics)!r} records: the real "
         f"data, a reward or a library has changed, or the store was lost and the device is another. Restore "
         f"it, or choose a new folder."
     )

@@ -170,7 +170,7 @@ class Centres:
         return f"Each of these becomes the nearest of {self.per_class} cluster centres of its class."
 
     def treatment(self, truth: Truth, seed: int, device: str | None) -> Treatment:
-        """The treatment, which clusters the real images when it is first used."""
+        """Return the treatment, which clusters the real images when it is first used."""
         return mad.treatments.project(_Nearest(truth, self.per_class, seed))
 
 
@@ -202,7 +202,7 @@ class Chosen:
         )
 
     def treatment(self, truth: Truth, seed: int, device: str | None) -> Treatment:
-        """The treatment, which trains its classifier on the real images when it is first used."""
+        """Return the treatment, which trains its classifier on the real images when it is first used."""
         return mad.treatments.curate(_Reward(truth, self, seed, device), choices=self.choices)
 
 
@@ -268,7 +268,7 @@ class Improvement:
     learning_rate: float
 
     def around(self, model: ImageDiffusion) -> SIMS | Neon:
-        """The model that is improved in every generation."""
+        """Return the model that is improved in every generation."""
         kind = SIMS if self.method == "SIMS" else Neon
         return kind(
             model,
@@ -281,7 +281,7 @@ class Improvement:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that a run is a function of, beside its seed.
+    """Everything that a run is a function of, apart from its seed.
 
     Attributes
     ----------
@@ -329,7 +329,7 @@ class Settings:
         n_synthetic: int | None = None,
         weight: float | None = None,
     ) -> Settings:
-        """The same run with another value of what the papers vary; ``None`` leaves it as it is.
+        """Return the same run with another value of the parameter that the papers vary, if not ``None``.
 
         Raises
         ------
@@ -365,7 +365,7 @@ class Settings:
         device: str | None = None,
         seed: int = 0,
     ) -> mad.Loop:
-        """The loop; neither data nor classifiers are opened before they are needed."""
+        """Return the loop; neither data nor classifiers are opened before they are needed."""
         base = replaced(self.model, store=store, device=device)
         truth = Truth(self.data, None if data is None else os.path.abspath(data))
         model: Any = base if self.improvement is None else self.improvement.around(base)
@@ -384,5 +384,5 @@ class Settings:
         )
 
     def measured_against(self, data: str | Path | None = None) -> Images:
-        """The real images that each generation is compared with."""
+        """Return the real images that each generation is compared with."""
         return replaced(self.data, first=None).opened(self.reference, data).images

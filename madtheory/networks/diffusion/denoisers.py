@@ -1,6 +1,6 @@
 """Denoisers in closed form: the mean of x0 given x0 + sigma * noise, for laws that are known.
 
-They take the place of a trained network in `sample_denoiser`, and tell what the best network would do.
+They replace a trained network in `sample_denoiser`, and show the samples of the best network.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class GaussianDenoiser:
     Attributes
     ----------
     mean : array, shape (d,)
+        Mean.
     covariance : array, shape (d, d)
-        Symmetric, positive semi-definite.
+        Covariance, symmetric and positive semi-definite.
     """
 
     mean: ArrayLike
@@ -46,13 +47,13 @@ class GaussianDenoiser:
             raise ValueError("covariance is not symmetric; pass (covariance + covariance.T) / 2.")
         variances, axes = np.linalg.eigh(covariance)
         if variances[0] < -1e-12 * max(variances[-1], 1e-300):
-            raise ValueError(f"covariance has the negative eigenvalue {variances[0]:.3g}; no law has this.")
+            raise ValueError(f"covariance has the negative eigenvalue {variances[0]:.3g}; pass another.")
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "covariance", covariance)
         object.__setattr__(self, "_axes", (mean, np.maximum(variances, 0.0), axes))
 
     def __call__(self, x: Array, sigma: float) -> Array:
-        """Mean of x0 for each of the points x, shape (n, d)."""
+        """Return the mean of x0 for each of the points x, shape (n, d)."""
         mean, variances, axes = self._axes
         shrunk = ((x - mean) @ axes) * (variances / (variances + sigma**2))
         return mean + shrunk @ axes.T
@@ -62,11 +63,12 @@ class GaussianDenoiser:
 class EmpiricalDenoiser:
     r"""The denoiser of a finite data set, :math:`D = \sum_i w_i x_i`, :math:`w_i \propto p_i e^{-|x - x_i|^2/2\sigma^2}`.
 
-    Samplers that use it return data points: it is what a network learns that fits its data perfectly.
+    Samplers that use it return data points, as does a network that fits its data perfectly.
 
     Attributes
     ----------
     points : array, shape (m, d)
+        Data points.
     weights : array, shape (m,), optional
         Probabilities p of the points, up to a factor. Default: equal.
 
@@ -93,7 +95,7 @@ class EmpiricalDenoiser:
         object.__setattr__(self, "_law", (points, np.log(weights)))
 
     def __call__(self, x: Array, sigma: float) -> Array:
-        """Mean of x0 for each of the points x, shape (n, d)."""
+        """Return the mean of x0 for each of the points x, shape (n, d)."""
         points, log_weights = self._law
         logs = log_weights + (x @ points.T - 0.5 * (points**2).sum(1)) / sigma**2
         likely = np.exp(logs - logs.max(1, keepdims=True))

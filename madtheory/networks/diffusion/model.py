@@ -21,7 +21,7 @@ from madtheory.validation import check_bias, check_choice, check_number, shown
 
 
 class Parameterisation(NamedTuple):
-    r"""How the denoiser is made of the network F (Karras et al. 2022, arXiv 2206.00364, Eq. 7 and 8).
+    r"""Functions that turn a network F into a denoiser (Karras et al. 2022, arXiv 2206.00364, Eq. 7, 8).
 
     .. math:: D(x, \sigma) = c_{skip} x + c_{out} F(c_{in} x, \ln\sigma), \qquad
               \mathrm{loss} = E\,\lambda(\sigma) |D(x_0 + \sigma n, \sigma) - x_0|^2
@@ -61,11 +61,11 @@ _FREQUENCIES = 6
 
 
 class NetworkDenoiser(nn.Module):
-    """A denoiser D(x, sigma, labels): a parameterisation around a network. Class `classes` stands for none.
+    """A denoiser D(x, sigma, labels): a parameterisation around a network.
 
-    `hidden` are the widths of its layers. Noise level and class shift the input of each; a layer that is as
-    wide as the one before it is added to that one's output. Without layers, the output is linear in the
-    weights and affine in x.
+    Class `classes` stands for no class. `hidden` holds the widths of its layers. Noise level and class shift
+    the input of each; a layer that is as wide as the one before it is added to that one's output. Without
+    layers, the output is linear in the weights and affine in x.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class NetworkDenoiser(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, sigma: Tensor | float, labels: Tensor | None = None) -> Tensor:
-        """Mean of x0 given points x (n, d), at one noise level or at one for each, shape (n, 1)."""
+        """Return the mean of x0 given points x (n, d), at one noise level or one for each, shape (n, 1)."""
         skip, out, scale, _ = self.parameterisation
         levels = sigma if isinstance(sigma, Tensor) else torch.full((1, 1), sigma, device=x.device)
         return skip(sigma) * x + out(sigma) * self._network(scale(sigma) * x, levels, labels)
@@ -105,7 +105,7 @@ class NetworkDenoiser(nn.Module):
             shifts = self.condition(waves if marks is None else torch.cat([waves, marks], 1))
         h = x
         for layer, shift in zip(self.layers, shifts.split(self.widths, 1), strict=True):
-            # In place: batches of samples spend as long on new memory as on products.
+            # In place: for batches of samples, new memory costs as much time as products.
             step = nn.functional.silu(layer(h).add_(shift))
             h = step.add_(h) if h.shape == step.shape else step
         return self.last(h)
@@ -115,7 +115,7 @@ class NetworkDenoiser(nn.Module):
 
 
 def _waves(levels: Tensor) -> Tensor:
-    """Features of the noise level, shape (n, 2 frequencies + 2): 1, ln(sigma) / 4, and waves of ln(sigma)."""
+    """Return features of the noise level, (n, 2 frequencies + 2): 1, ln(sigma) / 4, and waves of it."""
     log = levels.log()
     frequencies = math.pi / 16 * 2 ** torch.arange(_FREQUENCIES, device=log.device)
     angles = frequencies * log
@@ -129,33 +129,35 @@ _CHUNK = 16
 class Diffusion(Network):
     r"""A diffusion model, or flow matching: a network that learns to remove noise of every level.
 
-    Its one object is the denoiser :math:`D(x, \sigma, c) = E[x_0 \mid x_0 + \sigma n = x, c]`, the minimum of
-    :math:`E\,\lambda(\sigma) |D(x_0 + \sigma n, \sigma, c) - x_0|^2`. Parameterisations say how D is made of
-    the network's output and which weight lambda is; processes choose the noise levels; samplers use D.
+    Its central object is the denoiser :math:`D(x, \sigma, c) = E[x_0 \mid x_0 + \sigma n = x, c]`, the
+    minimum of :math:`E\,\lambda(\sigma) |D(x_0 + \sigma n, \sigma, c) - x_0|^2`. Parameterisations define D
+    in terms of the network's output, and the weight lambda; processes choose the noise levels; samplers use
+    D.
 
     Attributes
     ----------
     parameterisation : {"edm", "epsilon", "x0", "score", "velocity"}
-        What the network predicts: the mixture of data and noise of Karras et al. 2022 (arXiv 2206.00364,
-        Table 1), noise (Ho et al. 2020, arXiv 2006.11239), data, the score of the variance-preserving
-        process (arXiv 2011.13456), or the velocity of flow matching (Lipman et al. 2023, arXiv 2210.02747).
+        Quantity that the network predicts: the mixture of data and noise of Karras et al. 2022 (arXiv
+        2206.00364, Table 1), noise (Ho et al. 2020, arXiv 2006.11239), data, the score of the
+        variance-preserving process (arXiv 2011.13456), or the velocity of flow matching (Lipman et al. 2023,
+        arXiv 2210.02747).
     process : EDM, DDPM or FlowMatching
         Noise levels of training and sampling, in units of the data's standard deviation.
     sampler : Heun or DDIM
-        How samples are made of the denoiser. Default: 40 steps of Heun, whose error compounds in loops.
+        Sampler of the denoiser. Default: 40 steps of Heun, whose error accumulates in loops.
     dropout : float
-        Share of the points that are trained without their class, if there are classes. 0: no guidance.
+        Share of the points that are trained without their class, if there are classes. 0 rules guidance out.
 
     Notes
     -----
-    `bias` is classifier-free guidance, for class-conditional models alone (Ho and Salimans 2022,
-    arXiv 2207.12598): bias = 1 / (1 + w), and :math:`D_w = (1 + w) D(x, c) - w D(x)` at every noise level.
-    1 is no guidance, smaller is more of it. `guided` combines the denoisers of two models in the same way,
-    with the same noise. For the 8 x 8 digits,
-    ``Diffusion(hidden=(256, 256), classes=10, training=Training(images=320_000, batch=128,
-    learning_rate=1e-2))`` trains in seconds on one core; at these sizes a high learning rate counts for more
-    than width or depth. Without hidden layers D is affine in x and in the weights. Sampling starts from noise
-    of variance :math:`1 + \sigma^2`, that of noisy data in units of their deviation.
+    `bias` is classifier-free guidance, for class-conditional models only (Ho and Salimans 2022, arXiv
+    2207.12598): bias = 1 / (1 + w), and :math:`D_w = (1 + w) D(x, c) - w D(x)` at every noise level. 1 is no
+    guidance, and smaller values are more guidance. `guided` combines the denoisers of two models in the same
+    way, with the same noise. For the 8 x 8 digits, ``Diffusion(hidden=(256, 256), classes=10,
+    training=Training(images=320_000, batch=128, learning_rate=1e-2))`` trains in seconds on one core; at
+    these sizes a high learning rate matters more than width or depth. Without hidden layers D is affine in x
+    and in the weights. Sampling starts from noise of variance :math:`1 + \sigma^2`, that of noisy data in
+    units of their deviation.
     """
 
     training: Training = field(default_factory=lambda: Training(learning_rate=4e-3))
@@ -206,12 +208,12 @@ class Diffusion(Network):
 
 
 def guidance_of(model: Any, bias: float | None, labelled: str) -> float:
-    """The w of a bias of 1 / (1 + w), for a model with `classes` and `dropout`."""
+    """Return the w of a bias of 1 / (1 + w), for a model with `classes` and `dropout`."""
     if bias is None or check_bias(bias) == 1:
         return 0.0
     if model.classes is None:
         raise ValueError(
-            f"bias={shown(bias)}: this diffusion has no classes to be guided by; pass classes=10, say, and "
+            f"bias={shown(bias)}: this diffusion has no classes for guidance; pass classes=10, say, and "
             f"{labelled}, or bias=None."
         )
     if model.dropout == 0 or bias <= 0:
@@ -223,7 +225,7 @@ def guidance_of(model: Any, bias: float | None, labelled: str) -> float:
 
 
 class _StepNoise:
-    """Noise of each step, a function of the seeds and the step alone; a few steps are held at once."""
+    """Noise of each step, a function of only the seeds and the step; a few steps are held at once."""
 
     def __init__(self, seeds: Seeds, dim: int, device: torch.device) -> None:
         self.seeds, self.dim, self.device, self.role = seeds, dim, device, 0

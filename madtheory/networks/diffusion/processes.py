@@ -1,7 +1,7 @@
-"""Noise processes: which noise levels a diffusion is trained at, and which ones a sampler goes through.
+"""Noise processes: the noise levels at which a diffusion is trained, and those of a sampler.
 
 Every process is written as x = x0 + sigma * noise. Variance-preserving chains and flow matching scale this x,
-by a function of sigma that the parameterisation applies at the network's input; samplers need none of it.
+by a function of sigma that the parameterisation applies at the network's input; samplers do not need it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Process(Protocol):
     """A noise process: levels to train at, levels to sample at."""
 
     def levels(self, steps: int) -> Array:
-        """Noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
+        """Return the noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
         ...
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Noise levels to train at, shape (n, 1)."""
+        """Draw noise levels for training, shape (n, 1)."""
         ...
 
 
@@ -41,10 +41,11 @@ class EDM:
     Attributes
     ----------
     sigma_min, sigma_max, rho : float
-        Least and largest level of the sampler, and how the levels crowd at the least. Sampling starts around
-        0: of the mean of a class with deviation s a share s / sigma_max is lost, again in every generation.
+        Smallest and largest level of the sampler, and the density of levels near the smallest. Sampling
+        starts around 0: every generation loses a share s / sigma_max of the mean of a class of deviation s.
     p_mean, p_std : float
-        Of the log of the levels of training. The paper's mean, -1.2, is for data of deviation 0.5.
+        Mean and standard deviation of the log of the levels in training. The paper's mean, -1.2, is for data
+        of deviation 0.5.
     """
 
     sigma_min: float = 0.002
@@ -57,7 +58,7 @@ class EDM:
         check_fields(self)
         if not 0 < self.sigma_min < self.sigma_max < math.inf:
             raise ValueError(
-                f"sigma_min={shown(self.sigma_min)}, sigma_max={shown(self.sigma_max)} are no range of "
+                f"sigma_min={shown(self.sigma_min)}, sigma_max={shown(self.sigma_max)} are not a range of "
                 f"noise levels; "
                 f"pass 0 < sigma_min < sigma_max, for example 0.002 and 80."
             )
@@ -65,12 +66,12 @@ class EDM:
             check_number(name, getattr(self, name), 0, above=True)
 
     def levels(self, steps: int) -> Array:
-        """Noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
+        """Return the noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
         ends = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
         return np.append(np.linspace(*ends, check_size("steps", steps)) ** self.rho, 0.0)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Noise levels to train at, log-normal, shape (n, 1)."""
+        """Draw noise levels for training, log-normal, shape (n, 1)."""
         return (self.p_mean + self.p_std * torch.randn(n, 1, generator=generator)).exp()
 
 
@@ -84,13 +85,13 @@ class DDPM:
     Attributes
     ----------
     steps : int
-        Length T of the chain. Training draws its levels evenly.
+        Length T of the chain. Training draws its levels uniformly.
     schedule : {"linear", "cosine"}
-        Of beta: from `beta_start` to `beta_end`; or the cosine schedule of Nichol and Dhariwal 2021
+        Schedule of beta: from `beta_start` to `beta_end`; or the cosine schedule of Nichol and Dhariwal 2021
         (arXiv 2102.09672, Eq. 17), with beta at most 0.999.
     beta_start, beta_end : float
-        Of a linear chain of 1000 steps; a chain of T steps has 1000 / T times as much per step, and ends at
-        the same noise.
+        First and last beta of a linear chain of 1000 steps; a chain of T steps has 1000 / T times as much per
+        step, and ends at the same noise.
     """
 
     steps: Count = 1000
@@ -102,13 +103,13 @@ class DDPM:
         check_fields(self)
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(
-                f"beta_start={shown(self.beta_start)}, beta_end={shown(self.beta_end)} are no noise "
+                f"beta_start={shown(self.beta_start)}, beta_end={shown(self.beta_end)} are not a noise "
                 f"schedule; pass "
                 f"0 < beta_start <= beta_end < 1, for example 1e-4 and 0.02."
             )
         if self.schedule == "linear" and self.beta_end * 1000 / self.steps >= 1:
             raise ValueError(
-                f"steps={self.steps} is too short for beta_end={self.beta_end}, which counts for 1000 "
+                f"steps={self.steps} is too short for beta_end={self.beta_end}, which is for 1000 "
                 f"steps; pass more than {int(self.beta_end * 1000)} steps, or schedule='cosine'."
             )
 
@@ -124,7 +125,7 @@ class DDPM:
         return np.sqrt(np.expm1(-log_kept))
 
     def levels(self, steps: int) -> Array:
-        """Noise levels of a sampler, decreasing, shape (steps + 1,): evenly in t, from T to 0."""
+        """Return the noise levels of a sampler, decreasing, shape (steps + 1,): even in t, from T to 0."""
         if check_size("steps", steps) > self.steps:
             raise ValueError(
                 f"steps={steps} exceeds the {self.steps} steps of the chain; pass a sampler of fewer."
@@ -133,7 +134,7 @@ class DDPM:
         return np.append(self.sigmas[times - 1], 0.0)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Noise levels to train at, evenly from the chain, shape (n, 1)."""
+        """Draw noise levels for training, uniformly from the chain, shape (n, 1)."""
         table = torch.from_numpy(self.sigmas.astype(np.float32))
         return table[torch.randint(self.steps, (n, 1), generator=generator)]
 
@@ -147,7 +148,7 @@ class FlowMatching:
     Attributes
     ----------
     t_max : float
-        Where sampling starts, below 1, where sigma is infinite.
+        Time t at which sampling starts, below 1, where sigma is infinite.
     """
 
     t_max: float = 0.999
@@ -157,11 +158,11 @@ class FlowMatching:
         check_number("t_max", self.t_max, 0, 1, above=True, below=True)
 
     def levels(self, steps: int) -> Array:
-        """Noise levels of a sampler, decreasing, shape (steps + 1,): evenly in t; the last is 0."""
+        """Return the noise levels of a sampler, decreasing, shape (steps + 1,): even in t; the last is 0."""
         t = np.linspace(self.t_max, 0.0, check_size("steps", steps) + 1)
         return t / (1 - t)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Noise levels to train at, shape (n, 1)."""
+        """Draw noise levels for training, shape (n, 1)."""
         t = torch.rand(n, 1, generator=generator).clamp(1e-4, self.t_max)
         return t / (1 - t)

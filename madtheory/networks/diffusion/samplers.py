@@ -1,4 +1,4 @@
-"""Samplers: from noise to data along a list of noise levels, with a denoiser and nothing else.
+"""Samplers: from noise to data along a list of noise levels, by a denoiser.
 
 Points are x = x0 + sigma * noise throughout, NumPy arrays or tensors; a denoiser is any function of
 (x, sigma). Samplers of scaled x (variance-preserving, flow matching) are the same in these coordinates.
@@ -23,7 +23,7 @@ Denoiser: TypeAlias = Callable[[Any, float], Any]
 
 
 class Sampler(Protocol):
-    """A number of steps, and the way to take them."""
+    """A number of steps, and a method to take them."""
 
     @property
     def steps(self) -> int:
@@ -46,10 +46,10 @@ class Heun:
     r"""Heun's method for the flow :math:`dx/d\sigma = (x - D(x, \sigma)) / \sigma`, of second order.
 
     Karras et al. 2022 (arXiv 2206.00364), Algorithm 1: 2 N - 1 evaluations of the denoiser for N steps, as
-    the last step, to sigma = 0, is one of Euler.
+    the last step, to sigma = 0, is an Euler step.
 
-    The error of the steps is no small matter in a loop, where it compounds. On Gaussian data, along the
-    levels of `EDM`, the variance is too large by about 9 % after 18 steps, 2.5 % after 32 and 0.7 % after 60;
+    The error of the steps matters in a loop, where it accumulates. On Gaussian data, along the levels of
+    `EDM`, the variance is too large by about 9 % after 18 steps, 2.5 % after 32 and 0.7 % after 60;
     along directions of small variance by nearly twice as much.
     """
 
@@ -91,7 +91,7 @@ class DDIM:
     Attributes
     ----------
     steps : int
-        One evaluation of the denoiser each.
+        Number of steps, with one evaluation of the denoiser each.
     eta : float
         Share of new noise, 0 to 1.
     """
@@ -117,10 +117,10 @@ class DDIM:
         Raises
         ------
         ValueError
-            If there is no `noise` and eta > 0, or the levels do not decrease.
+            If `noise` is missing and eta > 0, or the levels do not decrease.
         """
         if self.eta > 0 and noise is None:
-            raise ValueError(f"noise=None, and eta={self.eta} needs some: pass a function of the step.")
+            raise ValueError(f"noise=None, and eta={self.eta} needs noise: pass a function of the step.")
         for step, (now, then) in enumerate(pairwise(_decreasing(sigmas))):
             clean = denoiser(x, now)
             spread = self.eta * then / now * math.sqrt(now**2 - then**2)
@@ -141,7 +141,7 @@ def sample_denoiser(
 ) -> Array:
     """Draw `n` points of dimension `dim` from any denoiser, for example one in closed form; shape (n, dim).
 
-    The data it denoises should be of about unit size, as a network's own units are: sampling starts from
+    The data should be of about unit size, as in the units of a network: sampling starts from
     noise of variance 1 + sigma^2, sigma the largest level.
 
     Parameters
@@ -149,9 +149,9 @@ def sample_denoiser(
     denoiser : function of (x, sigma)
         Mean of x0, given x = x0 + sigma * noise; x has shape (n, dim).
     process : Process
-        Chooses the noise levels. Default: ``EDM()``.
+        Process that chooses the noise levels. Default: ``EDM()``.
     sampler : Sampler
-        Default: ``Heun()``.
+        Sampler. Default: ``Heun()``.
 
     Examples
     --------

@@ -28,7 +28,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def named(name: str) -> Preset:
-    """The preset of a name.
+    """Return the preset of a name.
 
     Raises
     ------

@@ -11,12 +11,12 @@ _MNIST = UNet(block_out_channels=(64, 128, 128), attention=())
 
 
 def _training(**settings: object) -> ImageTraining:
-    """Half precision, compiled: what pays on accelerators."""
+    """Return training in half precision, compiled, which is faster on accelerators."""
     return ImageTraining(**settings, precision="bf16", compile=True, channels_last=True)  # type: ignore[arg-type]
 
 
 def mad_mnist() -> ImageDiffusion:
-    """The conditional DDPM of 500 steps of MAD (arXiv 2307.01850, section 3); the training is our choice."""
+    """Return MAD's conditional DDPM of 500 steps (arXiv 2307.01850, section 3); training chosen here."""
     return ImageDiffusion(
         unet=_MNIST,
         process=DDPM(steps=500),
@@ -30,7 +30,7 @@ def mad_mnist() -> ImageDiffusion:
 
 
 def gillman_mnist() -> ImageDiffusion:
-    """The conditional DDPM of Gillman et al. (arXiv 2402.07087): T = 400, beta from 1e-4 to 0.02."""
+    """Return the conditional DDPM of Gillman et al. (arXiv 2402.07087): T = 400, beta from 1e-4 to 0.02."""
     return ImageDiffusion(
         unet=_MNIST,
         # DDPM states its betas for a chain of 1000 steps.
@@ -52,7 +52,7 @@ def gillman_mnist() -> ImageDiffusion:
 
 
 def edm_cifar10(warm_images: int | None = None) -> ImageDiffusion:
-    """Unconditional EDM for CIFAR-10 (Karras et al. 2022, arXiv 2206.00364, Table 7)."""
+    """Return unconditional EDM for CIFAR-10 (Karras et al. 2022, arXiv 2206.00364, Table 7)."""
     return ImageDiffusion(
         unet=UNet(block_out_channels=(256, 256, 256), layers_per_block=4, attention=(16,), dropout=0.13),
         sampler=Heun(18),
@@ -70,7 +70,7 @@ def edm_cifar10(warm_images: int | None = None) -> ImageDiffusion:
 
 
 def edm_ffhq64(warm_images: int | None = None) -> ImageDiffusion:
-    """Unconditional EDM for FFHQ at 64 x 64 (Karras et al. 2022, arXiv 2206.00364, Table 7)."""
+    """Return unconditional EDM for FFHQ at 64 x 64 (Karras et al. 2022, arXiv 2206.00364, Table 7)."""
     unet = UNet(block_out_channels=(128, 256, 256, 256), layers_per_block=4, attention=(16,), dropout=0.05)
     return ImageDiffusion(
         unet=unet,
@@ -89,7 +89,7 @@ def edm_ffhq64(warm_images: int | None = None) -> ImageDiffusion:
 
 
 def edm_ffhq128() -> ImageDiffusion:
-    """EDM for FFHQ at 128 x 128: our choice throughout."""
+    """Return EDM for FFHQ at 128 x 128, with settings chosen here."""
     unet = UNet(block_out_channels=(128, 128, 256, 256, 256), attention=(16,), dropout=0.05)
     return ImageDiffusion(
         unet=unet,
@@ -107,7 +107,7 @@ def edm_ffhq128() -> ImageDiffusion:
 
 
 def flow_cifar10() -> ImageDiffusion:
-    """Flow matching for CIFAR-10 with the network and training of Tong et al. (arXiv 2302.00482)."""
+    """Return flow matching for CIFAR-10, with the network and training of Tong et al. (arXiv 2302.00482)."""
     unet = UNet(block_out_channels=(128, 256, 256, 256), attention=(16,), dropout=0.1)
     return ImageDiffusion(
         unet=unet,

@@ -21,7 +21,7 @@ _GENERATIONS = 5
 
 
 def smoke(full: Settings) -> Settings:
-    """Two generations of seconds on a CPU: 8 x 8 digits and a tiny network, otherwise the same run."""
+    """Return two generations of seconds on a CPU: 8 x 8 digits, a tiny network, otherwise the same run."""
     tiny = UNet(block_out_channels=(8, 16), layers_per_block=1, attention=(), dropout=full.model.unet.dropout)
     budget = {"images": 96, "batch": 16, "warm_up_images": 32, "ema_images": 32, "learning_rate": 2e-3}
     made = _reduced(full, _digits(full), 80, tiny, budget)
@@ -35,7 +35,7 @@ def smoke(full: Settings) -> Settings:
 
 
 def small(full: Settings) -> Settings:
-    """About an hour or less on one GPU: digits, or photograph patches for the runs in colour."""
+    """Return a run of at most an hour on one GPU: digits, or photograph patches in colour."""
     generations = min(full.generations, _GENERATIONS)
     if full.data.name == "MNIST" or isinstance(full.treatment, Chosen):
         data, n, unet = _digits(full), 890, UNet(block_out_channels=(64, 128), attention=())
@@ -58,7 +58,7 @@ def _digits(full: Settings) -> RealData:
 
 
 def _reduced(full: Settings, data: RealData, n: int, unet: UNet, budget: dict[str, Any]) -> Settings:
-    """The same loop from `n` real images on; sizes, epochs and shares of the training are kept."""
+    """Return the same loop from `n` real images, with sizes, epochs and shares of the training."""
     share = n / full.regime.n_initial
     regime, training = full.regime, full.model.training
     sizes: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _reduced(full: Settings, data: RealData, n: int, unet: UNet, budget: dict[st
 
 
 def _part(number: Any, share: float) -> int:
-    """A smaller number of images; none stay none."""
+    """Return a smaller number of images; 0 stays 0."""
     return max(round(number * share), 1) if number else 0
 
 
@@ -140,7 +140,7 @@ class Preset:
     notes: tuple[str, ...]
 
     def settings(self, scale: Scale = "full") -> Settings:
-        """The settings of a scale."""
+        """Return the settings of a scale."""
         check_choice("scale", scale, SCALES)
         return {"smoke": smoke, "small": small, "full": _same}[scale](self.full)
 
@@ -153,7 +153,7 @@ class Preset:
         data: str | Path | None = None,
         device: str | None = None,
     ) -> mad.Loop:
-        """The loop of a scale; nothing is opened before it is needed.
+        """Return the loop of a scale; nothing is opened before it is needed.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class Preset:
         n_synthetic: int | None = None,
         weight: float | None = None,
     ) -> Run:
-        """The run of a scale, ready to go into a folder. Its data sets and features are opened now.
+        """Return the run of a scale, ready for a folder; its data sets and features are opened now.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Preset:
         n_synthetic: int | None = None,
         weight: float | None = None,
     ) -> Plan:
-        """The cost of a run, from the speed of its network on this device; no data set is needed.
+        """Return the cost of a run, from the speed of its network on this device; no data set is needed.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ def _features(
 
 
 def _check_enough(settings: Settings, left: int) -> None:
-    """Whether the real images last for all generations."""
+    """Refuse a run whose real images do not last for all generations."""
     regime = settings.regime
     again = sum(regime.at(t).n_fresh for t in range(2, settings.generations + 1))
     if regime.n_initial + again > left:
