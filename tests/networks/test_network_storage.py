@@ -137,7 +137,7 @@ def test_files_that_are_something_else(tmp_path):
     [
         ('"format": 1', '"format": 2', "update madtheory"),
         ('"format": 1', '"shape": 1', "knows"),
-        ('"Flow"', '"Bijection"', "none of Classifier"),
+        ('"Flow"', '"Bijection"', "not one of Classifier"),
         ('"Flow"', '"VAE"', "layers"),
         ('"layers": 2', '"layers": 0', "layers=0"),
         ('"layers": 2', '"layers": 3', "knows"),
