@@ -112,7 +112,7 @@ def test_what_is_no_classifier(classifier):
         rewards.confidence("LeNet")
     with pytest.raises(ValueError, match="not fitted"):
         rewards.confidence(Classifier())
-    with pytest.raises(TypeError, match="no torch"):
+    with pytest.raises(TypeError, match="not a torch"):
         rewards.of_module(3)
     with pytest.raises(ValueError, match="std above 0"):
         rewards.of_module(Colours(), std=0.0)
