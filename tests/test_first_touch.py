@@ -297,7 +297,7 @@ def test_a_model_that_takes_rng_in_one_method_only_is_refused():
         def fit(self, data):
             return self
 
-    with pytest.raises(TypeError, match="its fit does not take the keyword rng"):
+    with pytest.raises(TypeError, match="its method fit does not take the keyword rng"):
         mad.Loop(real=X, model=Half(), regime=FRESH)
 
 
