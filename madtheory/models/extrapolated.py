@@ -40,6 +40,12 @@ class Improved:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
+        for name in ("auxiliary", "law"):
+            made = getattr(self, name)
+            if made is not None and not can(made, "sample"):
+                raise TypeError(
+                    f"{name}={shown(made)} is not a fitted model; leave it out: fit makes the {name}."
+                )
         given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
         object.__setattr__(self, "treatments", tuple(given))
         self._check_base()

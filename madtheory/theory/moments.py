@@ -109,6 +109,19 @@ def is_chain(regime: Regime) -> bool:
     return alone and regime.memory == 1 and regime.budget is None
 
 
+def check_truths(truths: Truths | None, generations: int) -> None:
+    """Refuse what does not describe the real law of each generation."""
+    if truths is None:
+        return
+    if not isinstance(truths, Truths):
+        raise TypeError(f"truths={shown(truths)} is not a Truths; make it by Truths.of(means, traces).")
+    if len(truths.nodes) < generations:
+        raise ValueError(
+            f"truths holds the laws of {len(truths.nodes)} generations and generations={generations}; pass "
+            f"one for each."
+        )
+
+
 class Group(NamedTuple):
     """Points in units of the truth: node of their mean, their number, expected scatter about that mean."""
 
@@ -422,6 +435,7 @@ def first_moments(
         bandwidth = check_bandwidth(bandwidth)
         bias = check_kernel_bias(bandwidth, bias)
     values, share = check_spectrum(dim, spectrum), share_of(correction)
+    check_truths(truths, generations)
     if regime.retain == "logarithmic" and regime.memory > 1:
         raise NoClosedForm(
             f"retain='logarithmic' with memory={regime.memory} has no closed form: the first points of a "
