@@ -2,8 +2,8 @@
 
 The loop of Bertrand et al. 2024 (arXiv 2310.00429): a fixed real set and a batch of the last model, lambda
 synthetic points per real point. `contraction` measures one generation near the optimum, for Gaussians and for
-a family that does not hold the law of the data, beside the theorem's bound and tighter ones. `run` follows
-loops of 100 real points for 100 generations, and the fully synthetic loop beside them.
+a family that does not hold the law of the data, with the theorem's bound and tighter ones. `run` follows
+loops of 100 real points for 100 generations, and the fully synthetic loop.
 """
 
 from __future__ import annotations

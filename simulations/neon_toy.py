@@ -5,7 +5,7 @@ notebook: truth N(0, [[2, 1], [1, 2]]), 1,000 real points, full batches, 10,000 
 sampling in 20 steps. The auxiliary is trained on 1,000 samples drawn with the score times zeta, at 1e-5, for
 50 and for 250 epochs; what is judged is drawn with the score as it is, by the Frechet distance of samples to
 the true moments. All w share their noise, and there are seeds, where the notebook has one run; SIMS with the
-same auxiliaries stands beside it. Differences: 10,000 judged samples in place of a million, 41 weights in
+same auxiliaries stands alongside it. Differences: 10,000 judged samples in place of a million, 41 weights in
 place of 101, and the network is not trained at t = 0, where there is no noise to predict.
 """
 

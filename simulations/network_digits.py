@@ -76,7 +76,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
 def run_augment(
     *, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | None = None
 ) -> xr.Dataset:
-    """Simulate the augmentation loop beside the fully synthetic one, by `loop`, bias, seed and generation."""
+    """Simulate the augmentation loop and the fully synthetic one, by `loop`, bias, seed and generation."""
     sizes = QUICK if quick else FULL
     replaced = _replace_cells(sizes, rng)
     fixed = [

@@ -6,7 +6,7 @@ generations more than 6,000 stand against the 50). Eight strengths, 500 generati
 
 The paper's curves are one run each, with another real set for every strength. Its sampler replaces the model
 by a histogram of the batch, and samples the mixture of that and the truth by rejection with an invalid
-envelope. Here are that sampler, one that draws the same mixture correctly, and the formula itself; and beside
+envelope. Here are that sampler, one that draws the same mixture correctly, and the formula itself; and with
 them the loop that the theorems are about, which keeps the last batch only.
 """
 

@@ -1,7 +1,7 @@
 """Many generations of diffusions of digits, with SIMS and without it.
 
 An analogue of SIMS (Alemohammad et al. 2024, arXiv 2408.16333), section 4.2, for more than two generations: a
-fully synthetic loop, and one with fixed real images beside the synthetic ones of the last generation. Every
+fully synthetic loop, and one with fixed real images next to the synthetic ones of the last generation. Every
 generation is trained from scratch. What the next one trains on comes from the guided model; the set S of its
 auxiliary comes from the base. SIMS chooses its w anew every generation, by FID to the real training half.
 Loops of one seed share their first base, and the noise of the samples that are judged.

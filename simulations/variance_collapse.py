@@ -1,7 +1,7 @@
 """Collapse of the variance in the fully synthetic loop, one dimension, on the log scale.
 
 Every generation is fitted to n samples of the one before it (`regimes.replace`), n = 20 and 100, bias 1, 0.9
-and 0.7; 20,000 loops of 400 generations, by quantiles, beside the exact law of the variance. Our own
+and 0.7; 20,000 loops of 400 generations, by quantiles, with the exact law of the variance. Our own
 experiment; the loop is MAD's fully synthetic one (Alemohammad et al. 2024, arXiv 2307.01850, section 3).
 """
 

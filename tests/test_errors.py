@@ -1,4 +1,4 @@
-"""Bad input: every error names the argument, its value, what was expected and how to mend it."""
+"""Bad input: every error names the argument, its value, what was expected and how to fix it."""
 
 import numpy as np
 import pytest

@@ -151,10 +151,11 @@ class ImageTraining(Budget):
     betas : (float, float)
         Of Adam.
     clip_norm : float, optional
-        Largest norm of the gradient; ``None`` is no limit.
+        Largest norm of the gradient; ``None`` sets no limit.
     ema_images : int
-        Half-life of the exponential average of the weights, in images seen; 0 is no average. At the beginning
-        it is at most a twentieth of the images seen (Karras et al. 2022, arXiv 2206.00364, Appendix F.2).
+        Half-life of the exponential average of the weights, in images seen; 0 turns the average off. At
+        the beginning it is at most a twentieth of the images seen (Karras et al. 2022, arXiv 2206.00364,
+        Appendix F.2).
     augment : {"none", "flips"}
         ``"flips"``: every second image, at random, is mirrored left to right.
     precision : {"no", "bf16", "fp16"}

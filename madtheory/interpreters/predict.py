@@ -142,7 +142,7 @@ def _sims(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled
     constant = isinstance(regime.n_synthetic, int) and regime.memory == 1 and regime.weights is None
     if not constant or not (same or (not alone and model.n_auxiliary is not None)):
         raise NoClosedForm(
-            "SIMS has a closed form for training sets of one size, memory=1 and no weights, and beside real "
+            "SIMS has a closed form for training sets of one size, memory=1 and no weights, and with real "
             "data for a fixed n_auxiliary; pass SIMS(base, guidance, n_auxiliary=...), or use simulate."
         )
     # The auxiliary's samples are the base's own, which the bias of the loop does not reach.

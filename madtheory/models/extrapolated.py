@@ -94,7 +94,7 @@ class Improved:
             raise TypeError(
                 f"{type(self).__name__} needs a base that can be combined with an auxiliary: {kind.__name__} "
                 f"has no method {self._method}(auxiliary, weight) that returns a model; give it one, or use "
-                f"one of Gaussian."
+                f"Gaussian()."
             )
 
     def _check_training(self) -> None:

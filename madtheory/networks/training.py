@@ -58,8 +58,9 @@ class Training(Budget):
     betas : (float, float)
         Decay rates of the moments of Adam.
     ema_images : int
-        Half-life of the exponential average of the weights, in images seen; 0 is no average. At the beginning
-        it is at most a twentieth of the images seen (Karras et al. 2022, arXiv 2206.00364, Appendix F.2).
+        Half-life of the exponential average of the weights, in images seen; 0 turns the average off. At
+        the beginning it is at most a twentieth of the images seen (Karras et al. 2022, arXiv 2206.00364,
+        Appendix F.2).
     warm_images, warm_learning_rate : int, float, optional
         Budget and learning rate of a fit that starts from fitted weights (``Loop(warm_start=True)``, the
         auxiliary of SIMS and Neon). Default: as above.

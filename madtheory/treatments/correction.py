@@ -83,7 +83,7 @@ def correct(
     .. math:: \pi_\gamma p = \frac{p + \gamma p^*}{1 + \gamma}
 
     Each point is drawn from :math:`p^*` with probability :math:`\gamma/(1 + \gamma)`, independently, and from
-    the model otherwise. Strength 0 is no treatment, bit for bit; infinity trains on true samples.
+    the model otherwise. Strength 0 changes nothing, bit for bit; infinity trains on true samples.
 
     Parameters
     ----------

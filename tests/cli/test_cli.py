@@ -1,4 +1,4 @@
-"""The command: options are the API's keywords, output is theory beside simulation, errors are one line."""
+"""The command: options are the API's keywords, output is theory alongside simulation, errors are one line."""
 
 import inspect
 import re

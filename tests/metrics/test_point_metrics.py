@@ -329,7 +329,7 @@ def test_on_samples_repeats_and_changes_no_draw():
 
 
 def test_on_samples_draws_anew_for_every_address():
-    """One model for ever: only the points differ between seeds, replicates, generations and metric seeds."""
+    """One model: only the points differ between seeds, replicates, generations and metric seeds."""
     found = [
         mad.simulate(
             LABELLED,
@@ -591,7 +591,7 @@ def test_wasserstein_of_nearly_equal_gaussians():
 
 
 def test_sliced_wasserstein_at_an_offset():
-    """Whole numbers are exact beside 2^50, where products with a direction are not."""
+    """Whole numbers are exact next to 2^50, where products with a direction are not."""
     rng = np.random.default_rng(0)
     real, fake = (rng.integers(-9, 9, size=(200, 4)).astype(float) for _ in range(2))
     expected = metrics.sliced_wasserstein(real=real, fake=fake)

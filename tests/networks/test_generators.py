@@ -35,7 +35,7 @@ def named(model):
 
 
 def bent(n, seed=0):
-    """A planar law that is no Gaussian."""
+    """A planar law that is not a Gaussian."""
     x = rng(seed).normal(size=(n, 2))
     x[:, 1] = x[:, 0] ** 2 + 0.5 * x[:, 1]
     return x

@@ -149,7 +149,7 @@ def test_nothing_is_left_behind_by_an_error(context, monkeypatch):
 
 
 def test_networks_have_an_identity_by_content():
-    """By which a run of them can be resumed: the context around `fit` and `sample` is no obstacle."""
+    """By which a run of them can be resumed: the context around `fit` and `sample` is not an obstacle."""
     digests = [
         storage.identity(model)
         for model in (networks.Flow(), networks.VAE(), networks.WGANGP(), networks.Diffusion(),

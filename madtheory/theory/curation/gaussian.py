@@ -15,7 +15,7 @@ from madtheory.theory.labels import Labelled, labelled
 from madtheory.theory.stability import at_least
 from madtheory.validation import check_ddof, check_numbers, check_size, checked
 
-TILT_SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499)"
+SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
 @checked
@@ -95,14 +95,12 @@ def tilted_gaussian(
     force = q @ (vectors["target"] - mu) + vectors["slope"]
     moved = mu + t[:, 0] * (after @ np.broadcast_to(force, d))
     return {
-        "mean": labelled(moved, "exact law", TILT_SOURCE),
-        "covariance": labelled(after, "exact law", TILT_SOURCE),
+        "mean": labelled(moved, "exact law", SOURCE),
+        "covariance": labelled(after, "exact law", SOURCE),
     }
 
 
 Array = NDArray[np.floating[Any]]
-
-SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
 @checked

@@ -265,7 +265,7 @@ def accumulate(
     weights, bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
     variables : collection of str, optional
-        Compute these only, beside the moments; all by default.
+        Compute only these, apart from the moments; all by default.
 
     Returns
     -------
@@ -393,7 +393,7 @@ def augment(
     memory, weights, bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
     variables : collection of str, optional
-        Compute these only, beside the first moments; all by default.
+        Compute only these, apart from the first moments; all by default.
 
     Returns
     -------
@@ -461,7 +461,7 @@ def fresh(
     memory, weights, bias, ddof, known_mean, dim, spectrum, generations
         As in `first_moments`.
     variables : collection of str, optional
-        Compute these only, beside the first moments; all by default.
+        Compute only these, apart from the first moments; all by default.
 
     Returns
     -------
