@@ -15,12 +15,13 @@ PYTEST := MADTHEORY_REQUIRE=torch $(BIN)/python -m pytest
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help figures figures-networks test test-slow test-gpu benchmark lint lock format clean
+.PHONY: help figures figures-networks data test test-slow test-gpu benchmark lint lock format clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make figures    reproduce every figure in quick mode into $(OUT) (installs what it needs, no torch)'
 	@echo 'make figures-networks   the same for those that train networks (installs torch and diffusers)'
+	@echo 'make data       get MNIST and Fashion-MNIST into data (needs a network)'
 	@echo 'make test       run the tests (installs torch and the developer tools)'
 	@echo 'make test-slow  run the statistical verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
@@ -35,6 +36,10 @@ figures: $(VENV)/.core
 
 figures-networks: $(VENV)/.torch
 	$(BIN)/python -m paper_scripts --networks --quick --out $(OUT)
+
+data: $(VENV)/.core
+	$(BIN)/madtheory data fetch mnist --to data/mnist
+	$(BIN)/madtheory data fetch fashion-mnist --to data/fashion-mnist
 
 test: $(VENV)/.dev
 	$(PYTEST) -n auto --dist worksteal

@@ -134,7 +134,7 @@ def _suggestion(commands: Iterable[str], arguments: Sequence[str], message: str)
             continue
         close = difflib.get_close_matches(word.replace("-", "_"), choices, n=1)
         return f" Did you mean {close[0]}?" if close and f"mean {close[0]}" not in message else ""
-    known = {"out", "quick", "help", *_LOOP, *_types()}
+    known = {"out", "to", "quick", "help", *_LOOP, *_types()}
     for constructor in constructors().values():
         known |= set(inspect.signature(constructor).parameters)
     names = sorted(f"--{name.replace('_', '-')}" for name in known)

@@ -1,4 +1,4 @@
-"""The `madtheory` command: ``demo``, ``simulate``, ``predict`` and ``images``."""
+"""The `madtheory` command: ``demo``, ``simulate``, ``predict``, ``data`` and ``images``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import madtheory as mad
 from madtheory.text import printable
@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "demo": _demo,
             "simulate": command(_simulate, mad.simulate, _SIMULATE),
             "predict": command(_predict, mad.predict, _PREDICT),
+            "data": _data,
             "images": _images,
         }
         print(parse(commands, arguments, _ABOUT)(), flush=True)
@@ -115,6 +116,21 @@ def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
     from madtheory.cli.demo import run_demo
 
     return lambda: run_demo(out, quick)
+
+
+def _data(what: Literal["fetch"], name: Literal["mnist", "fashion-mnist"], /, *, to: Path) -> Any:
+    """Get a data set over the network: madtheory data fetch mnist --to data/mnist.
+
+    Parameters
+    ----------
+    what
+        What to do: fetch, unless the files are there already.
+    name
+        The data set.
+    to
+        Folder for its files.
+    """
+    return lambda: f"{name}: {mad.sources.fetch(name, to)}"
 
 
 def _images() -> Any:

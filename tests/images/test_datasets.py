@@ -5,6 +5,7 @@ those libraries; the latter is also run itself where it is installed. What is no
 reading of its files, all downloads, and names that a later version of either changes.
 """
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from idx_files import write_set
 
 pytest.importorskip("torch")
 Image = pytest.importorskip("PIL.Image")
 
 import madtheory as mad  # noqa: E402
-from madtheory.images.data import datasets, files as _files  # noqa: E402
+from madtheory.images.data import cifar, datasets, files as _files  # noqa: E402
 from madtheory.images.data.shards import ImageStoreError  # noqa: E402
 
 
@@ -428,11 +430,83 @@ def test_hugging_face(monkeypatch):
             datasets.hugging_face(name, split=split)
 
 
+def test_a_torchvision_of_another_build_of_torch(monkeypatch, tmp_path):
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms')")
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"cannot be imported \(operator torchvision::nms\)"):
+        datasets.torchvision_set("MNIST", tmp_path)
+
+
+def test_idx_files(tmp_path):
+    images, classes = write_set(tmp_path)
+    assert np.array_equal(np.asarray(datasets.idx(tmp_path).images)[..., 0], images[:6])
+    labelled = datasets.idx(tmp_path, "all", labels=True).images
+    assert np.array_equal(labelled.labels, classes)
+    assert labelled.shape == (12, 5, 4, 1)
+    with pytest.raises(ValueError, match="SHA-256"):
+        datasets.idx(tmp_path, known="MNIST")
+    with pytest.raises(ValueError, match="known='mnist'"):
+        datasets.idx(tmp_path, known="mnist")
+
+
+def write_cifar(folder, binary, rng):
+    """Write six batches of the sizes of CIFAR-10, and return the images of the test batch and its classes."""
+    folder.mkdir()
+    digests = {}
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        pixels = rng.integers(0, 256, (10_000, 3072), dtype=np.uint8)
+        classes = rng.integers(0, 10, 10_000)
+        if binary:
+            content = np.concatenate([classes[:, None].astype(np.uint8), pixels], 1).tobytes()
+        else:
+            content = pickle.dumps({b"labels": classes.tolist(), b"data": pixels}, protocol=2)
+        (folder / (name + ".bin" * binary)).write_bytes(content)
+        digests[name] = hashlib.md5(content).hexdigest()
+    return pixels, classes, digests
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_cifar10_files(monkeypatch, tmp_path, binary):
+    folder = tmp_path / f"cifar-10-batches-{'bin' if binary else 'py'}"
+    pixels, classes, digests = write_cifar(folder, binary, np.random.default_rng(3))
+    if not binary:
+        with pytest.raises(ValueError, match="not the published file: its MD5"):
+            datasets.cifar10(tmp_path, "test")
+    monkeypatch.setattr(cifar, "_MD5", digests)
+    real = datasets.cifar10(tmp_path, "test", labels=True).images
+    assert np.array_equal(real.labels, classes)
+    assert np.array_equal(np.asarray(real)[5, :, :, 1].ravel(), pixels[5, 1024:2048])
+    assert datasets.cifar10(folder).shape == (50_000, 32, 32, 3)
+    if binary:
+        (folder / "test_batch.bin").write_bytes(b"0" * 99)
+        with pytest.raises(ValueError, match="holds 99 bytes"):
+            datasets.cifar10(folder, "test")
+        (folder / "test_batch.bin").write_bytes(bytes([10]) * 30_730_000)
+        with pytest.raises(ValueError, match="classes other than 0 to 9"):
+            datasets.cifar10(folder, "test")
+    with pytest.raises(FileNotFoundError, match=r"does not contain data_batch_1\.bin"):
+        datasets.cifar10(tmp_path / "elsewhere")
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    class Code:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "made"),))
+
+    with pytest.raises(pickle.UnpicklingError, match="does not contain"):
+        cifar.unpickle_batch(pickle.dumps({b"data": Code()}, protocol=2))
+    assert not (tmp_path / "made").exists()
+
+
 def test_libraries_that_are_missing(monkeypatch, tmp_path):
     for module in ("torchvision", "torchvision.datasets", "datasets"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match="pip install torchvision"):
+    with pytest.raises(ImportError, match=r"datasets\.idx\(root\) reads the files of MNIST without it"):
         datasets.torchvision_set("MNIST", tmp_path)
+    with pytest.raises(ImportError, match=r"datasets\.cifar10\(root\)"):
+        datasets.torchvision_set("CIFAR10", tmp_path)
     with pytest.raises(ImportError, match="pip install datasets"):
         datasets.hugging_face("mnist")
     with pytest.raises(ValueError, match="name='SVHN' is unknown; choose one of 'MNIST'"):

@@ -2,11 +2,10 @@
 
 import json
 import math
-import sys
-import types
 
 import numpy as np
 import pytest
+from idx_files import encode
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -15,11 +14,11 @@ Image = pytest.importorskip("PIL.Image")
 
 import madtheory as mad  # noqa: E402
 from madtheory.images.data import datasets  # noqa: E402
-from madtheory.images.data.shards import ImageStoreError  # noqa: E402
 from madtheory.images.evaluation import rewards as _vgg  # noqa: E402
 from madtheory.images.evaluation.rewards import vgg_classifier  # noqa: E402
 from madtheory.images.runs.plan import estimated_hours, evaluations, operations  # noqa: E402
 from madtheory.images.runs.presets import PRESETS, SCALES, RealData, named  # noqa: E402
+from madtheory.sources import idx  # noqa: E402
 
 EVERY = pytest.mark.parametrize("name", PRESETS)
 WITHOUT_DATA = [scale for scale in SCALES if scale != "full"]
@@ -206,35 +205,27 @@ def test_bad_input_is_explained():
         PRESETS["mad-mnist-fresh"].run("smoke", generations=12)
 
 
-def test_a_missing_library_or_set_is_explained(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
-    with pytest.raises(ImportError, match="pip install torchvision"):
+def test_a_missing_set_is_explained(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"does not contain .*-images.*madtheory data fetch mnist"):
         PRESETS["mad-mnist-fresh"].run(data=tmp_path)
+    with pytest.raises(FileNotFoundError, match="does not contain (data|test)_batch"):
+        PRESETS["ferbach-cifar10"].run(data=tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         PRESETS["bertrand-ffhq64"].run(data=tmp_path / "nowhere")
 
 
 @pytest.fixture
-def torchvision(monkeypatch):
-    """A torchvision whose MNIST has 30 real digits of 28 x 28 pixels, and whose CIFAR-10 is missing."""
+def small_mnist(monkeypatch, tmp_path):
+    """A folder in the format of MNIST with 30 of scikit-learn's digits, whose checksums are not asked for."""
     small = np.asarray(datasets.digits(labels=True).images)[:30, :, :, 0]
     digits = np.pad(small.repeat(3, 1).repeat(3, 2), ((0, 0), (2, 2), (2, 2)))
-
-    class MNIST:
-        def __init__(self, root, train, download):
-            self.data, self.targets = digits, np.arange(30) % 10
-
-    def missing(root, train, download):
-        raise RuntimeError("Dataset not found")
-
-    module = types.ModuleType("torchvision.datasets")
-    module.MNIST, module.CIFAR10 = MNIST, missing
-    monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
+    for name, array in (("images-idx3", digits), ("labels-idx1", np.arange(30, dtype=np.uint8) % 10)):
+        for part in ("train", "t10k"):
+            (tmp_path / f"{part}-{name}-ubyte").write_bytes(encode(array))
+    monkeypatch.setitem(idx.KNOWN, "MNIST", {})
 
 
-@pytest.mark.usefixtures("torchvision")
+@pytest.mark.usefixtures("small_mnist")
 def test_real_sets_are_opened(tmp_path):
     data = PRESETS["mad-mnist-fresh"].full.data
     real = data.opened("train", tmp_path)
@@ -247,8 +238,6 @@ def test_real_sets_are_opened(tmp_path):
         PRESETS["gillman-mnist"].run(data=tmp_path)
     with pytest.raises(ValueError, match=r"draws 60,000 real images.*there are 30"):
         PRESETS["mad-mnist-augmentation"].run(data=tmp_path)
-    with pytest.raises(ImageStoreError, match="CIFAR10 is not in root"):
-        PRESETS["ferbach-cifar10"].run(data=tmp_path)
 
 
 def test_ffhq_is_a_folder_or_an_archive(tmp_path):

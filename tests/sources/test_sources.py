@@ -276,5 +276,6 @@ def test_refusals():
 
 def test_names_are_public():
     assert sources.__all__ == [
-        "Law", "digits", "eight_gaussians", "grid25", "rings", "rosenbrock", "two_moons",
+        "Law", "digits", "eight_gaussians", "fashion_mnist", "fetch", "grid25", "mnist", "rings",
+        "rosenbrock", "two_moons",
     ]  # fmt: skip

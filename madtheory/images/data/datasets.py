@@ -1,4 +1,4 @@
-"""Real images for loops: scikit-learn's digits and photographs, folders, archives, torchvision, Hugging Face.
+"""Real images for loops: digits and photographs, MNIST's and CIFAR-10's files, folders, archives, libraries.
 
 Each function returns a `RealImages`, from which every image is drawn once. Classes come only where they are
 asked for, with ``labels=True``, for a model with classes.
@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from madtheory import sources
+from madtheory.images.data.cifar import read_cifar10
 from madtheory.images.data.files import (
     Files,
     Patches,
@@ -29,7 +30,10 @@ from madtheory.images.data.images import Images, RealImages, check_labels
 from madtheory.images.data.shards import ImageStoreError
 from madtheory.validation import check_choice, check_size
 
-__all__ = ["RealImages", "archive", "digits", "folder", "hugging_face", "photographs", "torchvision_set"]
+__all__ = [
+    "RealImages", "archive", "cifar10", "digits", "folder", "hugging_face", "idx", "photographs",
+    "torchvision_set",
+]  # fmt: skip
 
 PartName = Literal["train", "test", "all"]
 
@@ -150,6 +154,73 @@ def archive(path: str | os.PathLike[str], size: int | None = None, *, labels: bo
     return _of_files(path, size, labels)
 
 
+def idx(
+    path: str | os.PathLike[str],
+    part: PartName = "train",
+    *,
+    labels: bool = False,
+    known: Literal["MNIST", "Fashion-MNIST"] | None = None,
+) -> RealImages:
+    """Return grey images in the IDX files of MNIST, held in memory.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte``, with or without ``.gz``, or a folder that has them in ``raw``,
+        ``MNIST/raw`` (where torchvision keeps them), ``package/data`` or ``data``. ``madtheory data fetch``
+        gets those of MNIST and Fashion-MNIST.
+    part : {"train", "test", "all"}
+        The images to train on, those held out (``t10k``), or both, in this order.
+    labels : bool
+        With the class of each image.
+    known : {"MNIST", "Fashion-MNIST"}, optional
+        The data set that the files must hold, by their SHA-256; ``None`` reads any in this format.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there.
+    ValueError
+        If `part` or `known` is not one of these, or a file is damaged or not the known one.
+    """
+    if known is not None:
+        check_choice("known", known, ("MNIST", "Fashion-MNIST"))
+    pixels, classes = sources.read_images(path, part, known)
+    return RealImages(
+        Images.of(pixels[..., None], classes if labels else None),
+        f"{known or os.path.basename(path)} ({part})",
+    )
+
+
+def cifar10(path: str | os.PathLike[str], part: PartName = "train", *, labels: bool = False) -> RealImages:
+    """Return CIFAR-10, colour images of 32 x 32 pixels, from its own files, held in memory.
+
+    Krizhevsky (2009), "Learning multiple layers of features from tiny images": 50,000 images to train on and
+    10,000 held out, in ten classes.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of the binary version (``data_batch_1.bin`` to ``data_batch_5.bin``, ``test_batch.bin``) or of
+        the Python version (the same names without ``.bin``), or a folder that has them in
+        ``cifar-10-batches-bin`` or ``cifar-10-batches-py``. Pickles are read without running code in them.
+    part : {"train", "test", "all"}
+        The images to train on, those held out, or both, in this order.
+    labels : bool
+        With the class, 0 to 9.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there.
+    ValueError
+        If `part` is not one of these, or a file is damaged or not the published one.
+    """
+    pixels, classes = read_cifar10(path, part)
+    return RealImages(Images.of(pixels, classes if labels else None), f"CIFAR10 ({part})")
+
+
 def torchvision_set(
     name: Literal["MNIST", "FashionMNIST", "CIFAR10"],
     root: str | os.PathLike[str],
@@ -158,7 +229,7 @@ def torchvision_set(
     labels: bool = False,
     download: bool = False,
 ) -> RealImages:
-    """Return a data set of torchvision, held in memory.
+    """Return a data set of torchvision, held in memory; `idx` and `cifar10` read the same files without it.
 
     Parameters
     ----------
@@ -176,7 +247,7 @@ def torchvision_set(
     Raises
     ------
     ImportError
-        If torchvision is not installed.
+        If torchvision is not installed, or does not belong to the installed torch.
     ImageStoreError
         If the data are not in `root`, or cannot be had.
     """
@@ -184,8 +255,11 @@ def torchvision_set(
     check_choice("part", part, _PARTS)
     try:
         collection = importlib.import_module("torchvision.datasets")
-    except ImportError as error:
-        raise ImportError(f"{name} is read by torchvision; install it: pip install torchvision") from error
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision of another build of torch
+        raise ImportError(
+            f"torchvision cannot be imported ({' '.join(str(error).split())[:100]}); datasets."
+            f"{'cifar10' if name == 'CIFAR10' else 'idx'}(root) reads the files of {name} without it."
+        ) from error
     parts = []
     for train in {"train": (True,), "test": (False,), "all": (True, False)}[part]:
         try:

@@ -272,7 +272,7 @@ def lenet_of(
     ----------
     images : Images
         With labels, grey and square, for instance
-        ``datasets.torchvision_set("MNIST", root, labels=True).images``. They are read at once.
+        ``datasets.idx("data/mnist", labels=True).images``. They are read at once.
     training : Training, optional
         Default: each image is seen 5 times, and at least 25,000 in all.
     seed : int

@@ -269,7 +269,7 @@ def run(
     device
         cuda or cpu. Default: the accelerator, if there is one.
     data
-        For the scale full: the folder where torchvision keeps the data set, or FFHQ's folder or archive.
+        For the scale full: the folder of the data set's files, or FFHQ's folder or archive.
     inception
         For the scale full: the file of Inception's weights. Default: a download.
     bias

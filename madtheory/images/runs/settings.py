@@ -65,8 +65,8 @@ class RealData:
         part : {"train", "test"}
             Those to train on, or those held out; FFHQ has one part only.
         path : path-like, optional
-            Where the images lie, unless they come with scikit-learn: torchvision's folder, FFHQ's folder or
-            archive.
+            Where the images lie, unless they come with scikit-learn: the folder of MNIST's or CIFAR-10's
+            files, or FFHQ's folder or archive.
         labels : bool, optional
             With classes. Default: as the run has them.
 
@@ -84,7 +84,7 @@ class RealData:
                 f"leave data out, or pass scale=full."
             )
         if not self.offline and path is None:
-            what = "its folder or archive" if self.name == "FFHQ" else "the folder torchvision keeps it in"
+            what = "its folder or archive" if self.name == "FFHQ" else "the folder of its files"
             raise ValueError(
                 f"data=None: {self.name} does not come with madtheory; pass data (--data), {what}, "
                 f"or take scale='small', which needs no data set."
@@ -102,8 +102,10 @@ class RealData:
                     )
                 opened = datasets.folder if given.is_dir() else datasets.archive
                 real = opened(given, self.size, labels=marked)
-            case name:
-                real = datasets.torchvision_set(name, path or "", part, labels=marked)
+            case "CIFAR10":
+                real = datasets.cifar10(path or "", part, labels=marked)
+            case "MNIST":
+                real = datasets.idx(path or "", part, labels=marked, known="MNIST")
         if self.first is None:
             return real
         if self.first > real.left:

@@ -164,7 +164,7 @@ class Preset:
         seed : int
             Of cluster centres and classifiers; that of the loop goes to `madtheory.iterate`.
         data : path, optional
-            For the full run: the folder in which torchvision keeps the data set, or FFHQ's folder or archive.
+            For the full run: the folder of the data set's files, or FFHQ's folder or archive.
         device : str, optional
             Where to compute. Default: the accelerator, if there is one.
         """
