@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if said := parse(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
                 print(said, flush=True)
             return 0
-        commands = {
+        commands: dict[str, Any] = {
             "demo": _demo,
             "simulate": command(_simulate, mad.simulate, _SIMULATE),
             "predict": command(_predict, mad.predict, _PREDICT),

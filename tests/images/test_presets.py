@@ -208,7 +208,7 @@ def test_bad_input_is_explained():
 def test_a_missing_set_is_explained(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"does not contain .*-images.*madtheory data fetch mnist"):
         PRESETS["mad-mnist-fresh"].run(data=tmp_path)
-    with pytest.raises(FileNotFoundError, match="does not contain (data|test)_batch"):
+    with pytest.raises(FileNotFoundError, match=r"does not contain (data|test)_batch"):
         PRESETS["ferbach-cifar10"].run(data=tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         PRESETS["bertrand-ffhq64"].run(data=tmp_path / "nowhere")
