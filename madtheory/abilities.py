@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def lacking(value: Any, *methods: str) -> str | None:
+def find_obstacle(value: Any, *methods: str) -> str | None:
     """Return why a value lacks one of these methods, or ``None`` if it has all of them."""
     for name in methods:
         if not hasattr(value, name):
@@ -21,7 +21,7 @@ def lacking(value: Any, *methods: str) -> str | None:
 
 def can(value: Any, *methods: str) -> bool:
     """Return whether a value has all of these methods."""
-    return lacking(value, *methods) is None
+    return find_obstacle(value, *methods) is None
 
 
 def knows(value: Any, name: str) -> bool:

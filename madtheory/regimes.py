@@ -12,14 +12,14 @@ from typing import Any, Literal, NamedTuple
 from madtheory.text import html_table, short_repr
 from madtheory.types import Size, Weights
 from madtheory.validation import (
+    check_arguments,
     check_choice,
     check_flag,
     check_retain_real,
     check_size,
     check_sizes,
     check_weights_by_generation,
-    checked,
-    shown,
+    show,
     size_at,
     weights_at,
 )
@@ -139,7 +139,7 @@ class Regime:
         self._set("n_carried", check_sizes("n_carried", self.n_carried, 0))
         if self.real_data == "none" and self.n_real != 0:
             raise ValueError(
-                f"n_real={shown(self.n_real)} needs real_data='fixed' or 'fresh'; now it is 'none'."
+                f"n_real={show(self.n_real)} needs real_data='fixed' or 'fresh'; now it is 'none'."
             )
         if self.real_data != "none" and self.n_real == 0:
             check_size("n_real", self.n_real)
@@ -149,7 +149,7 @@ class Regime:
         if self.real_data != "fixed" and self.n_fresh != 0:
             fix = "pass them as n_real" if self.real_data == "fresh" else "pass real_data='fresh' and n_real"
             raise ValueError(
-                f"n_fresh={shown(self.n_fresh)} adds new real points to the fixed ones of real_data='fixed'; "
+                f"n_fresh={show(self.n_fresh)} adds new real points to the fixed ones of real_data='fixed'; "
                 f"now it is {self.real_data!r}: {fix}."
             )
         if isinstance(self.retain, str):
@@ -162,7 +162,7 @@ class Regime:
             self._set("budget", check_sizes("budget", self.budget))
             if self.weights is not None:
                 raise ValueError(
-                    f"weights={shown(self.weights)} cannot go with budget={shown(self.budget)}; "
+                    f"weights={show(self.weights)} cannot go with budget={show(self.budget)}; "
                     f"drop one of them."
                 )
         if self.weights is not None:
@@ -216,7 +216,7 @@ class Regime:
             )
         return Mix(0, n_real, n_synthetic, n_carried, budget, weights)
 
-    @checked
+    @check_arguments
     def n_synthetic_at(self, generation: int) -> int:
         """Return the size of the synthetic batch of a generation t >= 2."""
         least = int(self.real_data == "none" or (self.name == "accumulate" and self.weights is None))
@@ -287,7 +287,7 @@ class Regime:
         return {name: v for name, v in vars(self).items() if v != 0 or name not in ("n_fresh", "n_carried")}
 
 
-@checked
+@check_arguments
 def replace(*, n: Size, n_initial: int | None = None) -> Regime:
     """Train on the last synthetic batch only (MAD's fully synthetic loop).
 
@@ -297,7 +297,7 @@ def replace(*, n: Size, n_initial: int | None = None) -> Regime:
     return Regime(n_initial=n_initial, n_synthetic=n)
 
 
-@checked
+@check_arguments
 def augment(
     *, n_real: int, n_synthetic: Size, memory: int = 1, weights: tuple[float, float] | None = None
 ) -> Regime:
@@ -318,7 +318,7 @@ def augment(
     )
 
 
-@checked
+@check_arguments
 def accumulate(
     *, n: Size, n_initial: int | None = None, weights: tuple[float, float] | None = None
 ) -> Regime:
@@ -330,7 +330,7 @@ def accumulate(
     )
 
 
-@checked
+@check_arguments
 def accumulate_subsample(*, n: int, replacement: bool = False) -> Regime:
     """Accumulate batches of `n` points, but train on only `n` points drawn uniformly from the pool."""
     n = check_size("n", n)
@@ -345,7 +345,7 @@ def accumulate_subsample(*, n: int, replacement: bool = False) -> Regime:
     )
 
 
-@checked
+@check_arguments
 def fresh(
     *,
     n_real: int,

@@ -23,16 +23,16 @@ from madtheory.files import (
     StorageError,
     check_folder,
     identify,
-    locked,
+    lock,
     pack,
     parts_of,
     remove_leftovers,
-    replacing,
+    replace_file,
     unpack,
     write_atomically,
 )
 from madtheory.interpreters import simulate as _simulate
-from madtheory.validation import check_number, check_path, metric_name, shown
+from madtheory.validation import check_number, check_path, metric_name, show
 from madtheory.version import __version__
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         madtheory did not write the file that is there.
     """
     if not hasattr(dataset, "data_vars"):
-        raise TypeError(f"dataset={shown(dataset)} is not an xarray.Dataset; pass what simulate returned.")
+        raise TypeError(f"dataset={show(dataset)} is not an xarray.Dataset; pass what simulate returned.")
     path = check_path("path", path)
     check_folder(path)
     _check_ours(path)
@@ -196,7 +196,7 @@ def resume(
     check_folder(path)
     if path.exists() and (dataset := _finished_result(path, run, asked)) is not None:
         return dataset
-    with locked(path):
+    with lock(path):
         # Another process may have finished it meanwhile.
         if path.exists() and (dataset := _finished_result(path, run, asked)) is not None:
             return dataset
@@ -419,7 +419,7 @@ def _save(dataset: xr.Dataset, path: Path, state: bytes) -> Path:
     compressed = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
     seal, digest = len(state).to_bytes(8, "little") + _SEAL, hashlib.sha256()
     # The HDF5 library leaves a file open that it cannot write completely: reserve its room first.
-    with replacing(path, room=dataset.nbytes + len(state) + _HEADERS) as temporary:
+    with replace_file(path, room=dataset.nbytes + len(state) + _HEADERS) as temporary:
         labelled.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=compressed)
         with open(temporary, "rb+") as file:
             while chunk := file.read(_CHUNK):

@@ -25,6 +25,7 @@ __all__ = [
     "LARGEST_ARRAY",
     "LARGEST_SEED",
     "LONGEST",
+    "check_arguments",
     "check_array",
     "check_bias",
     "check_callable",
@@ -57,11 +58,10 @@ __all__ = [
     "check_weights",
     "check_weights_by_generation",
     "check_widths",
-    "checked",
     "freeze",
     "known_metrics",
     "metric_name",
-    "shown",
+    "show",
     "size_at",
     "weights_at",
 ]
@@ -88,7 +88,7 @@ LONGEST = {"generations": 10**7, "generation": 10**7, "dim": 10**5, "symbols": 1
 """Limits of integers to which time and memory are proportional."""
 
 
-def shown(value: Any) -> str:
+def show(value: Any) -> str:
     """Return `repr(value)`, cut to a length that fits a message, for every value."""
     try:
         text = repr(value)
@@ -103,10 +103,10 @@ def check_size(name: str, value: Any, minimum: int = 1, maximum: int = LARGEST) 
     if size is None or size < minimum:
         wanted = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
         raise ValueError(
-            f"{name}={shown(value)} is not {wanted}; pass for example {name}={max(minimum, 100)}."
+            f"{name}={show(value)} is not {wanted}; pass for example {name}={max(minimum, 100)}."
         )
     if size > maximum:
-        raise ValueError(f"{name}={shown(value)} is too large; pass at most {maximum:,}.")
+        raise ValueError(f"{name}={show(value)} is too large; pass at most {maximum:,}.")
     return size
 
 
@@ -114,10 +114,10 @@ def check_seed(value: Any, name: str = "rng", *, maximum: int | None = None, oth
     """Return a seed as an int: NumPy's integers and 0-d arrays are the ints that they equal."""
     seed = _index(value)
     if seed is None or seed < 0:
-        raise ValueError(f"{name}={shown(value)} is not a seed; pass an int >= 0{others}.")
+        raise ValueError(f"{name}={show(value)} is not a seed; pass an int >= 0{others}.")
     if seed > (LARGEST_SEED if maximum is None else maximum):
         most = "2**4096" if maximum is None else maximum
-        raise ValueError(f"{name}={shown(value)} is too large for a seed here; pass at most {most}.")
+        raise ValueError(f"{name}={show(value)} is too large for a seed here; pass at most {most}.")
     return seed
 
 
@@ -125,7 +125,7 @@ def check_many(name: str, value: Any) -> Any:
     """Return a size of at least 0, or an integer array of such, one for each replicate."""
     if isinstance(value, np.ndarray) and value.ndim:
         if value.dtype.kind not in "iu" or (value < 0).any():
-            raise ValueError(f"{name}={shown(value)} are not sizes; pass integers >= 0, one per replicate.")
+            raise ValueError(f"{name}={show(value)} are not sizes; pass integers >= 0, one per replicate.")
         return value
     return check_size(name, value, minimum=0)
 
@@ -134,7 +134,7 @@ def check_snapshot(value: Any, attribute: str = "model") -> None:
     """Refuse a value that is not a `Snapshot`."""
     if isinstance(value, type) or not hasattr(value, attribute):
         raise TypeError(
-            f"snapshot={shown(value)} is not a Snapshot; pass one that madtheory.iterate yields, or pass the "
+            f"snapshot={show(value)} is not a Snapshot; pass one that madtheory.iterate yields, or pass the "
             f"metric itself to madtheory.simulate."
         )
 
@@ -142,7 +142,7 @@ def check_snapshot(value: Any, attribute: str = "model") -> None:
 def check_parts(parts: Any, kind: type) -> None:
     """Refuse a value that is not a list of statistics of one kind."""
     if not isinstance(parts, list | tuple) or not parts or not all(isinstance(p, kind) for p in parts):
-        raise TypeError(f"parts={shown(parts)} is not a list of {kind.__name__}; pass at least one.")
+        raise TypeError(f"parts={show(parts)} is not a list of {kind.__name__}; pass at least one.")
 
 
 def check_names(name: str, value: Any) -> list[str]:
@@ -153,7 +153,7 @@ def check_names(name: str, value: Any) -> list[str]:
         isinstance(v, str) for v in value
     )
     if not known:
-        raise TypeError(f"{name}={shown(value)} is not a list of names; pass a list of str.")
+        raise TypeError(f"{name}={show(value)} is not a list of names; pass a list of str.")
     return list(value)
 
 
@@ -167,7 +167,7 @@ def check_point_weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
     if not fit:
         raise ValueError(f"weights has shape {numbers.shape}; expected one weight per point, {shape}.")
     if (numbers < 0).any():
-        raise ValueError(f"weights={shown(weights)} holds negative numbers; pass weights >= 0.")
+        raise ValueError(f"weights={show(weights)} holds negative numbers; pass weights >= 0.")
     return numbers
 
 
@@ -175,7 +175,7 @@ def check_generator(name: str, value: Any) -> np.random.Generator:
     """Return a generator of random numbers."""
     if not isinstance(value, np.random.Generator):
         raise TypeError(
-            f"{name}={shown(value)} is not a generator; pass for example {name}=np.random.default_rng(0)."
+            f"{name}={show(value)} is not a generator; pass for example {name}=np.random.default_rng(0)."
         )
     return value
 
@@ -183,10 +183,10 @@ def check_generator(name: str, value: Any) -> np.random.Generator:
 def check_path(name: str, value: Any) -> Path:
     """Return a path, which need not exist."""
     if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name}={shown(value)} is not a path; pass the name of a file or folder.")
+        raise TypeError(f"{name}={show(value)} is not a path; pass the name of a file or folder.")
     text = os.fspath(value)
     if isinstance(text, bytes) or not text or "\0" in text:
-        raise ValueError(f"{name}={shown(value)} cannot name a file or folder; pass a str or a pathlib.Path.")
+        raise ValueError(f"{name}={show(value)} cannot name a file or folder; pass a str or a pathlib.Path.")
     return Path(value)
 
 
@@ -221,7 +221,7 @@ def check_number(
             if np.isfinite(bound)
         ]
         kind = "a number" if infinite else "a finite number"
-        raise ValueError(f"{name}={shown(value)} is not {kind}{' ' if bounds else ''}{' and '.join(bounds)}; "
+        raise ValueError(f"{name}={show(value)} is not {kind}{' ' if bounds else ''}{' and '.join(bounds)}; "
                          f"pass one number, not a list, text or a missing value.")  # fmt: skip
     return number
 
@@ -240,7 +240,7 @@ def _real(value: Any) -> float:
 def check_flag(name: str, value: Any) -> bool:
     """Return a bool; text, numbers and ``None`` are not."""
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}={shown(value)} is not a bool; pass {name}=True or {name}=False.")
+        raise ValueError(f"{name}={show(value)} is not a bool; pass {name}=True or {name}=False.")
     return bool(value)
 
 
@@ -248,7 +248,7 @@ def check_callable(name: str, value: Any) -> Callable[..., Any]:
     """Return `value` if it can be called."""
     if not callable(value) or isinstance(value, type):
         known = known_metrics("fake") if name == "metric" else ""
-        raise TypeError(f"{name}={shown(value)} cannot be called; pass a function{known}.")
+        raise TypeError(f"{name}={show(value)} cannot be called; pass a function{known}.")
     checked: Callable[..., Any] = value
     return checked
 
@@ -257,10 +257,10 @@ def check_bias(value: Any, name: str = "bias") -> float:
     """Return the sampling bias as a float: finite, 0 or more; 1 is unbiased."""
     bias = _real(value)
     if bias > GREATEST and np.isfinite(bias):
-        raise ValueError(f"{name}={shown(value)} is too large; pass at most {GREATEST:g}.")
+        raise ValueError(f"{name}={show(value)} is too large; pass at most {GREATEST:g}.")
     if not (np.isfinite(bias) and bias >= 0):
         raise ValueError(
-            f"{name}={shown(value)} is outside its range: it multiplies the covariance of the synthetic "
+            f"{name}={show(value)} is outside its range: it multiplies the covariance of the synthetic "
             f"samples, so pass a finite number >= 0 (1 is unbiased, below 1 is mode-seeking)."
         )
     return bias
@@ -271,7 +271,7 @@ def check_kernel_bias(bandwidth: Any, bias: Any) -> float:
     factor = 1.0 if bias is None else check_bias(bias)
     if not isinstance(bandwidth, str) and bandwidth == 0 and factor != 1:
         raise ValueError(
-            f"bias={shown(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
+            f"bias={show(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
         )
     return factor
 
@@ -283,7 +283,7 @@ def check_ddof(value: Any, known_mean: bool, name: str = "ddof") -> int:
     ddof = _index(value)
     if ddof not in (0, 1):
         raise ValueError(
-            f"{name}={shown(value)} is not 0 or 1; pass 0 for the maximum-likelihood divisor n, "
+            f"{name}={show(value)} is not 0 or 1; pass 0 for the maximum-likelihood divisor n, "
             f"1 for the divisor n - 1."
         )
     return ddof
@@ -292,7 +292,7 @@ def check_ddof(value: Any, known_mean: bool, name: str = "ddof") -> int:
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> Any:
     """Return `value` if it is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={shown(value)} is unknown; choose one of {', '.join(map(repr, choices))}.")
+        raise ValueError(f"{name}={show(value)} is unknown; choose one of {', '.join(map(repr, choices))}.")
     return value
 
 
@@ -364,7 +364,7 @@ def _read_array(value: Any) -> tuple[np.ndarray, str]:
         bad = [entry for entry, number in zip(array.ravel(), flat, strict=True) if np.isnan(number)]
         odd = [entry for entry in bad if not _is_missing(entry)]
         if odd:
-            return nothing, f"holds entries that are not real numbers, such as {shown(odd[0])}"
+            return nothing, f"holds entries that are not real numbers, such as {show(odd[0])}"
         if bad:
             return nothing, f"has {len(bad)} missing values: drop those rows, or impute them"
         return np.reshape(flat, array.shape), ""
@@ -426,12 +426,12 @@ def check_numbers(name: str, value: Any, *, infinite: bool = False, missing: boo
         if numbers.dtype.kind == "b" and not numbers.ndim:
             raise ValueError(f"{name} is a truth value")
     except ValueError as error:
-        raise ValueError(f"{name}={shown(value)} must {why} ({error}).") from None
+        raise ValueError(f"{name}={show(value)} must {why} ({error}).") from None
     with np.errstate(over="ignore"):
         numbers = numbers.astype(float, copy=False)
     allowed = np.isfinite(numbers) | (infinite & np.isinf(numbers)) | (missing & np.isnan(numbers))
     if not allowed.all():
-        raise ValueError(f"{name}={shown(value)} must {why}.")
+        raise ValueError(f"{name}={show(value)} must {why}.")
     return numbers
 
 
@@ -441,19 +441,19 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
     for metric in chosen:
         if not callable(metric) or isinstance(metric, type):
             raise ValueError(
-                f"metrics holds {shown(metric)}, which is not a function; pass functions of a Snapshot, such "
+                f"metrics holds {show(metric)}, which is not a function; pass functions of a Snapshot, such "
                 f"as madtheory.metrics.total_variance{known_metrics('snapshot')}."
             )
         if not _takes_one(metric):
             raise ValueError(
-                f"metrics holds {shown(metric)}, which cannot be called with a Snapshot alone; pass "
+                f"metrics holds {show(metric)}, which cannot be called with a Snapshot alone; pass "
                 f"functions of a Snapshot. Those of points, such as sliced_wasserstein, go through "
                 f"metrics.on_samples(..., reference=real_points, n=1000)."
             )
         name = metric_name(metric)
         if name is None or not name.isidentifier():
             raise ValueError(
-                f"metrics holds {shown(metric)}, whose name {name!r} cannot be that of a variable; define it "
+                f"metrics holds {show(metric)}, whose name {name!r} cannot be that of a variable; define it "
                 f"by def, or set its __name__."
             )
         if name in _DIMENSIONS:
@@ -464,7 +464,7 @@ def check_metrics(metrics: Any) -> tuple[Any, ...]:
     names = [metric_name(metric) for metric in chosen]
     if not names or len(set(names)) < len(names):
         raise ValueError(
-            f"metrics={shown(metrics)} must be functions of different names, at least one of them; the names "
+            f"metrics={show(metrics)} must be functions of different names, at least one of them; the names "
             f"are {names}. Set the __name__ of those that share one."
         )
     return chosen
@@ -512,7 +512,7 @@ def check_quantiles(quantiles: Any) -> tuple[float, ...] | None:
     levels = check_numbers("quantiles", quantiles)
     if levels.ndim != 1 or not levels.size or not ((levels >= 0) & (levels <= 1)).all():
         raise ValueError(
-            f"quantiles={shown(quantiles)} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
+            f"quantiles={show(quantiles)} are not numbers from 0 to 1; pass for example (0.05, 0.5, 0.95)."
         )
     return tuple(levels.tolist())
 
@@ -524,7 +524,7 @@ def check_record(record: Any, generations: int) -> frozenset[int]:
         return frozenset(range(1, generations + 1) if record == "all" else (generations,))
     kept = frozenset(check_size("record", t) for t in (record if np.iterable(record) else [record]))
     if not kept or max(kept) > generations:
-        raise ValueError(f"record={shown(record)} must list generations from 1 to {generations}.")
+        raise ValueError(f"record={show(record)} must list generations from 1 to {generations}.")
     return kept
 
 
@@ -596,7 +596,7 @@ def check_weights(weights: Any, count: int = 2, name: str = "weights") -> tuple[
     numbers = check_numbers(name, weights)
     if numbers.shape != (count,) or not (numbers > 0).all():
         raise ValueError(
-            f"{name}={shown(weights)} are not {('two', 'three')[count - 2]} positive numbers; pass "
+            f"{name}={show(weights)} are not {('two', 'three')[count - 2]} positive numbers; pass "
             f"({', '.join(_WEIGHTS[:count])})."
         )
     return tuple(numbers.tolist())
@@ -643,7 +643,7 @@ def size_at(name: str, size: Any, generation: int, minimum: int = 1) -> int:
     return check_size(name, size, minimum)
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
+def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """Check the kind of every argument against its annotation before `function` runs.
 
     ``int``, ``Count``, ``float``, ``bool``, generators, ``ArrayLike``, ``Sequence[float]``, ``Sizes``,
@@ -666,7 +666,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_fields(instance: Any) -> None:
-    """Check the kind of every field of a frozen dataclass as `checked` does; keep canonical values."""
+    """Check the kind of every field of a frozen dataclass as `check_arguments` does; keep canonical values."""
     kind: Any = type(instance)
     for name, check in _checks_of_fields(kind).items():
         object.__setattr__(instance, name, check(getattr(instance, name)))
@@ -723,7 +723,7 @@ def _points_to_draw(value: Any) -> int:
 def _part(what: str, attribute: str) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> Any:
         if isinstance(value, type) or not hasattr(value, attribute):
-            raise TypeError(f"{name}={shown(value)} is not {what}; pass one that madtheory makes.")
+            raise TypeError(f"{name}={show(value)} is not {what}; pass one that madtheory makes.")
         return value
 
     return check
@@ -732,7 +732,7 @@ def _part(what: str, attribute: str) -> Callable[[str, Any], Any]:
 def _finite(name: str, value: Any) -> float:
     number = check_number(name, value, infinite=name in INFINITE)
     if GREATEST < abs(number) < np.inf:
-        raise ValueError(f"{name}={shown(value)} is too large; pass at most {GREATEST:g}.")
+        raise ValueError(f"{name}={show(value)} is too large; pass at most {GREATEST:g}.")
     exact = isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST)
     return value if exact else number
 
@@ -740,20 +740,20 @@ def _finite(name: str, value: Any) -> float:
 def _finite_array(name: str, value: Any) -> Any:
     numbers = check_numbers(name, value, infinite=True)  # which the function refuses
     if ((np.abs(numbers) > GREATEST) & np.isfinite(numbers)).any():
-        raise ValueError(f"{name}={shown(value)} is too large; pass numbers of at most {GREATEST:g}.")
+        raise ValueError(f"{name}={show(value)} is too large; pass numbers of at most {GREATEST:g}.")
     return value
 
 
 def _sizes(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim and (value.ndim > 1 or value.dtype.kind not in "iu"):
-        raise ValueError(f"{name}={shown(value)} is not a list of integers; pass one for each generation.")
+        raise ValueError(f"{name}={show(value)} is not a list of integers; pass one for each generation.")
     return value if _index(value) is None else _integer(name, value)  # the rest is for the function
 
 
 def _names(name: str, value: Any) -> Any:
     """Return names; refuse a single text, which is a collection of letters."""
     if isinstance(value, str):
-        raise TypeError(f"{name}={shown(value)} is not a list of names; pass a list of str.")
+        raise TypeError(f"{name}={show(value)} is not a list of names; pass a list of str.")
     check_names(name, value)
     return value
 
@@ -761,7 +761,7 @@ def _names(name: str, value: Any) -> Any:
 def _sequence(name: str, value: Any) -> Any:
     numbers = check_numbers(name, value)
     if numbers.ndim != 1:
-        raise ValueError(f"{name}={shown(value)} is not a list of numbers; pass for example (1.0, 2.0).")
+        raise ValueError(f"{name}={show(value)} is not a list of numbers; pass for example (1.0, 2.0).")
     return value
 
 
@@ -794,7 +794,7 @@ def check_seeds(value: Any, n: int | None = None, name: str = "seeds") -> np.nda
     whole = seeds.dtype.kind in "iu" or not seeds.size
     if np.ma.is_masked(value) or not whole or (seeds.size and seeds.min() < 0):
         raise ValueError(
-            f"{name}={shown(value)} are not whole numbers from 0 to 2^64 - 1; draw them by "
+            f"{name}={show(value)} are not whole numbers from 0 to 2^64 - 1; draw them by "
             f"rng.integers(2**64, size=n, dtype='uint64')."
         )
     return seeds.astype(np.uint64)
@@ -803,5 +803,5 @@ def check_seeds(value: Any, n: int | None = None, name: str = "seeds") -> np.nda
 def check_widths(name: str, value: Any) -> tuple[int, ...]:
     """Return the widths of layers, of which there may be none."""
     if isinstance(value, (str, bytes)) or not np.iterable(value):
-        raise ValueError(f"{name}={shown(value)} is not a list of widths; pass for example {name}=(128,).")
+        raise ValueError(f"{name}={show(value)} is not a list of widths; pass for example {name}=(128,).")
     return tuple(check_size(name, width, maximum=10**6) for width in value)

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (OSError, ValueError) as error:
             _parser().error(f"--readme: {error}")
         return 0
-    chosen = _chosen(options, figures)
+    chosen = _choose(options, figures)
     if not chosen:
         _list(figures)
         return 0
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _chosen(options: argparse.Namespace, figures: dict[str, Figure]) -> list[str]:
+def _choose(options: argparse.Namespace, figures: dict[str, Figure]) -> list[str]:
     """The names to make; figures of networks need torch."""
     if options.only:
         chosen = list(dict.fromkeys(options.only))

@@ -31,7 +31,7 @@ def band(ax: Axes, x: Any, y: Any, error: Any, *, alpha: float = 0.22, **line: A
     ax.fill_between(x, y - error, y + error, color=drawn.get_color(), alpha=alpha, linewidth=0)
 
 
-def measured(ax: Axes, one: xr.Dataset, name: str, *, theory: bool = True, **line: Any) -> None:
+def draw_variable(ax: Axes, one: xr.Dataset, name: str, *, theory: bool = True, **line: Any) -> None:
     """Draw a variable by generation with two standard errors, and what theory predicts for it."""
     band(ax, one["generation"], one[name], 2 * error_of(one, name), **line)
     if theory:

@@ -21,7 +21,7 @@ from madtheory import metrics, regimes, sources, treatments
 from madtheory.types import Array
 
 __all__ = [
-    "NEIGHBOURS", "VARIABLES", "RealDigits", "describe_run", "halves", "measured", "one_loop", "to_grey",
+    "NEIGHBOURS", "VARIABLES", "RealDigits", "describe_run", "halves", "measure", "one_loop", "to_grey",
 ]  # fmt: skip
 
 NEIGHBOURS = 5
@@ -69,7 +69,7 @@ def halves() -> tuple[Array, Array, Any]:
     return train, test, digits_classifier(device="cpu")
 
 
-def measured(points: Array) -> dict[str, float]:
+def measure(points: Array) -> dict[str, float]:
     """Numbers of images with their intended class as last coordinate, against the held-out half."""
     _, test, classifier = halves()
     pixels, labels = points[:, :-1], points[:, -1]
@@ -161,7 +161,7 @@ def one_loop(
     for _, snapshot in zip(range(generations), run, strict=False):
         points = snapshot.model.generate(noise, labels, bias=bias if measured_bias is None else measured_bias)
         points = to_grey(points) if grey else points
-        rows.append(measured(points))
+        rows.append(measure(points))
         pictures.append(np.rint(16 * points[:kept, :-1]).clip(0, 16).astype(np.uint8))
     data = xr.Dataset(
         {name: ("generation", [row[name] for row in rows]) for name in VARIABLES},

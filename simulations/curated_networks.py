@@ -131,7 +131,7 @@ def _planar(*, law: str, quick: bool, seed: int) -> xr.Dataset:
         mass = np.bincount(_nearest_class(points, atoms), minlength=len(_classes(atoms))) / len(points)
         return {"reward": rewards.mean(), "top": (rewards == 0).mean(), "mode_mass": mass}
 
-    data, first, last = _judged(loops, sizes, seed, measure)
+    data, first, last = _judge(loops, sizes, seed, measure)
     pictures = np.stack([[first[:PICTURED]] * len(last), [points[:PICTURED] for points in last]], 1)
     data["points"] = (("loop", "when", "point", "axis"), pictures.astype(np.float32))
     data["real_mode_mass"] = ("mode", np.bincount(atoms[:, -1].astype(int)) / len(atoms))
@@ -197,7 +197,7 @@ def _digits(*, quick: bool, seed: int) -> xr.Dataset:
         }
 
     loops = _loops(_Exactly(real), _digits_model(sizes), len(real), reward, CHOICES["digits"], DIGIT_LOOPS)
-    data, first, last = _judged(loops, sizes, seed, measure)
+    data, first, last = _judge(loops, sizes, seed, measure)
     data = data.rename(mode="digit").assign_coords(digit=np.arange(10))
     data = data.assign(real_confidence=reward(held_out).mean() / CONFIDENCE)
     data["images"] = (("loop", "image", "pixel"), _grey([points[:20] for points in last]))
@@ -241,7 +241,7 @@ def _loops(
     }
 
 
-def _judged(
+def _judge(
     loops: dict[str, mad.Loop], sizes: _Sizes, seed: int, measure: Callable[[np.ndarray], dict[str, Any]]
 ) -> tuple[xr.Dataset, np.ndarray, list[np.ndarray]]:
     """Numbers of every generation of all loops, samples of the first one, and of the last of each."""

@@ -53,7 +53,7 @@ def symbols(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
     two, levels = np.array([0.0, 1.0]), LEVELS - LEVELS[-1]
     parts = []
     for choices in CHOICES:
-        one = sampled(
+        one = simulate_update(
             law=np.array([0.5, 0.5]), places=two[:, None], spacing=1.0, reward=two, choices=choices,
             ratio=np.inf, n=N_SYMBOLS, generations=generations, replicates=replicates, seed=next(seeds),
             measures={"share": two},
@@ -62,7 +62,7 @@ def symbols(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
     data = xr.concat(parts, "choices", join="exact").assign_coords(choices=list(CHOICES))
     parts = []
     for ratio in RATIOS:
-        one = sampled(
+        one = simulate_update(
             law=SHARES, places=2 * LEVELS[:, None], spacing=1.0, reward=levels, choices=4, ratio=ratio,
             n=N_SYMBOLS, generations=generations, replicates=replicates, seed=next(seeds),
             measures={"gain": np.exp(levels) - SHARES @ np.exp(levels)},
@@ -118,7 +118,7 @@ def mixture(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
         across = []
         for ratio in LOOPS.values():
             measures = {"reward_mean": reward} | {f"mode_{k}": (mode == k) * 1.0 for k in range(8)}
-            one = sampled(
+            one = simulate_update(
                 law=law, places=places, spacing=SPACING, reward=reward, choices=PAIRS, ratio=ratio,
                 n=N_POINTS, generations=generations, replicates=replicates, seed=next(seeds),
                 measures=measures, variance_of="reward_mean", reward_of=plateau_reward(r_min),
@@ -135,22 +135,22 @@ def mixture(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
             one["exp_mean"] = ("generation", np.asarray(moments["exp_mean"]), _labels(moments["exp_mean"]))
             bound = curation.reward_gain_bound(p=exact, reward=reward, choices=PAIRS)
             one["gain_bound"] = ("generation", np.asarray(bound), _labels(bound))
-            one["final_map"] = (("y", "x"), _blurred(exact[-1], places, axis))
+            one["final_map"] = (("y", "x"), _blur(exact[-1], places, axis))
             across.append(one)
         both = xr.concat(across, "loop", join="exact")
         end = curation.limit(p=law, reward=reward)
         both["limit_mode_mass"] = ("mode", np.bincount(mode, end, 8))
-        both["limit_map"] = (("y", "x"), _blurred(np.asarray(end), places, axis))
+        both["limit_map"] = (("y", "x"), _blur(np.asarray(end), places, axis))
         both["reward_map"] = (("y", "x"), plateau_reward(r_min)(field))
         rows.append(both)
     data = xr.concat(rows, "r_min", join="exact")
     coords = {"r_min": list(PLATEAUS), "loop": list(LOOPS), "mode": np.arange(8), "x": axis, "y": axis}
-    data = data.assign_coords(coords).assign(initial_map=(("y", "x"), _blurred(law, places, axis)))
+    data = data.assign_coords(coords).assign(initial_map=(("y", "x"), _blur(law, places, axis)))
     data.attrs.update({"replicates": replicates, "n": N_POINTS, "seed": rng, "quick": int(quick)})
     return data
 
 
-def sampled(
+def simulate_update(
     *,
     law: np.ndarray,
     places: np.ndarray,
@@ -244,7 +244,7 @@ def _variance(name: str, values: np.ndarray) -> Callable[[mad.Snapshot], np.ndar
     return metric
 
 
-def _blurred(law: np.ndarray, places: np.ndarray, axis: np.ndarray, width: float = 0.12) -> np.ndarray:
+def _blur(law: np.ndarray, places: np.ndarray, axis: np.ndarray, width: float = 0.12) -> np.ndarray:
     """Density after adding normal noise, shape (y, x)."""
     x, y = (
         np.exp(-0.5 * ((axis[:, None] - places[:, i]) / width) ** 2) / (width * np.sqrt(2 * np.pi))

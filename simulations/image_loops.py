@@ -127,19 +127,19 @@ def _cell(*, name: str, scale: str, seed: int, loop: str) -> xr.Dataset:
         # The same noise in every loop and generation: what differs is the model.
         images = snapshot.model.sample(sizes.judged, rng=np.random.default_rng([seed, 9]))
         rows.append(judge(images))
-        pictures.append(_shown(images, sizes.shown))
+        pictures.append(_pick(images, sizes.shown))
     data = xr.Dataset(
         {key.replace("frechet_", ""): ("generation", [row[key] for row in rows]) for key in rows[0]},
         {"generation": np.arange(1, sizes.generations + 1)},
     )
     pixel = ("shown", "y", "x", "channel")
     data["images"] = (("generation", *pixel), np.stack(pictures))
-    data["real"] = (pixel, _shown(real.images, sizes.shown))
+    data["real"] = (pixel, _pick(real.images, sizes.shown))
     data["floor"] = judge(real.images.first(min(1.0, sizes.judged / len(real.images))))["frechet_distance"]
     return data
 
 
-def _shown(images: Any, number: int) -> np.ndarray:
+def _pick(images: Any, number: int) -> np.ndarray:
     """Some images: one of each class, where there are classes."""
     if images.labels is None:
         return images.batch(np.arange(number))

@@ -118,31 +118,31 @@ class Bench:
         if half and not self.accelerator:
             return float("nan")
         if code == CODES[0]:
-            work = self.trained(batch) if task == "training" else self.sampled(batch)
+            work = self.train(batch) if task == "training" else self.sample(batch)
         else:
-            makes = self.trained_by_diffusers if task == "training" else self.sampled_by_diffusers
+            makes = self.train_by_diffusers if task == "training" else self.sample_by_diffusers
             work = makes(batch, half)
         units = 20 if task == "training" else 6
         return batch / self._seconds(work, 3 if quick else units)
 
-    def trained(self, batch: int) -> Callable[[int], Any]:
+    def train(self, batch: int) -> Callable[[int], Any]:
         """Our training, by number of steps."""
         from madtheory.images import Images
 
         model, data = self.model(batch), Images.of(self.pixels())
-        return lambda n: _budgeted(model, n * batch).fit(data, rng=self._rng())
+        return lambda n: _with_budget(model, n * batch).fit(data, rng=self._rng())
 
-    def sampled(self, batch: int) -> Callable[[int], Any]:
+    def sample(self, batch: int) -> Callable[[int], Any]:
         """Our sampling, by number of batches."""
         from madtheory.images import Images
         from madtheory.networks import DDIM, DDPM, sample_seeds
 
         settings = {"process": DDPM(), "parameterisation": "epsilon", "sampler": DDIM(self.evaluations)}
-        model = _budgeted(self.model(batch, **settings), batch)
+        model = _with_budget(self.model(batch, **settings), batch)
         model = model.fit(Images.of(self.pixels()), rng=self._rng())
         return lambda n: model.generate(sample_seeds(n * batch, self._rng()))
 
-    def trained_by_diffusers(self, batch: int, half: bool = False) -> Callable[[int], Any]:
+    def train_by_diffusers(self, batch: int, half: bool = False) -> Callable[[int], Any]:
         """The step of diffusers' example, by number of steps."""
         import torch
         from accelerate import Accelerator
@@ -180,7 +180,7 @@ class Bench:
 
         return steps
 
-    def sampled_by_diffusers(self, batch: int, half: bool = False) -> Callable[[int], Any]:
+    def sample_by_diffusers(self, batch: int, half: bool = False) -> Callable[[int], Any]:
         """The pipeline, by number of batches."""
         from diffusers import DDIMPipeline, DDIMScheduler
 
@@ -217,7 +217,7 @@ class Bench:
         return np.random.default_rng([self.rng, 1])
 
 
-def _budgeted(model: Any, images: int) -> Any:
+def _with_budget(model: Any, images: int) -> Any:
     return replace(model, training=replace(model.training, images=images))
 
 

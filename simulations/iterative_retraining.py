@@ -18,7 +18,7 @@ from madtheory import metrics, regimes
 from madtheory.theory import stability
 from simulations._location_family import SMOOTHNESS, LocationFamily, quantile_levels
 
-__all__ = ["CURVE", "N_REAL", "RATIOS", "contraction", "loops_of", "measured_contraction", "run"]
+__all__ = ["CURVE", "N_REAL", "RATIOS", "contraction", "loops_of", "measure_contraction", "run"]
 
 RATIOS = (0.1, 0.3, 0.49, 1.0, 3.0, 10.0)
 CURVE = tuple(np.geomspace(0.05, 20, 121).tolist())
@@ -51,7 +51,7 @@ def contraction(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Da
     """
     replicates = 100 if quick else 1000
     measured = [
-        measured_contraction(n_real=LARGE, synthetic_ratio=ratio, replicates=replicates, rng=rng, place=i)
+        measure_contraction(n_real=LARGE, synthetic_ratio=ratio, replicates=replicates, rng=rng, place=i)
         for i, ratio in enumerate(RATIOS)
     ]
     data = xr.concat(measured, "ratio", join="exact").assign_coords(ratio=list(RATIOS))
@@ -93,7 +93,7 @@ def two_groups(distance: float = 2.0, spread: float = 0.6) -> LocationFamily:
     return LocationFamily(np.interp(quantile_levels()[0], mass[kept], grid[kept]))
 
 
-def measured_contraction(
+def measure_contraction(
     *,
     n_real: int,
     synthetic_ratio: float,

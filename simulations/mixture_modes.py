@@ -71,7 +71,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
 
 @lru_cache(maxsize=1)
 def _run(sizes: _Sizes, quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
-    recalled = _recalled(sizes)
+    recalled = _recall_generations(sizes)
     calls = [partial(_chain, kind, seed, sizes, recalled, rng) for kind, seed in CHAINS]
     calls.append(partial(_drift, sizes, rng))
     *chains, drift = run_parallel(calls, n_jobs=n_jobs, progress="mixtures")
@@ -119,7 +119,7 @@ def _loop(kind: str, n: int) -> mad.Loop:
     return mad.Loop(real=real, model=model, regime=regimes.replace(n=n), warm_start=kind == "warm")
 
 
-def _recalled(sizes: _Sizes) -> set[int]:
+def _recall_generations(sizes: _Sizes) -> set[int]:
     """Generations at which points are compared: even in the logarithm and even in time."""
     half = sizes.recalled // 2
     spread = [*np.geomspace(1, sizes.generations, half), *np.linspace(1, sizes.generations, half + 1)]

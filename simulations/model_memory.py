@@ -83,7 +83,7 @@ def _plan(memory: int, kept: int) -> tuple[mad.Loop, range, dict[str, float], fl
     first, apart = memory + memory // 2 + 30, 1 + memory // 50
     record = range(first, first + kept * apart, apart)
 
-    def settled(n_initial: int) -> tuple[mad.Loop, dict[str, float]]:
+    def settle(n_initial: int) -> tuple[mad.Loop, dict[str, float]]:
         # The first models copy generation 1; what they would otherwise add takes a relaxation time to fade.
         sizes = (0, *[_COPY] * (memory - 1), *[N_SYNTHETIC] * (record[-1] - memory))
         loop = _loop(regimes.fresh(n_real=N_REAL, n_synthetic=sizes, n_initial=n_initial, memory=memory))
@@ -91,9 +91,9 @@ def _plan(memory: int, kept: int) -> tuple[mad.Loop, range, dict[str, float], fl
         return loop, {name: float(predicted[name].mean()) for name in ("mean_error", "total_variance")}
 
     # The mean error is linear in 1 / n_initial.
-    low, high = settled(_COPY)[1]["mean_error"], settled(N_REAL)[1]["mean_error"]
+    low, high = settle(_COPY)[1]["mean_error"], settle(N_REAL)[1]["mean_error"]
     n_initial = round(N_REAL * (high - low) / (limit - low))
-    loop, exact = settled(n_initial)
+    loop, exact = settle(n_initial)
     return loop, record, exact, limit
 
 

@@ -92,7 +92,7 @@ def _cell(*, quick: bool, seed: int) -> xr.Dataset:
             )  # fmt: skip
             rows.append([_sweep(combine(auxiliary), weights, sizes, seed) for combine in _schemes(base)])
         swept.append(rows)
-    judged = _judged(base, sizes, seed)
+    judged = _judge(base, sizes, seed)
     return xr.Dataset(
         {
             "fid": (("scale", "epochs", "scheme", "weight"), np.array(swept)),
@@ -114,10 +114,10 @@ def _schemes(base: Any) -> tuple[Callable[[Any], Callable[[float], Any]], ...]:
 
 
 def _sweep(at: Callable[[float], Any], weights: np.ndarray, sizes: _Sizes, seed: int) -> list[float]:
-    return [_distance(_judged(at(w), sizes, seed)) for w in weights.tolist()]
+    return [_distance(_judge(at(w), sizes, seed)) for w in weights.tolist()]
 
 
-def _judged(model: Any, sizes: _Sizes, seed: int) -> np.ndarray:
+def _judge(model: Any, sizes: _Sizes, seed: int) -> np.ndarray:
     return model.sample(sizes.judged, rng=np.random.default_rng([seed, 4]))
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 
 from madtheory.types import Array
 from simulations._cells import run_cells
-from simulations._digit_loops import VARIABLES, describe_run, halves, measured, one_loop
+from simulations._digit_loops import VARIABLES, describe_run, halves, measure, one_loop
 
 __all__ = ["BIASES", "PICTURED", "real_halves", "run", "run_augment", "run_embedding"]
 
@@ -60,13 +60,13 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
         for s in range(sizes.raw_seeds)
     ]
     done = run_cells(one_loop, cells + raw, folder=folder, n_jobs=n_jobs, progress="digits")
-    data = _gathered(cells, done, sizes.generations)
+    data = _gather(cells, done, sizes.generations)
     shown = [one for cell, one in zip(cells, done, strict=False) if cell["kept"]]
     pictures = xr.concat([one[["image", "label"]].isel(point=slice(PICTURES)) for one in shown], "shown_bias")
     data["image"] = pictures["image"].rename(generation="shown_generation")
     data["label"] = pictures["label"].isel(shown_bias=0)
     data = data.assign_coords(shown_bias=list(PICTURED))
-    bare = _gathered(raw, done[len(cells) :], sizes.raw)[list(VARIABLES)]
+    bare = _gather(raw, done[len(cells) :], sizes.raw)[list(VARIABLES)]
     bare = bare.rename({"bias": "raw_bias", "seed": "raw_seed", "generation": "raw_generation"})
     return data.merge(bare.rename({name: f"raw_{name}" for name in VARIABLES})).assign_attrs(
         describe_run(n=N, images=sizes.images, rng=rng, quick=quick)
@@ -86,8 +86,8 @@ def run_augment(
     ]
     done = run_cells(one_loop, replaced + fixed, folder=folder, n_jobs=n_jobs, progress="digits")
     both = [
-        _gathered(replaced, done[: len(replaced)], sizes.augmented),
-        _gathered(fixed, done[len(replaced) :], sizes.augmented),
+        _gather(replaced, done[: len(replaced)], sizes.augmented),
+        _gather(fixed, done[len(replaced) :], sizes.augmented),
     ]
     data = xr.concat(both, "loop", data_vars=list(VARIABLES)).assign_coords(loop=["replace", "augment"])
     return data.assign_attrs(describe_run(n=N, images=sizes.images, rng=rng, quick=quick))
@@ -105,7 +105,7 @@ def run_embedding(
     sizes = QUICK if quick else FULL
     cells = [cell for cell in _replace_cells(sizes, rng) if cell["bias"] == bias]
     done = run_cells(one_loop, cells, folder=folder, n_jobs=n_jobs, progress="digits")
-    data = _gathered(cells, done, sizes.generations)
+    data = _gather(cells, done, sizes.generations)
     shown = [t for t in (2, 5, 10, 20) if t < sizes.pictured] + [sizes.pictured]
     _, test, _ = halves()
     real = test[np.linspace(0, len(test) - 1, REAL_EMBEDDED).astype(int)]
@@ -154,7 +154,7 @@ def _cell(regime: str, sizes: _Sizes, bias: float, seed: int, generations: int, 
     }
 
 
-def _gathered(cells: list[dict[str, Any]], done: list[xr.Dataset], generations: int) -> xr.Dataset:
+def _gather(cells: list[dict[str, Any]], done: list[xr.Dataset], generations: int) -> xr.Dataset:
     """`VARIABLES` by bias, seed and generation, and those of the real halves."""
     biases = list(dict.fromkeys(cell["bias"] for cell in cells))
     rows = [
@@ -167,4 +167,4 @@ def _gathered(cells: list[dict[str, Any]], done: list[xr.Dataset], generations: 
 
 def real_halves() -> dict[str, float]:
     """`VARIABLES` of the training half in place of samples: what a perfect generator would give."""
-    return {f"real_{name}": value for name, value in measured(halves()[0]).items()}
+    return {f"real_{name}": value for name, value in measure(halves()[0]).items()}

@@ -144,20 +144,20 @@ def effective_size(
         models drawn again with replacement.
     """
 
-    def solved(value: np.ndarray, alone: np.ndarray) -> np.ndarray:
+    def solve(value: np.ndarray, alone: np.ndarray) -> np.ndarray:
         # It falls with n; where it does not, the fewest digits that are as good count.
         levels, first = np.unique(np.maximum.accumulate(-np.log(alone.mean(-1))), return_index=True)
         return np.exp(np.interp(-np.log(value.mean(-1)), levels, np.log(n_alone)[first]))
 
     generator = np.random.default_rng(rng)
     again = [
-        solved(
+        solve(
             value[..., generator.integers(value.shape[-1], size=value.shape[-1])],
             np.take_along_axis(alone, generator.integers(alone.shape[1], size=alone.shape), 1),
         )
         for _ in range(draws)
     ]
-    return solved(value, alone), np.std(again, axis=0)
+    return solve(value, alone), np.std(again, axis=0)
 
 
 def _cell(

@@ -49,7 +49,7 @@ def distance(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datas
     replicates = 2000 if quick else 50_000
     grid = GRID[::2] if quick else GRID
     seed = np.random.SeedSequence(rng).spawn(1 + len(SIZES))
-    line = [_improved(1, N_ONE, N_AUXILIARY, bias, SIMS, grid, replicates, seed[0]) for bias in BIASES]
+    line = [_improve(1, N_ONE, N_AUXILIARY, bias, SIMS, grid, replicates, seed[0]) for bias in BIASES]
     exact = [
         [
             float(theory.sims_distance(guidance=w, n=N_ONE, n_auxiliary=N_AUXILIARY, sampling_bias=bias))
@@ -61,7 +61,7 @@ def distance(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datas
     plane = [
         [
             [
-                _improved(2, n, max(10 * n, 1000), bias, scheme, grid, fewer, seed[1 + i])
+                _improve(2, n, max(10 * n, 1000), bias, scheme, grid, fewer, seed[1 + i])
                 for scheme in (SIMS, Neon)
             ]
             for bias in BIASES[::2]
@@ -94,7 +94,7 @@ def distance(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datas
     return xr.Dataset(variables, coords, attrs=attrs)
 
 
-def _improved(
+def _improve(
     dim: int,
     n: int,
     n_auxiliary: int,
@@ -111,7 +111,7 @@ def _improved(
         model = scheme(mad.Gaussian(), w, n_auxiliary=n_auxiliary, auxiliary_bias=bias)
         loop = mad.Loop(real=truth, model=model, regime=regimes.replace(n=n))
         one = mad.start(loop, rng=seed, replicates=replicates)
-        values = metrics.wasserstein2_squared(_sampled(one, bias))
+        values = metrics.wasserstein2_squared(_with_sampling_law(one, bias))
         means.append(float(values.mean()))
         errors.append(float(values.std(ddof=1) / np.sqrt(replicates)))
     return means, errors
@@ -178,7 +178,7 @@ def loops_of(
     loop = mad.Loop(real=truth, model=model, regime=which, bias=bias)
 
     def sampled_w2(snapshot: mad.Snapshot) -> Any:
-        return metrics.wasserstein2_squared(_sampled(snapshot, bias))
+        return metrics.wasserstein2_squared(_with_sampling_law(snapshot, bias))
 
     simulated = mad.simulate(
         loop,
@@ -215,7 +215,7 @@ def loops_of(
     )
 
 
-def _sampled(snapshot: mad.Snapshot, bias: float) -> mad.Snapshot:
+def _with_sampling_law(snapshot: mad.Snapshot, bias: float) -> mad.Snapshot:
     """The snapshot of a model that is the law of the samples."""
     if bias == 1:
         return snapshot

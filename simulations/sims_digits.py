@@ -159,14 +159,14 @@ def _pollution(*, quick: bool, seed: int) -> xr.Dataset:
 
 def _classes(*, quick: bool, seed: int) -> xr.Dataset:
     sizes = SIZES[quick]
-    train, test = (_mixed(part) for part in ("train", "test"))
+    train, test = (_mix(part) for part in ("train", "test"))
     judge = Judge.of(train, test)
     base = diffusion(sizes.images, hidden=sizes.hidden, classes=None).fit(
         Images.train(labels=False).points, rng=_rng(seed, 0)
     )
     improved = SIMS(
         base, 0.0, budget=sizes.budget, learning_rate=sizes.rate,
-        treatments=treatments.verify(_even, keep_incorrect=KEPT),
+        treatments=treatments.verify(_is_even, keep_incorrect=KEPT),
     )  # fmt: skip
     improved = improved.self_trained(sizes.n_auxiliary, rng=_rng(seed, 1))
     weights = _grid(CLASS_WEIGHTS, quick)
@@ -176,7 +176,7 @@ def _classes(*, quick: bool, seed: int) -> xr.Dataset:
     return data.assign(floor=judge(train)["fid"])
 
 
-def _mixed(part: Any) -> np.ndarray:
+def _mix(part: Any) -> np.ndarray:
     """Images of which a share `TARGET` is odd: all the odd ones, and evenly spaced even ones."""
     points = sources.digits(part, labels=True).points
     odd = points[:, -1] % 2 == 1
@@ -186,7 +186,7 @@ def _mixed(part: Any) -> np.ndarray:
     return np.concatenate([points[odd], even[np.arange(n) * len(even) // n]])[:, :64]
 
 
-def _even(points: np.ndarray) -> np.ndarray:
+def _is_even(points: np.ndarray) -> np.ndarray:
     return labels_of(points) % 2 == 0
 
 

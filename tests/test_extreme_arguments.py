@@ -10,7 +10,7 @@ import madtheory as mad
 import madtheory.testing
 from madtheory import metrics, models, regimes, treatments
 from madtheory.testing import Growing
-from madtheory.validation import NotEnoughMemory, check_callable, shown
+from madtheory.validation import NotEnoughMemory, check_callable, show
 
 LONG = 10**5000
 POINTS = np.random.default_rng(0).normal(size=(20, 2))
@@ -30,9 +30,9 @@ def loop(**changed):
 
 @pytest.mark.parametrize("value", [LONG, -LONG, [LONG], {"a": LONG}, (1, LONG)], ids=range(5))
 def test_any_value_can_be_shown(value):
-    assert re.fullmatch(r"<\w+>", shown(value))
-    assert shown(list(range(1000))).endswith("999]")
-    assert len(shown(list(range(1000)))) < 200
+    assert re.fullmatch(r"<\w+>", show(value))
+    assert show(list(range(1000))).endswith("999]")
+    assert len(show(list(range(1000)))) < 200
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import numpy as np
 
 from madtheory import data
 from madtheory.models import Estimator, KernelDensity
-from madtheory.numerics import seeded_globals
+from madtheory.numerics import seed_globals
 from madtheory.types import Array
-from madtheory.validation import check_array, check_points, check_size, shown
+from madtheory.validation import check_array, check_points, check_size, show
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def source_of(value: Any, name: str = "real") -> Any:
             return _of_estimator(value, name)
     if not hasattr(value, "__array__") and (callable(value) or callable(getattr(value, "fit", None))):
         raise TypeError(
-            f"{name}={shown(value)} has no method sample(n, *, rng), from which real data could be drawn; "
+            f"{name}={show(value)} has no method sample(n, *, rng), from which real data could be drawn; "
             f"pass an object that has one, a law of scipy.stats, a fitted estimator that can sample such as "
             f"GaussianMixture, or an array of points, shape (n, d)."
         )
@@ -110,7 +110,7 @@ def source_at(law: Callable[[int], Any], generation: int) -> Any:
     except Exception as error:  # whatever the function raises
         problem = error
     if not hasattr(found, "sample") and not hasattr(found, "rvs"):
-        what = shown(found) if problem is None else f"{type(problem).__name__}: {problem}"
+        what = show(found) if problem is None else f"{type(problem).__name__}: {problem}"
         raise TypeError(
             f"real={_describe(law)} has no method sample(n, *, rng), from which real data could be drawn, "
             f"and does not return a source for a generation either ({name} is {what}); pass a source such as "
@@ -132,7 +132,7 @@ def model_of(value: Any) -> Any:
     missing = [name for name, m in zip(("fit", "sample"), methods, strict=True) if not callable(m)]
     if missing or hasattr(value, "__array__"):
         raise TypeError(
-            f"model={shown(value)} is not an instance with fit and sample; pass a model such as "
+            f"model={show(value)} is not an instance with fit and sample; pass a model such as "
             f"Gaussian(), an estimator that can sample such as GaussianMixture(3), or a class of your own "
             f"(see madtheory.types.GenerativeModel)."
         )
@@ -150,7 +150,7 @@ def model_of(value: Any) -> Any:
 
 def _describe(law: Any) -> str:
     """Describe a law without the address in memory that foreign objects print."""
-    text = shown(law)
+    text = show(law)
     if " at 0x" not in text:
         return text
     given = [repr(value) for value in getattr(law, "args", ())]
@@ -164,19 +164,19 @@ def check_bias_of_model(model: Any, bias: float) -> None:
     name = type(model).__name__
     if isinstance(model, Estimator):
         raise ValueError(
-            f"bias={shown(bias)}: {type(model.estimator).__name__} samples without bias; leave it out, or "
+            f"bias={show(bias)}: {type(model.estimator).__name__} samples without bias; leave it out, or "
             f"use "
             f"madtheory's Mixture or KernelDensity."
         )
     if not takes(model.sample, "bias"):
         raise TypeError(
-            f"bias={shown(bias)}: {name}.sample does not take the keyword bias; leave bias out of the "
+            f"bias={show(bias)}: {name}.sample does not take the keyword bias; leave bias out of the "
             f"loop, or "
             f"write sample(self, n, *, rng, bias=None)."
         )
     if isinstance(model, KernelDensity) and model.bandwidth == 0 and bias != 1:
         raise ValueError(
-            f"bias={shown(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
+            f"bias={show(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."
         )
 
 
@@ -339,6 +339,6 @@ def _of_estimator(value: Any, name: str) -> Any:
 
 def _sample_foreign(law: Any, n: int, rng: np.random.Generator) -> Any:
     """Draw with the global generators seeded from `rng`, and restore their state."""
-    with seeded_globals(int(rng.integers(2**31))):
+    with seed_globals(int(rng.integers(2**31))):
         drawn = law.sample(n)
     return drawn[0] if isinstance(drawn, tuple) else drawn

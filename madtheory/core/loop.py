@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from madtheory import data
-from madtheory.abilities import can, is_set, lacking
+from madtheory.abilities import can, find_obstacle, is_set
 from madtheory.core import retained as _retained
 from madtheory.core.adapters import check_bias_of_model, is_law_by_generation, model_of, source_at, source_of
 from madtheory.core.streams import Streams
@@ -18,6 +18,7 @@ from madtheory.regimes import Mix, Regime
 from madtheory.text import html_table, short_repr
 from madtheory.types import RandomState, Treatment
 from madtheory.validation import (
+    check_arguments,
     check_array,
     check_bias,
     check_choice,
@@ -25,8 +26,7 @@ from madtheory.validation import (
     check_memory,
     check_sample,
     check_size,
-    checked,
-    shown,
+    show,
 )
 
 METHODS = ("statistics", "samples")
@@ -78,7 +78,7 @@ class Loop:
         object.__setattr__(self, "model", model_of(self.model))
         if not isinstance(self.regime, Regime):
             raise TypeError(
-                f"regime={shown(self.regime)} is not a Regime; use for example regimes.replace(n=100)."
+                f"regime={show(self.regime)} is not a Regime; use for example regimes.replace(n=100)."
             )
         if self.bias is not None:
             object.__setattr__(self, "bias", check_bias(self.bias))
@@ -89,8 +89,7 @@ class Loop:
         for treatment in self.treatments:
             if not can(treatment, "treated", "obstacle"):
                 raise TypeError(
-                    f"treatments holds {shown(treatment)}, which is not a treatment; "
-                    f"see madtheory.treatments."
+                    f"treatments holds {show(treatment)}, which is not a treatment; see madtheory.treatments."
                 )
 
     @property
@@ -154,7 +153,7 @@ def statistics_obstacle(loop: Loop) -> str | None:
     """Return why ``method="statistics"`` is impossible for a loop, or ``None`` if it is possible."""
     loop = loop.at(1)
     for role in ("model", "real"):
-        if (why := lacking(getattr(loop, role), "sample_statistic")) is not None:
+        if (why := find_obstacle(getattr(loop, role), "sample_statistic")) is not None:
             return f"{role} {why}"
     of_model, of_real = (getattr(type(o), "statistic", data.Moments) for o in (loop.model, loop.real))
     if of_model is not of_real:
@@ -177,7 +176,7 @@ def statistics_obstacle(loop: Loop) -> str | None:
         )
     if loop.regime.n_carried != 0 and (of_model is not data.Counts or loop.regime.weights is not None):
         return (
-            f"n_carried={shown(loop.regime.n_carried)} picks individual points from the previous training "
+            f"n_carried={show(loop.regime.n_carried)} picks individual points from the previous training "
             f"set, and which points were picked is not a function of the statistic"
         )
     return None
@@ -196,7 +195,7 @@ def choose_method(loop: Loop, method: str | None) -> str:
 
 
 @one_thread
-@checked
+@check_arguments
 def start(
     loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
 ) -> Snapshot:
@@ -276,7 +275,7 @@ def _check_weighted(loop: Loop, initial: Any) -> None:
 
 
 @one_thread
-@checked
+@check_arguments
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
     """Run one generation: sample the previous models, assemble the training set, fit the next model."""
     return follow_on(loop, previous)
@@ -370,7 +369,7 @@ def _fit_next(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any)
     return snapshot
 
 
-@checked
+@check_arguments
 def iterate(
     loop: Loop,
     *,

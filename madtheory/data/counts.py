@@ -11,14 +11,14 @@ import numpy as np
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_array,
     check_parts,
     check_point_weights,
     check_points,
     check_size,
-    checked,
     freeze,
-    shown,
+    show,
 )
 
 
@@ -46,9 +46,7 @@ class Counts:
         if not (isinstance(self.counts, np.ndarray) and self.counts.dtype.kind in "iuf" and self.counts.ndim):
             counts = check_array(self.counts, "counts")
             if not counts.ndim:
-                raise ValueError(
-                    f"counts={shown(self.counts)} is one number; pass one for each symbol, (k,)."
-                )
+                raise ValueError(f"counts={show(self.counts)} is one number; pass one for each symbol, (k,).")
             object.__setattr__(self, "counts", counts)
         for name in ("counts", "symbols"):
             if isinstance(given := getattr(self, name), np.ndarray):
@@ -57,7 +55,7 @@ class Counts:
             object.__setattr__(self, "total_symbols", np.shape(self.counts)[-1])
 
     @classmethod
-    @checked
+    @check_arguments
     def of(cls, points: Array, weights: Array | None = None, *, symbols: int | None = None) -> Counts:
         """Count points of shape (*replicate, n, 1), with weights of shape (*replicate, n) or none."""
         points = check_points(points)
@@ -92,7 +90,7 @@ class Counts:
         """Counts of all K symbols, shape (*replicate, K)."""
         return spread(self.counts, self.symbols, self.total_symbols)
 
-    @checked
+    @check_arguments
     def scaled(self, weight: float) -> Counts:
         """Multiply the weight of every point."""
         return replace(self, counts=weight * self.counts)
@@ -116,7 +114,7 @@ class Counts:
         symbols = order if self.symbols is None else np.take_along_axis(self.symbols, order, -1)
         return replace(self, counts=np.take_along_axis(self.counts, order, -1), symbols=symbols)
 
-    @checked
+    @check_arguments
     def subsample(self, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Counts:
         """Draw the counts of `budget` of the points, chosen uniformly, independently in each replicate.
 

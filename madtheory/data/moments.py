@@ -17,6 +17,7 @@ from madtheory.numerics import one_thread
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_array,
     check_many,
     check_number,
@@ -24,9 +25,8 @@ from madtheory.validation import (
     check_point_weights,
     check_points,
     check_size,
-    checked,
     freeze,
-    shown,
+    show,
 )
 
 _SMALL, _LARGE = 2.0**-256, 2.0**256
@@ -218,7 +218,7 @@ class Moments:
         root = self.root if self.exponent is None else np.ldexp(self.root, self.exponent[..., None, :])
         return root @ np.swapaxes(root, -1, -2)
 
-    @checked
+    @check_arguments
     def scaled(self, weight: float) -> Moments:
         """Multiply the weight of every point."""
         check_number("weight", weight, 0)
@@ -279,14 +279,14 @@ class Empirical:
         """Add leading replicate axes: each replicate draws its own sample."""
         return replace(self, replicates=(*replicates, *self.replicates))
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` rows, shape (*replicate, n, d). `bias` is refused: it is not defined for data."""
         if bias is not None:
-            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
+            raise ValueError(f"bias={show(bias)}: real data cannot be sampled with a bias; leave it out.")
         return self.points[rng.integers(len(self.points), size=(*self.replicates, check_size("n", n)))]
 
-    @checked
+    @check_arguments
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Draw `n` rows and return their moments: exact, at a cost proportional to `n`, one per replicate."""
         most = max(int(np.max(check_many("n", n))), 1)
@@ -331,7 +331,7 @@ def size(data: Any) -> Any:
     return data.weights.sum(-1) if isinstance(data, Weighted) else _points("data", data).shape[-2]
 
 
-@checked
+@check_arguments
 def weighted(data: Any, weight: float) -> Any:
     """Give every point of a training set the same weight."""
     if hasattr(data, "scaled"):
@@ -342,7 +342,7 @@ def weighted(data: Any, weight: float) -> Any:
 def join(parts: Sequence[Any]) -> Any:
     """Pool training sets of one kind: points by concatenation, statistics by addition."""
     if not isinstance(parts, Sequence) or isinstance(parts, str | bytes) or not parts:
-        raise TypeError(f"parts={shown(parts)} is not a list of training sets; pass at least one.")
+        raise TypeError(f"parts={show(parts)} is not a list of training sets; pass at least one.")
     if len(parts) == 1:
         return parts[0]
     if hasattr(parts[0], "joined"):
@@ -352,7 +352,7 @@ def join(parts: Sequence[Any]) -> Any:
     return np.concatenate([_points("parts", part) for part in parts], axis=-2)
 
 
-@checked
+@check_arguments
 def first(points: Any, share: float) -> Any:
     """Return the first points of a set: the integer part of `share` of their number."""
     if hasattr(points, "first"):
@@ -361,7 +361,7 @@ def first(points: Any, share: float) -> Any:
     return points[..., : int(check_number("share", share, 0, 1) * points.shape[-2] + 1e-9), :]
 
 
-@checked
+@check_arguments
 def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement: bool = False) -> Any:
     """Draw `budget` of the points uniformly, independently in each replicate.
 

@@ -4,9 +4,9 @@ from madtheory.files.atomic import (
     StorageError,
     check_folder,
     exclusive,
-    locked,
+    lock,
     remove_leftovers,
-    replacing,
+    replace_file,
     write_atomically,
 )
 from madtheory.files.identity import NoIdentity, as_json, digest_of, identify, identify_each
@@ -22,11 +22,11 @@ __all__ = [
     "exclusive",
     "identify",
     "identify_each",
-    "locked",
+    "lock",
     "pack",
     "parts_of",
     "remove_leftovers",
-    "replacing",
+    "replace_file",
     "unpack",
     "write_atomically",
 ]

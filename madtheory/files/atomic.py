@@ -23,7 +23,7 @@ class StorageError(OSError):
 
 
 @contextlib.contextmanager
-def replacing(
+def replace_file(
     path: Path,
     room: int = 0,
     *,
@@ -62,8 +62,8 @@ def replacing(
 
 
 def write_atomically(path: Path, *chunks: bytes, **how: Any) -> Path:
-    """Write bytes; see `replacing`."""
-    with replacing(path, **how) as temporary, open(temporary, "wb") as file:
+    """Write bytes; see `replace_file`."""
+    with replace_file(path, **how) as temporary, open(temporary, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
     return path
@@ -79,17 +79,17 @@ def check_folder(path: Path, kind: type[StorageError] = StorageError) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove incomplete files that a killed process has left next to `path`."""
-    for leftover in path.parent.glob(f".{_escaped(path.name)}.*{_PARTIAL}"):
+    for leftover in path.parent.glob(f".{_escape(path.name)}.*{_PARTIAL}"):
         with contextlib.suppress(OSError):
             leftover.unlink()
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Wait until no other process works on `path`; the system lifts the lock of one that is killed.
 
     The lock is a file next to it, which is removed at the end. Where the file system knows no locks, or the

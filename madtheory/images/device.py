@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 @contextmanager
-def accelerated(device: str | None, precision: str = "no") -> Iterator[Any]:
+def open_accelerator(device: str | None, precision: str = "no") -> Iterator[Any]:
     """Open an ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses.
 
     Its settings are global, and those of the first in a process hold for all. The caller's are put aside, and
@@ -75,7 +75,7 @@ def deterministic(device: torch.device) -> Iterator[None]:
         fill.fill_uninitialized_memory = before[2]
 
 
-def sent(values: Any, device: torch.device) -> Tensor:
+def send(values: Any, device: torch.device) -> Tensor:
     """Copy an array or a CPU tensor to `device`; to an accelerator asynchronously."""
     tensor = torch.as_tensor(values)
     # From memory that can be swapped out, a copy waits for all that the accelerator has still to do.

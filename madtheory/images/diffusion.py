@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from madtheory.images.data import Images
-from madtheory.images.device import accelerated
-from madtheory.images.sampling import Term, make_in_memory, make_in_shards, sampled
-from madtheory.images.store import Checkpoint, Store, content, described, fingerprint, is_ours, key_of
+from madtheory.images.device import open_accelerator
+from madtheory.images.sampling import Term, make_in_memory, make_in_shards, sample_pixels
+from madtheory.images.store import Checkpoint, Store, content, describe, fingerprint, is_ours, key_of
 from madtheory.images.training import Arrays, Fit, ImageTraining, load_weights, weights_of
 from madtheory.images.unet import ImageDenoiser, UNet, of_one_type
 from madtheory.networks import (
@@ -37,28 +37,28 @@ from madtheory.validation import (
     check_number,
     check_path,
     check_seeds,
-    shown,
+    show,
 )
 
 _TRAINING = ("batch", "warm_up_images", "decay", "betas", "clip_norm", "ema_images", "augment", "accumulate")
 
 
-def described_network(model: Any) -> dict[str, Any]:
+def describe_network(model: Any) -> dict[str, Any]:
     """Describe what images depend on, apart from weights, sampler and seeds."""
     names = ("unet", "process", "parameterisation", "sigma_data", "classes")
     arithmetic = ("precision", "compile", "channels_last")
     derived = {} if is_ours(type(model)) else {"model": content("model", type(model))}
     return (
         derived
-        | {name: described(getattr(model, name)) for name in names}
+        | {name: describe(getattr(model, name)) for name in names}
         | {name: getattr(model.training, name) for name in arithmetic}
     )
 
 
-def described_fit(model: Any) -> dict[str, Any]:
+def describe_fit(model: Any) -> dict[str, Any]:
     """Describe what weights depend on, apart from data, budget, learning rate and seed."""
-    settings = {name: described(getattr(model.training, name)) for name in _TRAINING}
-    return {**described_network(model), "dropout": model.dropout, "training": settings}
+    settings = {name: describe(getattr(model.training, name)) for name in _TRAINING}
+    return {**describe_network(model), "dropout": model.dropout, "training": settings}
 
 
 def check_data(model: Any, images: Images) -> None:
@@ -88,7 +88,7 @@ def check_data(model: Any, images: Images) -> None:
 def check_marks(model: Any, seeds: NDArray[np.uint64], labels: Any) -> NDArray[np.int64] | None:
     """Return the classes of the images to be made, one for each seed, or ``None``."""
     if (labels is None) != (model.classes is None):
-        raise ValueError(f"labels={shown(labels)}, but classes={model.classes!r}; labels go with classes.")
+        raise ValueError(f"labels={show(labels)}, but classes={model.classes!r}; labels go with classes.")
     if labels is None:
         return None
     marks = np.asarray(labels, dtype=np.int64)
@@ -168,7 +168,7 @@ class ImageDiffusion(Trained):
     def __post_init__(self) -> None:
         for name, value, kind in (("unet", self.unet, UNet), ("training", self.training, ImageTraining)):
             if not isinstance(value, kind):
-                raise TypeError(f"{name}={shown(value)} is not a {kind.__name__}; pass {kind.__name__}(...).")
+                raise TypeError(f"{name}={show(value)} is not a {kind.__name__}; pass {kind.__name__}(...).")
         check_parts(self.process, self.sampler, self.device)
         check_fields(self)
         check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
@@ -182,8 +182,8 @@ class ImageDiffusion(Trained):
 
     def _merge(self, merge: Any, theirs: Any, weight: float) -> ImageDiffusion:
         key = key_of(extrapolated=[fingerprint(self.weights), fingerprint(theirs)], weight=float(weight))
-        with accelerated(self.device) as accelerator:
-            return self._kept(key, merge, accelerator)
+        with open_accelerator(self.device) as accelerator:
+            return self._find_or_make(key, merge, accelerator)
 
     @own_torch(threads=None)
     def _train(
@@ -206,20 +206,20 @@ class ImageDiffusion(Trained):
         key, checkpoint = "", None
         if self.store is not None:
             start = fingerprint(self.weights)
-            key = key_of(fit=described_fit(self), data=given.fingerprint(), start=start,
+            key = key_of(fit=describe_fit(self), data=given.fingerprint(), start=start,
                          images=images, learning_rate=float(learning_rate), seed=seed)  # fmt: skip
             checkpoint = Checkpoint(Store(Path(self.store)).fit(key), key)
 
-        with accelerated(self.device, self.training.precision) as accelerator:
+        with open_accelerator(self.device, self.training.precision) as accelerator:
 
-            def learned() -> dict[str, NDArray[Any]]:
+            def learn() -> dict[str, NDArray[Any]]:
                 module = self._restore(given.shape[1:], seed)
                 fit.run(module, given, accelerator, checkpoint)
                 return {**weights_of(module), "_shape": np.array(given.shape[1:], dtype=np.int32)}
 
-            return self._kept(key, learned, accelerator)
+            return self._find_or_make(key, learn, accelerator)
 
-    def _kept(self, key: str, make: Any, accelerator: Any) -> ImageDiffusion:
+    def _find_or_make(self, key: str, make: Any, accelerator: Any) -> ImageDiffusion:
         """Return the model with new weights, or with those in the store."""
         if self.store is None:
             return replace(self, weights=make())
@@ -228,10 +228,10 @@ class ImageDiffusion(Trained):
         # Nobody writes before everybody has looked.
         accelerator.wait_for_everyone()
         if found is None:
-            with store.locked(key, accelerator.is_main_process):
+            with store.lock(key, accelerator.is_main_process):
                 weights = make()
                 if accelerator.is_main_process:
-                    store.finish(key, weights, {"model": described_fit(self)})
+                    store.finish(key, weights, {"model": describe_fit(self)})
             accelerator.wait_for_everyone()
             found = store.weights(key)
         return replace(self, weights=found)
@@ -259,18 +259,18 @@ class ImageDiffusion(Trained):
             if not modules:
                 modules.extend(self._terms(terms, shape, guidance, accelerator.device))
             chosen = None if marks is None else marks[start:stop]
-            return sampled(modules, self.process, self.sampler, shape, seeds[start:stop], chosen, self.batch,
-                           accelerator)  # fmt: skip
+            return sample_pixels(modules, self.process, self.sampler, shape, seeds[start:stop], chosen,
+                                 self.batch, accelerator)  # fmt: skip
 
         if self.store is None:
-            with accelerated(self.device, self.training.precision) as accelerator:
+            with open_accelerator(self.device, self.training.precision) as accelerator:
                 return make_in_memory(make, shape, seeds, marks)
         drawn = hashlib.sha256(seeds.tobytes() + (b"" if marks is None else marks.tobytes())).hexdigest()
         weights = [[float(c), fingerprint(network.weights)] for c, network in terms]
-        key = key_of(sample=described_network(self), terms=weights, guidance=guidance, drawn=drawn,
-                     batch=self.batch, sampler=described(self.sampler))  # fmt: skip
+        key = key_of(sample=describe_network(self), terms=weights, guidance=guidance, drawn=drawn,
+                     batch=self.batch, sampler=describe(self.sampler))  # fmt: skip
         folder = Store(Path(self.store)).samples(key)
-        with accelerated(self.device, self.training.precision) as accelerator:
+        with open_accelerator(self.device, self.training.precision) as accelerator:
             return make_in_shards(folder, make, seeds, marks, self.batch, accelerator)
 
     def _terms(self, terms: Any, shape: Any, guidance: float, device: torch.device) -> list[Term]:
@@ -280,7 +280,7 @@ class ImageDiffusion(Trained):
             if coefficient:
                 module = network._restore(shape).eval()
                 how = self.training
-                module.placed(device, channels_last=how.channels_last, compiled=how.compile)
+                module.place(device, channels_last=how.channels_last, compiled=how.compile)
                 found.append(Term(coefficient * (1 + guidance), module, self.classes, True))
                 if guidance:
                     found.append(Term(-coefficient * guidance, module, self.classes, False))
@@ -288,5 +288,5 @@ class ImageDiffusion(Trained):
 
     def _difference(self, other: Any) -> str | None:
         shapes = [self._check_fitted()["_shape"], other.weights["_shape"]]
-        same = described_network(self) == described_network(other) and np.array_equal(*shapes)
+        same = describe_network(self) == describe_network(other) and np.array_equal(*shapes)
         return None if same else "another network, process or image size"

@@ -20,7 +20,7 @@ from madtheory.images.data import (
     open_shards,
     write_shard,
 )
-from madtheory.images.device import deterministic, sent
+from madtheory.images.device import deterministic, send
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import Process, Sampler, noise
 
@@ -77,7 +77,7 @@ def make_in_shards(folder: Path, make: Make, seeds: Any, labels: Any, batch: int
     return open_shards(folder)
 
 
-def sampled(
+def sample_pixels(
     terms: Sequence[Term],
     process: Process,
     sampler: Sampler,
@@ -124,10 +124,10 @@ def _chunk(
         seeds = np.resize(seeds, batch)
         labels = None if labels is None else np.resize(labels, batch)
     sigmas = process.levels(sampler.steps)
-    marks = None if labels is None else sent(labels, device)
+    marks = None if labels is None else send(labels, device)
 
-    def drawn(step: int) -> Tensor:
-        return sent(noise(seeds, (channels, height, width), step + 1), device)
+    def draw(step: int) -> Tensor:
+        return send(noise(seeds, (channels, height, width), step + 1), device)
 
     def denoiser(x: Tensor, sigma: float) -> Tensor:
         level = torch.full((1, 1, 1, 1), sigma, device=device)
@@ -142,6 +142,6 @@ def _chunk(
 
     # The first noise has the variance of noisy data, whose own is sigma_data^2.
     spread = math.sqrt(terms[0].module.sigma_data ** 2 + sigmas[0] ** 2)
-    x: Tensor = sampler.integrate(denoiser, spread * drawn(-1), sigmas, drawn)
+    x: Tensor = sampler.integrate(denoiser, spread * draw(-1), sigmas, draw)
     levels = (x[:n].float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
     return levels.permute(0, 2, 3, 1)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from madtheory.files import NoIdentity, as_json, digest_of, exclusive, identify, identify_each, replacing
+from madtheory.files import NoIdentity, as_json, digest_of, exclusive, identify, identify_each, replace_file
 from madtheory.images.data import KEPT, Images, ImageStoreError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -119,7 +119,7 @@ class Store:
         write_arrays(self.fit(key) / "weights.safetensors", weights, {"key": key, **about})
 
     @contextmanager
-    def locked(self, key: str, main: bool = True) -> Iterator[None]:
+    def lock(self, key: str, main: bool = True) -> Iterator[None]:
         """Keep a second run away from a fit; the system lifts the lock of a process that is killed.
 
         Of several processes of one run the main one alone holds the lock.
@@ -195,7 +195,7 @@ def write_arrays(path: Path, tensors: Arrays, about: Mapping[str, Any], keep: Pa
     described = {"format": _FORMAT, "sha256": fingerprint(arrays), **about}
     header = json.dumps({**described, "described": digest_of(described)})
     make_folder(path.parent)
-    with replacing(path, keep=keep, kind=ImageStoreError, advice=KEPT) as temporary:
+    with replace_file(path, keep=keep, kind=ImageStoreError, advice=KEPT) as temporary:
         try:
             save_file(arrays, temporary, {_HEADER: header})
         except SafetensorError as error:
@@ -278,7 +278,7 @@ def contents(values: Mapping[str, Any]) -> dict[str, str]:
         return {name: content(name, value) for name, value in values.items()}
 
 
-def described(value: Any) -> Any:
+def describe(value: Any) -> Any:
     """Describe a configuration as JSON: a dataclass by its class and its fields.
 
     Classes of this package are known by name; others by their content, as their code may be another one when
@@ -289,7 +289,7 @@ def described(value: Any) -> Any:
         kind = type(other)
         if not is_ours(kind):
             return {"class": kind.__name__, "content": content(kind.__name__, other)}
-        return {"class": kind.__name__, **{f.name: described(getattr(other, f.name)) for f in fields(other)}}
+        return {"class": kind.__name__, **{f.name: describe(getattr(other, f.name)) for f in fields(other)}}
 
     return as_json(value, instead)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory.images.data import Images, ImageStoreError
-from madtheory.images.device import ahead, deterministic, sent
+from madtheory.images.device import ahead, deterministic, send
 from madtheory.images.store import Checkpoint, StoredWeights
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import Budget, Optimised, Process
@@ -279,7 +279,7 @@ class Fit:
                 rows = places(step * training.batch, training.batch)[mine]
                 return step, rows, data.batch(rows)
 
-            module.train().placed(device, channels_last=training.channels_last, compiled=training.compile)
+            module.train().place(device, channels_last=training.channels_last, compiled=training.compile)
             state = State(module, self.learning_rate, training.betas, training.ema_images)
             first = state.read(checkpoint, accelerator.scaler)
             # Nobody writes a checkpoint before everybody has read the last one.
@@ -330,17 +330,17 @@ class Fit:
         optimiser.zero_grad(set_to_none=True)
         for i, part in shares:
             own = slice(part.start - shares[0][1].start, part.stop - shares[0][1].start)
-            x = sent(pixels[own], device)
+            x = send(pixels[own], device)
             x = (x.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
             if training.augment == "flips":
-                x = torch.where(sent(mirrored[part], device), x.flip(3), x)
+                x = torch.where(send(mirrored[part], device), x.flip(3), x)
             if training.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
             known = None
             if self.classes is not None and labels is not None:
                 classes = torch.from_numpy(labels[own].astype(np.int64))
-                known = sent(classes.masked_fill(unlabelled[part], self.classes), device)
-            level, last = sent(sigma[part], device), i == shares[-1][0]
+                known = send(classes.masked_fill(unlabelled[part], self.classes), device)
+            level, last = send(sigma[part], device), i == shares[-1][0]
             if self.dropout:
                 number = _seed(self.seed, "dropout", step, i)
                 torch.default_generator.manual_seed(number)

@@ -140,7 +140,7 @@ class ImageDenoiser(nn.Module):
         loss: Tensor = (weight * error.square()).flatten(1).mean(1)
         return loss
 
-    def placed(self, device: torch.device, *, channels_last: bool, compiled: bool) -> ImageDenoiser:
+    def place(self, device: torch.device, *, channels_last: bool, compiled: bool) -> ImageDenoiser:
         """Place the network on its device, and compile it if requested."""
         module: Any = self.to(device)
         if channels_last:

@@ -25,7 +25,7 @@ from madtheory.theory import (
     labelled,
 )
 from madtheory.treatments import Correction, Curation
-from madtheory.validation import check_memory, check_names, check_size, checked, shown
+from madtheory.validation import check_arguments, check_memory, check_names, check_size, show
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,7 +68,7 @@ def _categorical(loop: Loop, generations: int, variables: Collection[str] | None
     for law in laws:
         if not isinstance(law, Categorical) or law.symbols != laws[0].symbols:
             raise NoClosedForm(
-                f"real {shown(law)} is not Categorical with the symbols of generation 1, as the closed forms "
+                f"real {show(law)} is not Categorical with the symbols of generation 1, as the closed forms "
                 f"need."
             )
     if loop.bias not in (None, 1.0):
@@ -224,7 +224,7 @@ def _model(loop: Loop, generations: int) -> dict[str, Any]:
 
 
 @one_thread
-@checked
+@check_arguments
 def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = None) -> xr.Dataset:
     """Return the closed-form answer for every generation of a loop.
 

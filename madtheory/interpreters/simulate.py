@@ -17,15 +17,15 @@ from madtheory.numerics import one_thread
 from madtheory.types import Array, Metric, RandomState
 from madtheory.validation import (
     LONGEST,
+    check_arguments,
     check_array,
     check_memory,
     check_metrics,
     check_quantiles,
     check_record,
     check_size,
-    checked,
     metric_name,
-    shown,
+    show,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def prepare(
     generations = check_size("generations", generations, 1, LONGEST["generations"])
     if not isinstance(loop, Loop):
         raise TypeError(
-            f"loop={shown(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
+            f"loop={show(loop)} is not a Loop; pass madtheory.Loop(real=..., model=..., regime=...)."
         )
     chosen = check_metrics(defaults(loop) if metrics is None else metrics)
     check_suitable(loop.at(1), chosen)
@@ -151,7 +151,7 @@ def advance(run: Run, count: int = 1) -> None:
         _record(run, blocks)
 
 
-@checked
+@check_arguments
 def simulate(
     loop: Loop,
     generations: int,
@@ -258,7 +258,7 @@ def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
             values = np.atleast_1d(check_array(returned, "its value"))
         except ValueError as error:
             raise ValueError(
-                f"metric {name} returned {shown(returned)}; expected one real number per replicate, "
+                f"metric {name} returned {show(returned)}; expected one real number per replicate, "
                 f"{expected} ({error})."
             ) from None
         if values.shape != expected:

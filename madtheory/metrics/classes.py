@@ -9,10 +9,10 @@ import numpy as np
 from madtheory.metrics.points import point_sets
 from madtheory.numerics import distances
 from madtheory.types import Array
-from madtheory.validation import LONGEST, check_number, check_numbers, check_size, checked
+from madtheory.validation import LONGEST, check_arguments, check_number, check_numbers, check_size
 
 
-@checked
+@check_arguments
 def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1) -> float:
     """Return the share of modes with at least `least` points: those that the generator has not lost.
 
@@ -43,7 +43,7 @@ def mode_coverage(*, fake: Array, centres: Array, radius: float, least: int = 1)
     return float((counts >= check_size("least", least)).mean())
 
 
-@checked
+@check_arguments
 def variance_by_class(fake: Array, labels: Any, classes: int | None = None) -> Array:
     """Trace of the covariance (divisor n - 1) of the points of each class.
 
@@ -104,7 +104,7 @@ def class_variance(fake: Array, labels: Any) -> float:
     return float(np.nanmean(each))
 
 
-@checked
+@check_arguments
 def class_shares(labels: Any, classes: int | None = None) -> Array:
     """Return the share of the points in each class, shape (classes,).
 

@@ -35,7 +35,7 @@ from madtheory.metrics.points import (
 from madtheory.metrics.sampling import OF_MOMENTS, OnSamples, of_moments, on_samples
 from madtheory.numerics import one_thread
 from madtheory.types import Array, Metric, RandomState
-from madtheory.validation import check_snapshot, checked
+from madtheory.validation import check_arguments, check_snapshot
 
 
 @of_moments(truth=False)
@@ -152,7 +152,7 @@ def effective_sample_size(snapshot: Snapshot) -> Array:
 DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
 
 
-@checked
+@check_arguments
 def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric, ...]:
     """Return the metrics that fit a loop, which `simulate` measures by default.
 

@@ -9,13 +9,13 @@ import numpy as np
 from madtheory.numerics import distances, neighbour_radii, of_usual_size
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_flag,
     check_memory,
     check_number,
     check_points,
     check_seed,
     check_size,
-    checked,
 )
 
 _BLOCK = 2**19  # numbers of a block, 4 MiB
@@ -80,7 +80,7 @@ def gaussian_distance(gap: Array, root: Array, other: Array) -> float:
     return float(apart + ((root - other) ** 2).sum())
 
 
-@checked
+@check_arguments
 def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
     """Return improved precision and recall of point sets of shape (n, d), by k-nearest-neighbour balls.
 
@@ -107,7 +107,7 @@ def precision_recall(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     return inside / len(fake), float(covered.mean())
 
 
-@checked
+@check_arguments
 def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
     r"""Return density and coverage of point sets of shape (n, d), by nearest-neighbour balls of real ones.
 
@@ -137,7 +137,7 @@ def density_coverage(*, real: Array, fake: Array, k: int = 5) -> tuple[float, fl
     return balls / (k * len(fake)), float((nearest < radii).mean())
 
 
-@checked
+@check_arguments
 def sliced_wasserstein(
     *,
     real: Array,

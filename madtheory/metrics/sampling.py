@@ -17,7 +17,7 @@ from madtheory.data import Empirical
 from madtheory.files import identify
 from madtheory.metrics.points import density_coverage, precision_recall
 from madtheory.models import Gaussian
-from madtheory.numerics import seeded_globals
+from madtheory.numerics import seed_globals
 from madtheory.types import Array, Metric, RandomState
 from madtheory.validation import (
     check_array,
@@ -28,7 +28,7 @@ from madtheory.validation import (
     check_size,
     freeze,
     known_metrics,
-    shown,
+    show,
 )
 
 if TYPE_CHECKING:
@@ -130,9 +130,7 @@ def on_samples(
             "points is their class."
         )
     if features is not None and (not callable(features) or isinstance(features, type)):
-        raise ValueError(
-            f"features={shown(features)} is not a function; pass one that maps (n, d) to (n, f)."
-        )
+        raise ValueError(f"features={show(features)} is not a function; pass one that maps (n, d) to (n, f).")
     sampled = _Sampled(
         functions=functions,
         n=check_size("n", n),
@@ -154,7 +152,7 @@ def on_samples(
         points = check_points(points, "reference")
         if points.ndim != 2:
             raise ValueError(f"reference has shape {points.shape}; expected (m, d), without replicates.")
-        with seeded_globals(sampled.entropy % 2**32):
+        with seed_globals(sampled.entropy % 2**32):
             real = freeze(sampled.represent(points)[0])
         object.__setattr__(sampled, "real", real)
         if "truth" in asked:
@@ -227,7 +225,7 @@ class _Function:
         usable = callable(function) and not isinstance(function, type)
         if not usable or not isinstance(name, str) or not name.isidentifier():
             raise ValueError(
-                f"metrics holds {shown(function)}; pass functions with a name, defined by def, such as "
+                f"metrics holds {show(function)}; pass functions with a name, defined by def, such as "
                 f"metrics.frechet_distance{known_metrics('fake')}."
             )
         try:
@@ -312,7 +310,7 @@ class _Sampled:
         drawn = snapshot.model.sample(self.n, rng=np.random.default_rng(seed), **bias)
         rows, name = [], f"{type(snapshot.model).__name__}.sample({self.n})"
         # Functions of the user may draw random numbers, which must repeat too.
-        with seeded_globals(int(seed.generate_state(1)[0])):
+        with seed_globals(int(seed.generate_state(1)[0])):
             drawn = check_points(check_sample(drawn, self.n, name), name)
             fake, labels = self.represent(drawn)
             if self.real is not None and fake.shape[-1] != self.real.shape[-1]:

@@ -14,13 +14,13 @@ from madtheory.data import Counts, Weighted
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_bias,
     check_many,
     check_number,
     check_numbers,
     check_points,
     check_size,
-    checked,
 )
 
 _RATES, _CELLS = 256, 4096
@@ -173,7 +173,7 @@ class Categorical:
     def _new(self, held: Counts, parents: Any = None) -> Categorical:
         return object.__new__(type(self))._set(held, parents, self.symbols, self.smoothing)
 
-    @checked
+    @check_arguments
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Categorical:
         """Return the model of the relative frequencies of points, `Weighted` points or `Counts`."""
         if isinstance(data, Weighted):
@@ -245,7 +245,7 @@ class Categorical:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(taken))
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` symbols, shape (*replicate, n, 1), in random order."""
         drawn = self.sample_statistic(check_size("n", n), rng=rng, bias=1.0 if bias is None else bias)
@@ -254,7 +254,7 @@ class Categorical:
         points = listed.reshape(*drawn.counts.shape[:-1], n).astype(float)
         return rng.permuted(points, axis=-1)[..., None]
 
-    @checked
+    @check_arguments
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Counts:
         """Draw the counts of `n` symbols (one number per replicate): multinomial, at one cost for any n."""
         held, bias = self.support, check_bias(bias)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from madtheory.data import Moments, Weighted
-from madtheory.numerics import one_openmp_thread, one_thread, seeded_globals
+from madtheory.numerics import one_openmp_thread, one_thread, seed_globals
 from madtheory.types import Array
 from madtheory.validation import check_points, check_size
 
@@ -178,7 +178,7 @@ class Estimator:
 
     def _globals(self, rng: np.random.Generator) -> AbstractContextManager[None]:
         """Return the context in which foreign code runs."""
-        return nullcontext() if self._trusted else seeded_globals(_seed(rng))
+        return nullcontext() if self._trusted else seed_globals(_seed(rng))
 
     def _seed_parts(self, estimator: Any, rng: np.random.Generator) -> None:
         """Seed every ``random_state`` of an estimator and of those it holds, and its generators."""

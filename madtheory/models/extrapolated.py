@@ -8,13 +8,13 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from madtheory.abilities import can, is_set, knows, lacking
+from madtheory.abilities import can, find_obstacle, is_set, knows
 from madtheory.data import Counts, Moments, size
 from madtheory.models.extrapolated_gaussian import extrapolated_gaussian, guided_gaussian
 from madtheory.models.gaussian import Gaussian
 from madtheory.text import short_repr
 from madtheory.types import Array
-from madtheory.validation import check_bias, check_numbers, check_size, checked, shown
+from madtheory.validation import check_arguments, check_bias, check_numbers, check_size, show
 
 Self = TypeVar("Self", bound="Improved")
 
@@ -44,7 +44,7 @@ class Improved:
             made = getattr(self, name)
             if made is not None and not can(made, "sample"):
                 raise TypeError(
-                    f"{name}={shown(made)} is not a fitted model; leave it out: fit makes the {name}."
+                    f"{name}={show(made)} is not a fitted model; leave it out: fit makes the {name}."
                 )
         given = self.treatments if np.iterable(self.treatments) else (self.treatments,)
         object.__setattr__(self, "treatments", tuple(given))
@@ -52,7 +52,7 @@ class Improved:
         number = check_numbers(self._weight_name, self._weight)
         if number.ndim:
             raise ValueError(
-                f"{self._weight_name}={shown(self._weight)} has shape {number.shape}; pass a number."
+                f"{self._weight_name}={show(self._weight)} has shape {number.shape}; pass a number."
             )
         object.__setattr__(self, self._weight_name, float(number))
         if self.n_auxiliary is not None:
@@ -78,7 +78,7 @@ class Improved:
             return f"{type(self).__name__} on {type(self.base).__name__} has no {name}"
         if name == "sample_statistic" and self.treatments:
             return f"{type(self).__name__} with treatments of points has no {name}"
-        if name in ("sample_statistic", "expand") and (why := lacking(self.base, name)) is not None:
+        if name in ("sample_statistic", "expand") and (why := find_obstacle(self.base, name)) is not None:
             return f"{type(self).__name__} on {why}"
         if name == "moments" and not knows(self.base, name):
             return f"{type(self).__name__} on {type(self.base).__name__} knows no {name}"
@@ -88,7 +88,7 @@ class Improved:
         kind = type(self.base)
         if isinstance(self.base, type) or not can(self.base, "fit", "sample"):
             raise TypeError(
-                f"base={shown(self.base)} is not an instance with fit and sample; see madtheory.types."
+                f"base={show(self.base)} is not an instance with fit and sample; see madtheory.types."
             )
         if kind is not Gaussian and not callable(getattr(self.base, self._method, None)):
             raise TypeError(
@@ -102,25 +102,24 @@ class Improved:
             check_size("budget", self.budget)
             if not callable(getattr(self.base, "fine_tuned", None)):
                 raise TypeError(
-                    f"budget={shown(self.budget)} counts the images that the auxiliary sees, and a "
+                    f"budget={show(self.budget)} counts the images that the auxiliary sees, and a "
                     f"{type(self.base).__name__} is not trained step by step: it has no fine_tuned(data, "
                     f"images=, learning_rate=, rng=). Leave budget out: the auxiliary is then fitted."
                 )
         rate = self.learning_rate
         if rate is not None and (self.budget is None or not check_numbers("learning_rate", rate) > 0):
             raise ValueError(
-                f"learning_rate={shown(rate)} is of the fine-tuning for a budget={shown(self.budget)}; "
+                f"learning_rate={show(rate)} is of the fine-tuning for a budget={show(self.budget)}; "
                 f"pass a number "
                 f"> 0 and a budget of images seen, or leave it out."
             )
         for treatment in self.treatments:
             if not callable(getattr(treatment, "treated", None)):
                 raise TypeError(
-                    f"treatments holds {shown(treatment)}, which is not a treatment; "
-                    f"see madtheory.treatments."
+                    f"treatments holds {show(treatment)}, which is not a treatment; see madtheory.treatments."
                 )
 
-    @checked
+    @check_arguments
     def fit(self: Self, data: Any, *, rng: np.random.Generator) -> Self:
         """Fit the base to `data`, and the auxiliary to samples of the fitted base; return a new model."""
         fitted = self.base.fit(data, rng=rng)
@@ -169,15 +168,15 @@ class Improved:
         combined = getattr(self.base, self._method, None) or partial(self._of_gaussians, self.base)
         return combined(self.auxiliary, self._weight)
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
         """Draw `n` points, shape (*replicate, n, d), or images; `bias` goes to the law's own sampling."""
-        drawn = self._fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
+        drawn = self._check_fitted().sample(n, rng=rng, **({} if bias is None else {"bias": bias}))
         return drawn if is_set(drawn) else np.asarray(drawn)
 
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
         """Draw the moments of `n` points; this needs a base with statistics, and no treatments."""
-        return self._fitted().sample_statistic(n, rng=rng, bias=bias)
+        return self._check_fitted().sample_statistic(n, rng=rng, bias=bias)
 
     def expand(self: Self, *replicates: int) -> Self:
         """Add leading replicate axes, where the base can."""
@@ -185,7 +184,7 @@ class Improved:
         wide = {k: None if part is None else part.expand(*replicates) for k, part in parts.items()}
         return replace(self, **wide)  # type: ignore[arg-type]
 
-    def _fitted(self) -> Any:
+    def _check_fitted(self) -> Any:
         if self.law is None:
             raise ValueError(
                 f"this {type(self).__name__} has no auxiliary yet; call fit(data), or self_trained(n) for a "
@@ -196,7 +195,7 @@ class Improved:
     @property
     def moments(self) -> Gaussian:
         """The Gaussian of the mean and covariance of the law that is sampled."""
-        law = self._fitted()
+        law = self._check_fitted()
         if not knows(law, "moments"):
             raise TypeError(f"{type(self).__name__} samples a {type(law).__name__}, which has no covariance.")
         moments: Gaussian = law.moments
@@ -226,7 +225,7 @@ class _NoSnapshot:
 
     def __getattr__(self, name: str) -> Any:
         raise TypeError(
-            f"treatments holds {shown(self._treatment)}, which needs the {name!r} of a loop's snapshot; "
+            f"treatments holds {show(self._treatment)}, which needs the {name!r} of a loop's snapshot; "
             f"the auxiliary's training set has none. Use treatments of only points: project, verify, curate."
         )
 

@@ -17,12 +17,12 @@ from madtheory.numerics import one_thread
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_bias,
     check_ddof,
     check_many,
     check_numbers,
     check_size,
-    checked,
     freeze,
 )
 
@@ -134,7 +134,7 @@ class Gaussian:
         return object.__new__(cls)._set(mean, factor, None, 0, None)
 
     @classmethod
-    @checked
+    @check_arguments
     def standard(cls, dim: int) -> Gaussian:
         """Return the standard normal law N(0, I) in `dim` dimensions."""
         # The root of I is I: a decomposition would take seconds in thousands of dimensions.
@@ -143,12 +143,12 @@ class Gaussian:
     @property
     def dim(self) -> int:
         """Dimension d."""
-        return int(self._fitted().shape[-1])
+        return int(self._check_fitted().shape[-1])
 
     @property
     def scaled_factor(self) -> Array:
         """The factor L of the covariance L Lᵀ, shape (*replicate, d, rank)."""
-        self._fitted()
+        self._check_fitted()
         assert self.factor is not None
         return self.factor if self.exponent is None else np.ldexp(self.factor, self.exponent[..., None, :])
 
@@ -162,7 +162,7 @@ class Gaussian:
     @property
     def log_volume(self) -> Array:
         """Log determinant of the covariance, shape (*replicate,); -inf if it is singular."""
-        self._fitted()
+        self._check_fitted()
         assert self.factor is not None
         if self.factor.shape[-1] < self.factor.shape[-2]:
             return np.full(self.factor.shape[:-2], -np.inf)
@@ -175,11 +175,11 @@ class Gaussian:
     @property
     def moments(self) -> Gaussian:
         """The model itself; of any other model with moments, the Gaussian of its mean and covariance."""
-        self._fitted()
+        self._check_fitted()
         return self
 
     @one_thread
-    @checked
+    @check_arguments
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> Gaussian:
         """Fit to points (*replicate, n, d), `Weighted` points or `Moments`; `rng` is not used.
 
@@ -241,7 +241,7 @@ class Gaussian:
         >>> Gaussian([0.0, 0.0], np.diag([1.0, 0.0])).log_density([[0.0, 0.0], [0.0, 1.0]]).round(3)
         array([-0.919,   -inf])
         """
-        mean = self._fitted()
+        mean = self._check_fitted()
         assert self.factor is not None
         checked = check_test_points(points, self.dim)
         lead = np.broadcast_shapes(mean.shape[:-1], checked.shape[:-2])
@@ -259,10 +259,10 @@ class Gaussian:
         return values
 
     @one_thread
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points from N(mean, bias * covariance), shape (*replicate, n, d)."""
-        mean, factor = self._fitted(), self.scaled_factor
+        mean, factor = self._check_fitted(), self.scaled_factor
         normals = rng.standard_normal((*mean.shape[:-1], check_size("n", n), factor.shape[-1]))
         if bias is not None:
             factor = np.sqrt(check_bias(bias)) * factor
@@ -271,13 +271,13 @@ class Gaussian:
         return points
 
     @one_thread
-    @checked
+    @check_arguments
     def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
         """Draw the moments of `n` points (one number, or one per replicate) from their exact law.
 
         The mean is normal and the scatter Wishart, independently; at a cost of O(d^3) for any n.
         """
-        mean = self._fitted()
+        mean = self._check_fitted()
         assert self.factor is not None
         n = check_many("n", n)
         lead, rank, exponent = mean.shape[:-1], self.factor.shape[-1], self.exponent
@@ -307,7 +307,7 @@ class Gaussian:
             None if exponent is None else np.broadcast_to(exponent, replicates + exponent.shape),
         )
 
-    def _fitted(self) -> Array:
+    def _check_fitted(self) -> Array:
         if self.mean is None:
             raise ValueError("this Gaussian is not fitted; call fit(data), or pass mean and covariance.")
         return self.mean

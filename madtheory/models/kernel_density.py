@@ -14,7 +14,7 @@ from madtheory.models.log_density import Whitening, check_test_points
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth, distances, relative_factor
 from madtheory.text import short_repr
 from madtheory.types import Array
-from madtheory.validation import check_kernel_bias, check_points, check_size, checked
+from madtheory.validation import check_arguments, check_kernel_bias, check_points, check_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +71,17 @@ class KernelDensity:
     @property
     def dim(self) -> int:
         """Dimension d."""
-        return int(self._fitted()[0].shape[-1])
+        return int(self._check_fitted()[0].shape[-1])
 
     @property
     def mean(self) -> Array:
         """Mean, shape (*replicate, d): that of the training set."""
-        return self._fitted()[2].mean
+        return self._check_fitted()[2].mean
 
     @OnceKnown
     def moments(self) -> Gaussian:
         """The Gaussian of the mean and, at bias 1, the covariance: that of the points (divisor n) plus H."""
-        _, kernel, summary = self._fitted()
+        _, kernel, summary = self._check_fitted()
         spread = summary.root / np.sqrt(summary.weight)[..., None, None]
         pad = np.zeros((*spread.shape[:-1], self.dim))
         return Gaussian.of_factor(summary.mean, triangular(np.concatenate([spread, kernel, pad], -1)))
@@ -91,7 +91,7 @@ class KernelDensity:
         """Covariance at bias 1, shape (*replicate, d, d): that of the points (divisor n) plus H."""
         return np.asarray(self.moments.covariance)
 
-    @checked
+    @check_arguments
     def fit(self, data: Any, *, rng: np.random.Generator | None = None) -> KernelDensity:
         """Return the model of points (*replicate, n, d), or `Weighted` points; `rng` is not used."""
         if isinstance(data, Moments):
@@ -147,7 +147,7 @@ class KernelDensity:
         >>> KernelDensity(0.5).fit(np.array([[0.0], [1.0]])).log_density([[0.0], [9.0]]).round(3)
         array([  -0.792, -128.919])
         """
-        own, kernel, moments = self._fitted()
+        own, kernel, moments = self._check_fitted()
         checked = check_test_points(points, own.shape[-1])
         lead = np.broadcast_shapes(own.shape[:-2], checked.shape[:-2])
         checked = np.broadcast_to(checked, (*lead, *checked.shape[-2:]))
@@ -162,10 +162,10 @@ class KernelDensity:
             values[at] = _kernel_sum(checked[at], trained[at], means[at], kernels[at], shares[at])
         return values
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, d): training points plus N(0, bias * H)."""
-        points, kernel, _ = self._fitted()
+        points, kernel, _ = self._check_fitted()
         *lead, size, _ = points.shape
         scale = np.sqrt(check_kernel_bias(self.bandwidth, bias))
         if self.steps is None:
@@ -183,7 +183,7 @@ class KernelDensity:
         """Add leading replicate axes (views: no memory). An unfitted model is returned unchanged."""
         if self.points is None:
             return self
-        points, kernel, old = self._fitted()
+        points, kernel, old = self._check_fitted()
 
         def view(values: Any) -> Array:
             return np.broadcast_to(values, replicates + np.shape(values))
@@ -205,7 +205,7 @@ class KernelDensity:
             object.__setattr__(new, name, value)
         return new
 
-    def _fitted(self) -> tuple[Array, Array, Moments]:
+    def _check_fitted(self) -> tuple[Array, Array, Moments]:
         if self.points is None or self.kernel is None or self.summary is None:
             raise ValueError("this KernelDensity is not fitted; call fit(data).")
         return self.points, self.kernel, self.summary

@@ -18,13 +18,13 @@ from madtheory.numerics import one_openmp_thread, one_thread
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_bias,
     check_choice,
     check_number,
     check_numbers,
     check_points,
     check_size,
-    checked,
 )
 
 
@@ -287,7 +287,7 @@ class Mixture:
             object.__setattr__(self, name, value)
 
     @classmethod
-    @checked
+    @check_arguments
     def grid(cls, side: int = 5, *, spacing: float = 1.0, variance: float = 0.01, **settings: Any) -> Mixture:
         """Return equal modes on a square grid about the origin, in 2-D.
 
@@ -300,29 +300,29 @@ class Mixture:
     @property
     def dim(self) -> int:
         """Dimension d of the points, without the label."""
-        return self._fitted()[1].dim
+        return self._check_fitted()[1].dim
 
     @property
     def means(self) -> Array:
         """Means of the components, shape (*replicate, components, d)."""
-        mean = self._fitted()[1].mean
+        mean = self._check_fitted()[1].mean
         assert mean is not None
         return mean
 
     @property
     def covariances(self) -> Array:
         """Covariances of the components, shape (*replicate, components, d, d)."""
-        return self._fitted()[1].covariance
+        return self._check_fitted()[1].covariance
 
     @property
     def mean(self) -> Array:
         """Mean of the mixture, shape (*replicate, d)."""
-        return np.einsum("...k,...ki->...i", self._fitted()[0], self.means)
+        return np.einsum("...k,...ki->...i", self._check_fitted()[0], self.means)
 
     @OnceKnown
     def moments(self) -> Gaussian:
         """Return the Gaussian of the mean and covariance of the mixture, within plus between components."""
-        weights, parts = self._fitted()
+        weights, parts = self._check_fitted()
         off = (self.means - self.mean[..., None, :])[..., None]
         roots = np.sqrt(weights)[..., None, None] * np.concatenate([parts.scaled_factor, off], -1)
         wide = np.swapaxes(roots, -3, -2).reshape(*roots.shape[:-3], parts.dim, -1)
@@ -338,7 +338,7 @@ class Mixture:
         """Whether `fit` takes `madtheory.data.Weighted` points: with observed labels."""
         return self.labels == "observed"
 
-    @checked
+    @check_arguments
     def fit(self, data: Any, *, rng: np.random.Generator) -> Mixture:
         """Fit to points (*replicate, n, d), or with observed labels to labelled points or their statistic.
 
@@ -404,7 +404,7 @@ class Mixture:
         """
         from scipy.special import logsumexp
 
-        weights, parts = self._fitted()
+        weights, parts = self._check_fitted()
         observed = self.labels == "observed"
         checked = check_test_points(points, parts.dim + observed)
         label = checked[..., -1]
@@ -427,10 +427,10 @@ class Mixture:
             each = np.where(member, each, -np.inf)
         return np.asarray(logsumexp(each, axis=-2))
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, d), or (*replicate, n, d + 1) with their labels."""
-        weights, parts = self._fitted()
+        weights, parts = self._check_fitted()
         *lead, components = weights.shape
         levels = rng.random((*lead, check_size("n", n)))
         steps = np.cumsum(weights, -1)
@@ -461,7 +461,7 @@ class Mixture:
         return self._sample_statistic
 
     def _sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Moments:
-        weights, parts = self._fitted()
+        weights, parts = self._check_fitted()
         n = check_size("n", n, minimum=0) if np.ndim(n) == 0 else np.asarray(n)
         counts = rng.multinomial(n, weights / weights.sum(-1, keepdims=True))
         return parts.sample_statistic(counts, rng=rng, bias=bias)
@@ -479,7 +479,7 @@ class Mixture:
             object.__setattr__(new, name, value)
         return new
 
-    def _fitted(self) -> tuple[Array, Gaussian]:
+    def _check_fitted(self) -> tuple[Array, Gaussian]:
         if self.weights is None or self.parts is None:
             raise ValueError("this Mixture is not fitted; call fit(data), or pass means and covariances.")
         return self.weights, self.parts

@@ -13,12 +13,12 @@ from madtheory.models.extrapolated import Improved
 from madtheory.types import Array
 from madtheory.validation import (
     GREATEST,
+    check_arguments,
     check_bias,
     check_callable,
     check_numbers,
     check_size,
-    checked,
-    shown,
+    show,
 )
 
 __all__ = ["Selection", "Tuned", "checkpoints", "select_guidance"]
@@ -49,7 +49,7 @@ class Selection:
     values: Array = field(repr=False)
 
 
-@checked
+@check_arguments
 def select_guidance(
     improved: Any,
     *,
@@ -191,14 +191,14 @@ class Tuned:
         if self.bias is not None:
             check_bias(self.bias)
         if not isinstance(self.selection, Selection | None):
-            raise TypeError(f"selection={shown(self.selection)} is the result of fit; leave it out.")
+            raise TypeError(f"selection={show(self.selection)} is the result of fit; leave it out.")
 
     @property
     def takes_weights(self) -> bool:
         """Whether the base is fitted to `madtheory.data.Weighted` points too."""
         return bool(self.improved.takes_weights)
 
-    @checked
+    @check_arguments
     def fit(self, data: Any, *, rng: np.random.Generator) -> Tuned:
         """Fit base and auxiliary to `data`, then select w; return a new model."""
         fitted = self.improved.fit(data, rng=rng)
@@ -213,13 +213,13 @@ class Tuned:
         )
         return replace(self, improved=selection.model, selection=selection)
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points at the chosen w, shape (n, d); `bias` is passed to the law's own sampling."""
         return self.improved.sample(n, rng=rng, bias=bias)
 
 
-@checked
+@check_arguments
 def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Generator) -> list[Model]:
     """Fine-tune one auxiliary on one synthetic set, and return the model after each budget.
 
@@ -260,7 +260,7 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
     images = [check_size("budgets", budget) for budget in budgets]
     if not images or sorted(set(images)) != images:
         raise ValueError(
-            f"budgets={shown(budgets)} do not ascend; pass for example [25_000, 50_000, 100_000]."
+            f"budgets={show(budgets)} do not ascend; pass for example [25_000, 50_000, 100_000]."
         )
     if improved.n_auxiliary is None:
         raise ValueError(
@@ -279,19 +279,19 @@ def checkpoints(improved: Model, *, budgets: Sequence[int], rng: np.random.Gener
 
 def _check_improved(improved: Any) -> None:
     if not isinstance(improved, Improved):
-        raise TypeError(f"improved={shown(improved)} is not a SIMS or Neon; pass one of madtheory.models.")
+        raise TypeError(f"improved={show(improved)} is not a SIMS or Neon; pass one of madtheory.models.")
 
 
 def _check_search(metric: Any, grid: Any, n: Any, refine: Any) -> Array:
     """Return the values of w, ascending."""
     weights = np.unique(check_numbers("grid", grid))
     if weights.size and max(-weights[0], weights[-1]) > GREATEST:
-        raise ValueError(f"grid={shown(grid)} is too large; pass numbers of at most {GREATEST:g}.")
+        raise ValueError(f"grid={show(grid)} is too large; pass numbers of at most {GREATEST:g}.")
     if not weights.size:
-        raise ValueError(f"grid={shown(grid)} is empty; pass values of w, for example np.linspace(0, 3, 13).")
+        raise ValueError(f"grid={show(grid)} is empty; pass values of w, for example np.linspace(0, 3, 13).")
     if check_size("refine", refine, 0) and weights.size < 2:
         raise ValueError(
-            f"refine={refine} needs neighbours to search between, and grid={shown(grid)} has one value; "
+            f"refine={refine} needs neighbours to search between, and grid={show(grid)} has one value; "
             f"give more."
         )
     check_callable("metric", metric)

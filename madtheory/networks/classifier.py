@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_device, chosen_device, own_torch, seed_torch
+from madtheory.networks.context import check_device, choose_device, own_torch, seed_torch
 from madtheory.networks.network import Weights, data_units
 from madtheory.networks.training import Training, batches, optimise
 from madtheory.types import Array
@@ -22,7 +22,7 @@ from madtheory.validation import (
     check_points,
     check_size,
     check_widths,
-    shown,
+    show,
 )
 
 
@@ -69,10 +69,10 @@ class Classifier:
         widths = check_widths("channels", self.channels)
         check_device(self.device)
         if not isinstance(self.training, Training):
-            raise TypeError(f"training={shown(self.training)} is not a Training; pass Training(...).")
+            raise TypeError(f"training={show(self.training)} is not a Training; pass Training(...).")
         if len(widths) != 2:
             raise ValueError(
-                f"channels={shown(self.channels)} are not two integers; pass for example (32, 64)."
+                f"channels={show(self.channels)} are not two integers; pass for example (32, 64)."
             )
         object.__setattr__(self, "channels", widths)
 
@@ -98,7 +98,7 @@ class Classifier:
         # One shift for all pixels: with one for each, equal pixels of an image would differ.
         kept = {"_shift": np.asarray(x.mean()), "_scale": np.asarray(data_units(x)[1])}
         seed, generator = int(rng.integers(2**63)), torch.Generator().manual_seed(int(rng.integers(2**63)))
-        module, device = self._restore(x.shape[1], seed), chosen_device(self.device)
+        module, device = self._restore(x.shape[1], seed), choose_device(self.device)
         images = _images(x, kept).to(device)
         marks = torch.from_numpy(y.astype(np.int64)).to(device)
 
@@ -129,7 +129,7 @@ class Classifier:
             raise ValueError("this Classifier is not fitted; call fit(points, labels, rng=rng).")
         x = check_points(points, "points")
         _check_square(x)
-        module, device = self._restore(x.shape[1]).eval(), chosen_device(self.device)
+        module, device = self._restore(x.shape[1]).eval(), choose_device(self.device)
         parts = []
         with torch.inference_mode():
             for first in range(0, len(x), self.batch):
@@ -155,7 +155,7 @@ class Classifier:
                     f"pass images of its size."
                 )
             module.load_state_dict(state)
-        return module.to(chosen_device(self.device))
+        return module.to(choose_device(self.device))
 
 
 FITTING = (Classifier.fit, Classifier._restore)

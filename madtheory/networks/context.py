@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from madtheory.validation import shown
+from madtheory.validation import show
 
 
 def check_device(device: Any) -> None:
@@ -17,12 +17,12 @@ def check_device(device: Any) -> None:
         torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError):
         raise ValueError(
-            f"device={shown(device)} is not a device; pass 'cpu', 'cuda', or None for the accelerator, if "
+            f"device={show(device)} is not a device; pass 'cpu', 'cuda', or None for the accelerator, if "
             f"there is one."
         ) from None
 
 
-def chosen_device(device: str | None) -> torch.device:
+def choose_device(device: str | None) -> torch.device:
     """Return the device of that name; of none, the accelerator if there is one."""
     automatic = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(automatic if device is None else device)
@@ -36,7 +36,7 @@ def check_parts(process: Any, sampler: Any, device: Any) -> None:
     ):
         if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in needed):
             raise TypeError(
-                f"{name}={shown(value)} is not a {name}, which has {' and '.join(needed)}; pass for example "
+                f"{name}={show(value)} is not a {name}, which has {' and '.join(needed)}; pass for example "
                 f"{'EDM()' if name == 'process' else 'Heun(40)'}."
             )
     check_device(device)

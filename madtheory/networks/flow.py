@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from madtheory.networks.context import chosen_device, own_torch
+from madtheory.networks.context import choose_device, own_torch
 from madtheory.networks.network import Network, Term, draw_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
@@ -80,7 +80,7 @@ class Flow(Network):
         """
         weights = self._check_fitted()
         x, labels = self._split(check_points(points, "points"))
-        dim, device = x.shape[1], chosen_device(self.device)
+        dim, device = x.shape[1], choose_device(self.device)
         module: Any = self._restore(dim).eval()
         scaled = torch.from_numpy(((x - weights["_shift"]) / weights["_scale"]).astype(np.float32))
         marks = None if labels is None else torch.from_numpy(labels)
@@ -110,7 +110,7 @@ class Flow(Network):
     def _generate(
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
-        latent = noise(seeds, (dim,)).to(chosen_device(self.device)) * math.sqrt(
+        latent = noise(seeds, (dim,)).to(choose_device(self.device)) * math.sqrt(
             1.0 if bias is None else bias
         )
         return torch.stack([c * module(latent, labels) for c, module in terms]).sum(0)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_device, chosen_device, own_torch, seed_torch
+from madtheory.networks.context import check_device, choose_device, own_torch, seed_torch
 from madtheory.networks.trained import Seeds, Trained
 from madtheory.networks.training import Training, batches, optimise
 from madtheory.types import Array
@@ -26,7 +26,7 @@ from madtheory.validation import (
     check_seeds,
     check_size,
     check_widths,
-    shown,
+    show,
 )
 
 Weights = dict[str, NDArray[np.floating]]
@@ -96,13 +96,13 @@ class Network(Trained):
         object.__setattr__(self, "hidden", check_widths("hidden", self.hidden))
         object.__setattr__(self, "batch", check_size("batch", self.batch))
         if not isinstance(self.training, Training):
-            raise TypeError(f"training={shown(self.training)} is not a Training; pass Training(...).")
+            raise TypeError(f"training={show(self.training)} is not a Training; pass Training(...).")
         check_device(self.device)
         if self.classes is not None:
             check_size("classes", self.classes)
         if self.units is not None:
             if not isinstance(self.units, (tuple, list)) or len(self.units) != 2:
-                raise ValueError(f"units={shown(self.units)} are not (shift, scale); pass two numbers.")
+                raise ValueError(f"units={show(self.units)} are not (shift, scale); pass two numbers.")
             check_numbers("units", self.units[0])
             check_number("units", self.units[1], 0, above=True)
 
@@ -134,7 +134,7 @@ class Network(Trained):
             kept = {name: value for name, value in self.weights.items() if name.startswith("_")}
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         module = self._restore(x.shape[1], int(rng.integers(2**63)))
-        device = chosen_device(self.device)
+        device = choose_device(self.device)
         scaled = torch.from_numpy(((x - kept["_shift"]) / kept["_scale"]).astype(np.float32)).to(device)
         marks = None if labels is None else torch.from_numpy(labels).to(device)
         learned = self._optimise(module, scaled, marks, images, learning_rate, generator)
@@ -164,7 +164,7 @@ class Network(Trained):
         if self.weights is not None:
             state = {k: torch.from_numpy(v) for k, v in self.weights.items() if not k.startswith("_")}
             module.load_state_dict(state)
-        return module.to(chosen_device(self.device))
+        return module.to(choose_device(self.device))
 
     @own_torch()
     def _combine(
@@ -177,10 +177,10 @@ class Network(Trained):
         seeds = check_seeds(seeds)
         if (labels is None) != (self.classes is None):
             raise ValueError(
-                f"labels={shown(labels)}, but classes={shown(self.classes)}; labels go with classes."
+                f"labels={show(labels)}, but classes={show(self.classes)}; labels go with classes."
             )
         marks = None if labels is None else np.asarray(labels, dtype=np.int64)
-        dim, device = len(weights["_shift"]), chosen_device(self.device)
+        dim, device = len(weights["_shift"]), choose_device(self.device)
         modules = [(c, network._restore(dim).eval()) for c, network in terms if c != 0]
         parts = []
         with torch.inference_mode():

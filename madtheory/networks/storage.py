@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from madtheory.files import StorageError, as_json, check_folder, digest_of, write_atomically
-from madtheory.validation import check_path, shown
+from madtheory.validation import check_path, show
 
 _KEY, _FORMAT = "madtheory_network", 1
 _WEIGHTS, _DEVICE = "weights", "device"
@@ -147,7 +147,7 @@ def _encode(value: Any, prefix: str, tensors: dict[str, NDArray[Any]], known: di
     def instead(held: Any) -> Any:
         if not is_dataclass(held) or known.get(type(held).__name__) is not type(held):
             raise TypeError(
-                f"{prefix.rstrip('/') or 'model'}={shown(held)} cannot be stored; pass a network of "
+                f"{prefix.rstrip('/') or 'model'}={show(held)} cannot be stored; pass a network of "
                 f"madtheory.networks."
             )
         described = {

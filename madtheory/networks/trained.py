@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory.validation import check_generator, check_number, check_size, shown
+from madtheory.validation import check_generator, check_number, check_size, show
 
 Seeds = NDArray[np.uint64]
 Self = TypeVar("Self", bound="Trained")
@@ -114,7 +114,7 @@ class Trained(ABC):
         self._check_fitted()
         if type(other) is not type(self) or other.weights is None:
             raise TypeError(
-                f"auxiliary={shown(other)} is not a fitted {type(self).__name__}; fit it from this model."
+                f"auxiliary={show(other)} is not a fitted {type(self).__name__}; fit it from this model."
             )
         if (difference := self._difference(other)) is not None:
             raise ValueError(
@@ -138,7 +138,7 @@ class Guided:
     def __post_init__(self) -> None:
         self.base._check_like(self.auxiliary)
         if not math.isfinite(self.weight):
-            raise ValueError(f"weight={shown(self.weight)} is not finite; pass a number, for example 1.0.")
+            raise ValueError(f"weight={show(self.weight)} is not finite; pass a number, for example 1.0.")
 
     def fit(self, data: Any, *, rng: np.random.Generator) -> Any:
         """Continue the training of the base, and drop the auxiliary, which belongs to the old base."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory.types import Count
-from madtheory.validation import check_fields, check_number, check_size, shown
+from madtheory.validation import check_fields, check_number, check_size, show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if isinstance(self.betas, (str, bytes)) or not np.iterable(self.betas) or len(tuple(self.betas)) != 2:
-            raise ValueError(f"betas={shown(self.betas)} are not two numbers; pass for example (0.9, 0.999).")
+            raise ValueError(f"betas={show(self.betas)} are not two numbers; pass for example (0.9, 0.999).")
         for beta in self.betas:
             check_number("betas", beta, 0, 1, below=True)
         check_fields(self)

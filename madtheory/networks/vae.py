@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory.networks.context import chosen_device
+from madtheory.networks.context import choose_device
 from madtheory.networks.network import Network, Term, draw_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
@@ -82,7 +82,7 @@ class VAE(Network):
     def _generate(
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
-        scale, device = math.sqrt(1.0 if bias is None else bias), chosen_device(self.device)
+        scale, device = math.sqrt(1.0 if bias is None else bias), choose_device(self.device)
         latent = noise(seeds, (self.latent_dim,), 0).to(device) * scale
         outputs = [c * module.decode(latent, labels) for c, module in terms]
         if self.noisy:

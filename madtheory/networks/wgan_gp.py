@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from madtheory.networks.context import chosen_device
+from madtheory.networks.context import choose_device
 from madtheory.networks.network import Network, Term, Weights, draw_like, mlp, noise, one_hot
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training, batches, optimise
@@ -154,7 +154,7 @@ class WGANGP(Network):
     def _generate(
         self, terms: Sequence[Term], dim: int, seeds: Seeds, labels: Tensor | None, bias: float | None
     ) -> Tensor:
-        latent = noise(seeds, (self.latent_dim,)).to(chosen_device(self.device)) * (
+        latent = noise(seeds, (self.latent_dim,)).to(choose_device(self.device)) * (
             1.0 if bias is None else bias
         )
         return torch.stack([c * self._fake(module, latent, labels) for c, module in terms]).sum(0)

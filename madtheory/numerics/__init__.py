@@ -2,7 +2,7 @@
 
 from madtheory.numerics.bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
 from madtheory.numerics.euclidean import distances, nearest, neighbour_radii, of_usual_size
-from madtheory.numerics.global_random import seeded_globals
+from madtheory.numerics.global_random import seed_globals
 from madtheory.numerics.threads import one_openmp_thread, one_thread
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "one_openmp_thread",
     "one_thread",
     "relative_factor",
-    "seeded_globals",
+    "seed_globals",
 ]

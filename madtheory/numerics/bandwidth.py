@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-from madtheory.validation import GREATEST, check_choice, check_number, shown
+from madtheory.validation import GREATEST, check_choice, check_number, show
 
 Bandwidth: TypeAlias = (
     float | Literal["silverman", "scott", "sklearn_silverman", "sklearn_scott"] | Callable[[int, int], float]
@@ -25,7 +25,7 @@ def check_bandwidth(bandwidth: Any) -> Any:
     width = check_number("bandwidth", bandwidth, -GREATEST, GREATEST)
     if width < 0:
         raise ValueError(
-            f"bandwidth={shown(bandwidth)} is negative; pass a number >= 0, 'silverman' or 'scott', or a "
+            f"bandwidth={show(bandwidth)} is negative; pass a number >= 0, 'silverman' or 'scott', or a "
             f"function of (n, dim)."
         )
     return width
@@ -48,7 +48,7 @@ def absolute_width(bandwidth: Any, n: int, dim: int) -> float | None:
         width = bandwidth(n, dim)
     except TypeError as error:
         raise ValueError(
-            f"bandwidth={shown(bandwidth)} could not be called with (n, dim) = ({n}, {dim}): {error}. Pass a "
+            f"bandwidth={show(bandwidth)} could not be called with (n, dim) = ({n}, {dim}): {error}. Pass a "
             f"function of both, such as lambda n, dim: 0.5 * n ** (-1 / (dim + 4))."
         ) from error
     return check_number(f"bandwidth({n}, {dim})", width, 0, GREATEST, above=True)

@@ -19,7 +19,7 @@ def _spare() -> list[Any]:
 
 
 @contextmanager
-def seeded_globals(seed: int) -> Iterator[None]:
+def seed_globals(seed: int) -> Iterator[None]:
     """Seed the global generators of NumPy, `random` and (if it is imported) torch on the CPU.
 
     Afterwards the caller's generators continue where they were, also after an exception. Global generators

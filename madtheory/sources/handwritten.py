@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from madtheory.data import Empirical
-from madtheory.validation import check_choice, checked
+from madtheory.validation import check_arguments, check_choice
 
 _HELD_OUT = 900
 
 
-@checked
+@check_arguments
 def digits(part: Literal["train", "test", "all"] = "train", *, labels: bool = False) -> Empirical:
     """Return real handwritten digits, 8 x 8 pixels in [0, 1]: scikit-learn's ``load_digits``.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from madtheory.types import Array
-from madtheory.validation import check_number, check_numbers, check_size, checked, freeze, shown
+from madtheory.validation import check_arguments, check_number, check_numbers, check_size, freeze, show
 
 _BLOCK = 2**19  # numbers of a block
 
@@ -59,7 +59,7 @@ class Law:
         """Add leading replicate axes: each replicate draws its own sample."""
         return replace(self, replicates=(*replicates, *self.replicates))
 
-    @checked
+    @check_arguments
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
         """Draw `n` points, shape (*replicate, n, 2), or (*replicate, n, 3) with their class.
 
@@ -69,7 +69,7 @@ class Law:
             If `n` is not a positive integer, or a bias is given: real data have none.
         """
         if bias is not None:
-            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
+            raise ValueError(f"bias={show(bias)}: real data cannot be sampled with a bias; leave it out.")
         points, classes = self.draw(rng, (*self.replicates, check_size("n", n)))
         return np.concatenate([points, classes[..., None]], -1) if self.labels else points
 
@@ -87,7 +87,7 @@ class Law:
         return self.log_density_at(given.reshape(-1, 2)).reshape(given.shape[:-1])
 
 
-@checked
+@check_arguments
 def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
     r"""Return two interleaved half circles with Gaussian noise, each with probability 1/2.
 
@@ -122,7 +122,7 @@ def two_moons(noise: float = 0.1, *, labels: bool = False) -> Law:
     )
 
 
-@checked
+@check_arguments
 def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labels: bool = False) -> Law:
     r"""Return concentric circles with Gaussian noise, each with the same probability.
 
@@ -142,7 +142,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
     """
     std, circles = check_number("noise", noise, 0, above=True), freeze(check_numbers("radii", radii))
     if circles.ndim != 1 or not circles.size or not (circles > 0).all():
-        raise ValueError(f"radii={shown(radii)} are not positive numbers; pass for example (1, 2, 3).")
+        raise ValueError(f"radii={show(radii)} are not positive numbers; pass for example (1, 2, 3).")
     return Law(
         f"rings(radii={tuple(circles.tolist())}, noise={noise})",
         partial(draw_from_curves, curve=partial(circle, radii=circles), classes=len(circles), std=std),
@@ -152,7 +152,7 @@ def rings(radii: Sequence[float] = (1.0, 2.0, 3.0), noise: float = 0.05, *, labe
     )
 
 
-@checked
+@check_arguments
 def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = False) -> Law:
     """Return eight equal Gaussians N(c_k, std^2 I) on a circle, at the angles 0, 45, ..., 315 degrees.
 
@@ -173,7 +173,7 @@ def eight_gaussians(radius: float = 2.0, std: float = 0.02, *, labels: bool = Fa
     return _gaussians(f"eight_gaussians(radius={radius}, std={std})", centres, std, labels)
 
 
-@checked
+@check_arguments
 def grid25(std: float = 0.1, *, labels: bool = False) -> Law:
     """Return twenty-five equal Gaussians N(c_k, std^2 I) on the square grid {-2, ..., 2}^2.
 

@@ -14,19 +14,19 @@ from numpy.typing import ArrayLike
 from madtheory.interpreters.compare import align, describe, is_labelled, normal_score, replicates_first
 from madtheory.types import Array
 from madtheory.validation import (
+    check_arguments,
     check_choice,
     check_number,
     check_numbers,
     check_size,
-    checked,
-    shown,
+    show,
 )
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-@checked
+@check_arguments
 def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bool = False) -> float:
     r"""Return the probability that `assert_mean_matches` rejects an expectation that is wrong by `error`.
 
@@ -70,7 +70,7 @@ def power(error: float, *, std: float, n: int, limit: float = 5.0, estimated: bo
     return float(1 - nctdtr(n - 1, shift, critical) + np.nan_to_num(nctdtr(n - 1, shift, -critical)))
 
 
-@checked
+@check_arguments
 def smallest_detectable(
     *, std: float, n: int, limit: float = 5.0, probability: float = 0.9, estimated: bool = False
 ) -> float:
@@ -195,7 +195,7 @@ def assert_mean_matches(
     theoretical = None if std is None else align("std", std, samples, shape)
     if theoretical is not None and not (np.isfinite(theoretical) & (theoretical >= 0)).all():
         raise ValueError(
-            f"std={shown(std)} must hold finite numbers >= 0; leave it out where theory has none."
+            f"std={show(std)} must hold finite numbers >= 0; leave it out where theory has none."
         )
     if level is not None:
         limit = _limit(level, x.shape[1])
@@ -295,7 +295,7 @@ def assert_rate_matches(
     >>> testing.assert_rate_matches(steps.cumsum(1), -0.1)
     """
     if not isinstance(name, str):
-        raise TypeError(f"name={shown(name)} is not a text; it begins the message.")
+        raise TypeError(f"name={show(name)} is not a text; it begins the message.")
     check_numbers("expected", expected, infinite=True)
     logs, shape, _ = replicates_first("log_values", log_values)
     labelled: Any = log_values if is_labelled(log_values) else None
@@ -318,7 +318,7 @@ def assert_rate_matches(
     length = float(times[-1] - times[0])
     if length <= 0:
         raise ValueError(
-            f"generation={shown(generation)} spans no time; record a first and a later generation."
+            f"generation={show(generation)} spans no time; record a first and a later generation."
         )
     if (np.diff(times) <= 0).any():
         raise ValueError(f"generation={describe(times.tolist())} does not increase; sort the columns by it.")

@@ -268,14 +268,14 @@ def _within_rng(draw: Callable[[], Any]) -> Any:
 
     What it imports may draw from them, but once: the second call counts.
     """
-    drawn, used = _watched(draw)
+    drawn, used = _watch(draw)
     if used is not None:
-        drawn, used = _watched(draw)
+        drawn, used = _watch(draw)
     _promise(used is None, f"the model draws from {used}.")
     return drawn
 
 
-def _watched(draw: Callable[[], Any]) -> tuple[Any, str | None]:
+def _watch(draw: Callable[[], Any]) -> tuple[Any, str | None]:
     """What `draw` returns, and the global generator that it has used, with what to do."""
     torch = sys.modules.get("torch")
     python, device = random.getstate(), None if torch is None else torch.random.get_rng_state()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import madtheory as mad
-from madtheory.validation import check_choice, check_fields, check_flag, check_names, check_number, shown
+from madtheory.validation import check_choice, check_fields, check_flag, check_names, check_number, show
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -41,7 +41,7 @@ class Cycling:
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, (tuple, list)) or not self.values:
-            raise ValueError(f"values={shown(self.values)} is not a list of values; pass at least one.")
+            raise ValueError(f"values={show(self.values)} is not a list of values; pass at least one.")
         object.__setattr__(self, "values", tuple(self.values))
 
     def __call__(self, generation: int) -> Any:
@@ -69,7 +69,7 @@ class Moving:
 
     def __post_init__(self) -> None:
         if not isinstance(self.first, mad.Gaussian):
-            raise TypeError(f"first={shown(self.first)} is not a Gaussian; pass mad.Gaussian.standard(2).")
+            raise TypeError(f"first={show(self.first)} is not a Gaussian; pass mad.Gaussian.standard(2).")
         check_number("step", self.step)
         check_number("growth", self.growth, 0, above=True)
 
@@ -124,7 +124,7 @@ def regimes(
         real: Any, n_initial: int, n_real: int, cut: int | None, spare: tuple[int, int],
         kinds: tuple[str, ...], weights: list[tuple[float, ...]], **keywords: Any,
     ) -> mad.regimes.Regime:  # fmt: skip
-        def varied(kind: str, size: int, other: int = 0) -> Any:
+        def vary(kind: str, size: int, other: int = 0) -> Any:
             return {"none": 0, "constant": size, "changing": Cycling((size, other))}[kind]
 
         of_real, of_fresh, of_carried, of_budget = kinds
@@ -136,7 +136,7 @@ def regimes(
             "fixed": {"none": n_initial, "constant": part, "changing": listed}[of_real],
             "fresh": Cycling((n_real, 0)) if of_real == "changing" else n_real,
         }[real]
-        keywords["n_fresh"] = varied(of_fresh, spare[0]) if real == "fixed" else 0
+        keywords["n_fresh"] = vary(of_fresh, spare[0]) if real == "fixed" else 0
         if real == "none" or (real == "fixed" and of_fresh == "none"):
             keywords["retain_real"] = "last"
         # No pool is smaller than the batch of generation 2.
@@ -145,7 +145,7 @@ def regimes(
             weights, least = [], min(cut, least)
             keywords["budget"] = Cycling((least, min_size)) if of_budget == "changing" else least
             least = min_size
-        keywords["n_carried"] = varied(of_carried, min(spare[1], least, n_initial))
+        keywords["n_carried"] = vary(of_carried, min(spare[1], least, n_initial))
         if weights:
             given = [(*pair, 2.0) if of_carried != "none" else pair for pair in weights]
             keywords["weights"] = Cycling(tuple(given)) if len(given) > 1 else given[0]

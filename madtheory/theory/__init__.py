@@ -14,7 +14,7 @@ from madtheory.theory.labels import (
     Labelled as Labelled,
     NoClosedForm as NoClosedForm,
     Trajectory as Trajectory,
-    labelled as labelled,
+    label as label,
 )
 from madtheory.theory.moments import Truths as Truths
 

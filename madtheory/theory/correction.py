@@ -19,7 +19,7 @@ from madtheory.numerics import Bandwidth
 from madtheory.regimes import Regime
 from madtheory.theory import moments
 from madtheory.theory.gaussian import Sizes
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.moments import (
     Group,
     Model,
@@ -31,13 +31,13 @@ from madtheory.theory.moments import (
     share_of,
 )
 from madtheory.validation import (
+    check_arguments,
     check_bias,
     check_choice,
     check_ddof,
     check_numbers,
     check_shapes,
     check_size,
-    checked,
 )
 
 __all__ = [
@@ -60,7 +60,7 @@ ACCRUAL_SOURCE = (
 )
 
 
-@checked
+@check_arguments
 def accrual(
     *,
     n_initial: int,
@@ -133,7 +133,7 @@ MIXTURE_SOURCE = (
 )
 
 
-@checked
+@check_arguments
 def mixture_moments(
     *,
     mean: ArrayLike,
@@ -190,14 +190,12 @@ def mixture_moments(
     gap = mu - shift
     between = gap[..., :, None] * gap[..., None, :]
     return {
-        "mean": labelled(mu - m * gap, "exact law", MIXTURE_SOURCE),
-        "covariance": labelled(
-            (1 - m) * sigma + m * truth + m * (1 - m) * between, "exact law", MIXTURE_SOURCE
-        ),
+        "mean": label(mu - m * gap, "exact law", MIXTURE_SOURCE),
+        "covariance": label((1 - m) * sigma + m * truth + m * (1 - m) * between, "exact law", MIXTURE_SOURCE),
     }
 
 
-@checked
+@check_arguments
 def mean_law(
     *,
     n_synthetic: int,
@@ -253,15 +251,15 @@ def mean_law(
         variance = np.where(left > 1e-14, (real + across + per_point) / np.maximum(left, 1e-300), np.inf)
         effective = 1 / variance
     return {
-        "variance": labelled(variance, "exact mean", MIXTURE_SOURCE),
-        "effective_sample_size": labelled(effective, "exact mean", MIXTURE_SOURCE),
+        "variance": label(variance, "exact mean", MIXTURE_SOURCE),
+        "effective_sample_size": label(effective, "exact mean", MIXTURE_SOURCE),
     }
 
 
 SOURCE = "derived here: first moments of the loop of Gillman et al. 2024 (arXiv 2402.07087), Definition 4.1"
 
 
-@checked
+@check_arguments
 def replace(
     *,
     n: Sizes,
@@ -319,7 +317,7 @@ def replace(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def augment(
     *,
     n_real: int,
@@ -345,7 +343,7 @@ def augment(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def fresh(
     *,
     n_real: int,
@@ -371,7 +369,7 @@ def fresh(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def accumulate(
     *,
     n: int,
@@ -394,7 +392,7 @@ def accumulate(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def stationary(
     *,
     n_synthetic: int,
@@ -458,10 +456,10 @@ def stationary(
     values = {"total_variance": limit[0] * loop.trace, "mean_error": limit[1] * loop.trace, "rate": rate}
     if known_mean:
         values["mean_error"] = 0.0
-    return {name: labelled(value, "exact mean", SOURCE) for name, value in values.items()}
+    return {name: label(value, "exact mean", SOURCE) for name, value in values.items()}
 
 
-@checked
+@check_arguments
 def trajectory(
     regime: Regime,
     *,

@@ -20,16 +20,16 @@ from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
 from madtheory.regimes import Regime
 from madtheory.theory import moments
 from madtheory.theory.gaussian import Sizes
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.moments import Truths, regime_of, squared_factor
 from madtheory.types import Weights
 from madtheory.validation import (
+    check_arguments,
     check_bias,
     check_choice,
     check_kernel_bias,
     check_numbers,
     check_size,
-    checked,
 )
 
 __all__ = [
@@ -51,7 +51,7 @@ source = (
 )
 
 
-@checked
+@check_arguments
 def trajectory(
     regime: Regime, *, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1,
     spectrum: ArrayLike | None = None, truths: Truths | None = None, generations: int,
@@ -63,7 +63,7 @@ def trajectory(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def first_moments(
     *,
     bandwidth: Bandwidth,
@@ -129,7 +129,7 @@ def first_moments(
     )
 
 
-@checked
+@check_arguments
 def replace(
     *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
@@ -162,7 +162,7 @@ def replace(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def augment(
     *, n_real: int, n_synthetic: Sizes, bandwidth: Bandwidth, generations: int, memory: int = 1,
     weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
@@ -178,7 +178,7 @@ def augment(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def accumulate(
     *, n: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None,
     weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
@@ -191,7 +191,7 @@ def accumulate(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def accumulate_subsample(
     *, n: int, bandwidth: Bandwidth, generations: int, replacement: bool = False, bias: float = 1.0,
     dim: int = 1, spectrum: ArrayLike | None = None,
@@ -203,7 +203,7 @@ def accumulate_subsample(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def fresh(
     *, n_real: int, n_synthetic: Sizes, bandwidth: Bandwidth, generations: int, n_initial: int | None = None,
     memory: int = 1, weights: tuple[float, float] | None = None, bias: float = 1.0, dim: int = 1,
@@ -219,7 +219,7 @@ def fresh(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> Labelled:
     r"""Return the limit of the total variance of `replace` with a fixed bandwidth, from any start.
 
@@ -250,10 +250,10 @@ def limit(*, n: int, bandwidth: Bandwidth, bias: float = 1.0, dim: int = 1) -> L
         raise ValueError(
             f"bandwidth={bandwidth!r} scales with the data, so that there is no limit: see rule_growth."
         )
-    return labelled(((n - 1) * check_kernel_bias(width, bias) + 1) * width**2 * dim, "exact mean", source)
+    return label(((n - 1) * check_kernel_bias(width, bias) + 1) * width**2 * dim, "exact mean", source)
 
 
-@checked
+@check_arguments
 def rule_growth(
     *, n: int, bandwidth: Literal["silverman", "scott"], bias: float = 1.0, dim: int = 1
 ) -> Labelled:
@@ -287,10 +287,10 @@ def rule_growth(
     """
     check_choice("bandwidth", bandwidth, ("silverman", "scott"))
     n, dim = check_size("n", n, minimum=2), check_size("dim", dim)
-    return labelled(1 - 1 / n + check_bias(bias) * squared_factor(bandwidth, n, dim), "exact mean", source)
+    return label(1 - 1 / n + check_bias(bias) * squared_factor(bandwidth, n, dim), "exact mean", source)
 
 
-@checked
+@check_arguments
 def accumulated_second_moment(
     *, bandwidths: ArrayLike, total_variance: float = 1.0, dim: int = 1
 ) -> Labelled:
@@ -320,4 +320,4 @@ def accumulated_second_moment(
         raise ValueError(f"bandwidths has shape {widths.shape}; pass one per generation, at least one.")
     steps = check_size("dim", dim) * widths[:-1] ** 2 / np.arange(2, len(widths) + 1)
     start = float(check_numbers("total_variance", total_variance))
-    return labelled(start + np.concatenate([[0.0], np.cumsum(steps)]), "exact mean", source)
+    return label(start + np.concatenate([[0.0], np.cumsum(steps)]), "exact mean", source)

@@ -38,10 +38,10 @@ class Labelled(np.ndarray):
         return plain[()] if plain.ndim == 0 else plain
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return labelled, (np.asarray(self), self.kind, self.source)
+        return label, (np.asarray(self), self.kind, self.source)
 
 
-def labelled(values: ArrayLike, kind: str, source: str) -> Labelled:
+def label(values: ArrayLike, kind: str, source: str) -> Labelled:
     """Attach a kind and a source to closed-form values."""
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown; use one of {', '.join(KINDS)}.")
@@ -69,6 +69,6 @@ class NoClosedForm(LookupError):
     """No closed form is known for this loop; the message names what is missing."""
 
 
-def is_asked(variables: Collection[str] | None, *names: str) -> bool:
+def is_wanted(variables: Collection[str] | None, *names: str) -> bool:
     """Return whether any of these variables is to be computed; ``None`` stands for all."""
     return variables is None or any(name in variables for name in names)

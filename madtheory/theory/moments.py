@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
 from madtheory.regimes import Regime
-from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, labelled
+from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, label
 from madtheory.validation import (
     LONGEST,
     check_bias,
@@ -26,7 +26,7 @@ from madtheory.validation import (
     check_memory,
     check_numbers,
     check_size,
-    shown,
+    show,
 )
 
 Array = NDArray[np.floating]
@@ -41,7 +41,7 @@ def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
     dim = check_size("dim", dim, maximum=LONGEST["dim"])
     values = np.ones(dim) if spectrum is None else np.atleast_1d(check_numbers("spectrum", spectrum))
     if values.ndim != 1 or not values.size or not np.all(values > 0):
-        raise ValueError(f"spectrum={shown(spectrum)} is not a list of positive eigenvalues.")
+        raise ValueError(f"spectrum={show(spectrum)} is not a list of positive eigenvalues.")
     if dim not in (1, len(values)):
         raise ValueError(f"spectrum has {len(values)} eigenvalues but dim={dim}; leave dim out or equal.")
     return values
@@ -99,7 +99,7 @@ def share_of(correction: float) -> float:
     """Return the share of true points of one correction."""
     share = check_correction(correction)
     if share.ndim:
-        raise ValueError(f"correction={shown(correction)} is not one number; call once for each strength.")
+        raise ValueError(f"correction={show(correction)} is not one number; call once for each strength.")
     return float(share)
 
 
@@ -114,7 +114,7 @@ def check_truths(truths: Truths | None, generations: int) -> None:
     if truths is None:
         return
     if not isinstance(truths, Truths):
-        raise TypeError(f"truths={shown(truths)} is not a Truths; make it by Truths.of(means, traces).")
+        raise TypeError(f"truths={show(truths)} is not a Truths; make it by Truths.of(means, traces).")
     if len(truths.nodes) < generations:
         raise ValueError(
             f"truths holds the laws of {len(truths.nodes)} generations and generations={generations}; pass "
@@ -458,8 +458,8 @@ def first_moments(
     with np.errstate(over="ignore"):
         variance, error = values.sum() * loop.run(generations)
     moments = {
-        "total_variance": labelled(variance, "exact mean", source),
-        "mean_error": labelled(error, "exact mean", source),
+        "total_variance": label(variance, "exact mean", source),
+        "mean_error": label(error, "exact mean", source),
     }
     if share:
         cause = "the treatment of synthetic data has closed forms of other variables only"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability import at_least
-from madtheory.validation import check_numbers, check_shapes, checked
+from madtheory.validation import check_arguments, check_numbers, check_shapes
 
 __all__ = [
     "interval_collapse_time",
@@ -27,7 +27,7 @@ FENG = "Feng et al. 2024 (arXiv 2406.07515), breakdown point of verified labels;
 Array = NDArray[np.floating[Any]]
 
 
-@checked
+@check_arguments
 def interval_map(
     *,
     mean: ArrayLike,
@@ -110,10 +110,10 @@ def interval_map(
         "variance": a * spread + (1 - a) * v_r + a * (1 - a) * (kept - m_r) ** 2,
         "acceptance": acceptance,
     }
-    return {key: labelled(value, "exact law", TRUNCATED) for key, value in after.items()}
+    return {key: label(value, "exact law", TRUNCATED) for key, value in after.items()}
 
 
-@checked
+@check_arguments
 def interval_fixed_point(
     *,
     half_width: float,
@@ -170,10 +170,10 @@ def interval_fixed_point(
         last = interval_map(mean=found[0], variance=np.exp(found[1]), **fixed)
         end = (float(found[0]), float(np.exp(found[1])), float(last["acceptance"]))
     names = ("mean", "variance", "acceptance")
-    return {key: labelled(x, "numerical", TRUNCATED) for key, x in zip(names, end, strict=True)}
+    return {key: label(x, "numerical", TRUNCATED) for key, x in zip(names, end, strict=True)}
 
 
-@checked
+@check_arguments
 def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) -> Labelled:
     r"""Bound the generations in which a centred verified loop without real data reaches a given width.
 
@@ -220,10 +220,10 @@ def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) 
         steps = _integral(np.maximum(z, low)) - _integral(low)
     steps = np.where(np.isnan(steps), np.inf, steps)
     out = np.where(z > first, (first < low) + np.where(z > low, steps + 1, 0.0), 0.0)
-    return labelled(out, "bound", "derived here (truncated normal)")
+    return label(out, "bound", "derived here (truncated normal)")
 
 
-@checked
+@check_arguments
 def verified_label_error(
     *, label_error: ArrayLike, keep_correct: ArrayLike, keep_incorrect: ArrayLike
 ) -> dict[str, Labelled]:
@@ -270,10 +270,10 @@ def verified_label_error(
     acceptance = wrong + (1 - p) * correct
     with np.errstate(invalid="ignore"):
         after = {"label_error": wrong / acceptance, "acceptance": acceptance}
-    return {key: labelled(value, "exact mean", FENG) for key, value in after.items()}
+    return {key: label(value, "exact mean", FENG) for key, value in after.items()}
 
 
-@checked
+@check_arguments
 def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> Labelled:
     r"""Return the label error up to which a classifier from infinitely many verified labels is optimal.
 
@@ -301,7 +301,7 @@ def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> La
     """
     correct = _share("keep_correct", keep_correct)
     with np.errstate(invalid="ignore"):
-        return labelled(correct / (correct + _share("keep_incorrect", keep_incorrect)), "exact law", FENG)
+        return label(correct / (correct + _share("keep_incorrect", keep_incorrect)), "exact law", FENG)
 
 
 def _share(name: str, value: ArrayLike) -> Array:

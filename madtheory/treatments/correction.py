@@ -12,7 +12,7 @@ from madtheory.abilities import can, is_set, knows
 from madtheory.core import source_of
 from madtheory.treatments.rejection import Mask, draw, draw_accepted
 from madtheory.types import Array, Source
-from madtheory.validation import check_choice, check_fields, check_snapshot, checked, shown
+from madtheory.validation import check_arguments, check_choice, check_fields, check_snapshot, show
 
 if TYPE_CHECKING:
     from madtheory.core import Loop, Snapshot
@@ -47,14 +47,14 @@ class Correction:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.toward is not None and not can(self.toward, "sample"):
-            raise TypeError(f"toward={shown(self.toward)} is not a source; pass one, or points to correct.")
+            raise TypeError(f"toward={show(self.toward)} is not a source; pass one, or points to correct.")
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """Return the source of corrected points: `model` itself at strength 0, the truth at infinity."""
         for asked in ("replicates",) if self.toward is not None else ("real", "replicates"):
             check_snapshot(snapshot, asked)
         if not can(model, "sample"):
-            raise TypeError(f"model={shown(model)} is not a source; pass a fitted model.")
+            raise TypeError(f"model={show(model)} is not a source; pass a fitted model.")
         toward = snapshot.real if self.toward is None else self.toward
         if self.envelope != "exact":
             return _Histogram(model, toward, snapshot.replicates, self.share, self.envelope == "histogram")
@@ -74,7 +74,7 @@ class Correction:
         return None
 
 
-@checked
+@check_arguments
 def correct(
     strength: float, *, toward: Any = None, envelope: Literal["exact", "histogram", "published"] = "exact"
 ) -> Correction:

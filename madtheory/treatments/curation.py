@@ -12,12 +12,12 @@ from madtheory.abilities import is_set
 from madtheory.treatments.rejection import Mask, draw, draw_accepted, evaluate, pick, places
 from madtheory.types import Array, Source
 from madtheory.validation import (
+    check_arguments,
     check_callable,
     check_fields,
     check_number,
     check_numbers,
     check_size,
-    checked,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Curation:
         )
 
 
-@checked
+@check_arguments
 def curate(
     reward: Callable[[Array], Any],
     *,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from madtheory.abilities import is_set
-from madtheory.numerics import seeded_globals
+from madtheory.numerics import seed_globals
 from madtheory.types import Array
 from madtheory.validation import check_array
 
@@ -41,7 +41,7 @@ def places(points: Any) -> tuple[int, ...]:
 
 def seed_from(points: Any) -> AbstractContextManager[None]:
     """Open a context in which global generators are seeded by points, for a user's function of them."""
-    return seeded_globals(0 if is_set(points) else zlib.crc32(np.asarray(points).tobytes()))
+    return seed_globals(0 if is_set(points) else zlib.crc32(np.asarray(points).tobytes()))
 
 
 def evaluate(points: Any, function: Callable[..., Any]) -> Array:

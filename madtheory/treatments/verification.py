@@ -24,7 +24,7 @@ from madtheory.abilities import is_set
 from madtheory.numerics import nearest as nearest_index
 from madtheory.treatments.rejection import Mask, draw, draw_accepted, evaluate, places, seed_from
 from madtheory.types import Array, Source
-from madtheory.validation import check_fields, check_numbers, check_points, checked, freeze
+from madtheory.validation import check_arguments, check_fields, check_numbers, check_points, freeze
 
 if TYPE_CHECKING:
     from madtheory.core import Loop, Snapshot
@@ -48,7 +48,7 @@ class Projection:
         return "project maps individual points"
 
 
-@checked
+@check_arguments
 def project(function: Callable[[Array], Any]) -> Projection:
     """Correct synthetic points one by one: the practical, point-wise self-correction.
 
@@ -126,7 +126,7 @@ class Verification:
         return "verify keeps or drops individual points"
 
 
-@checked
+@check_arguments
 def verify(
     accept: Callable[[Array], Any], *, keep_correct: float = 1.0, keep_incorrect: float = 0.0
 ) -> Verification:

@@ -77,7 +77,7 @@ def judge(data: xr.Dataset) -> Findings:
     yield Finding(
         claim="Theorem 1: the contraction is at most λ(α + εL) / (α - λ(α + εL)): "
         + _list_by_ratio(gaussian["bound_at_ratio"][inside]),
-        ours=_measured(data.isel(ratio=inside.values)),
+        ours=_list_measured(data.isel(ratio=inside.values)),
         verdict=holds(held),
         note="Gaussians, εL = 0; the bounds hold in both systems, at all ratios",
     )
@@ -88,13 +88,13 @@ def judge(data: xr.Dataset) -> Findings:
     yield Finding(
         claim="Exact Gaussian map: mean and second moment contract by λ / (1 + λ): "
         + _list_by_ratio(data["exact_contraction"]),
-        ours=f"{_measured(data)}; largest abs(z) of {2 * data.sizes['ratio']} is {worst:.1f}",
+        ours=f"{_list_measured(data)}; largest abs(z) of {2 * data.sizes['ratio']} is {worst:.1f}",
         verdict=agreement(worst),
         note=f"{data.attrs['n_real']:,} real points, {data.attrs['replicates']} loops, one generation",
     )
     yield Finding(
         claim="Theorem 1 promises stability for λ < 1/2 only (no misfit)",
-        ours=f"stable far beyond: {_measured(data.isel(ratio=~inside.values))}",
+        ours=f"stable far beyond: {_list_measured(data.isel(ratio=~inside.values))}",
         verdict="shown",
         note="a sufficient condition: one half comes from a Neumann series about the real data alone",
     )
@@ -115,5 +115,5 @@ def _list_by_ratio(values: xr.DataArray) -> str:
     return join("{:.4f} (λ = {:g})", values.values, values["ratio"].values)
 
 
-def _measured(data: xr.Dataset) -> str:
+def _list_measured(data: xr.Dataset) -> str:
     return format_values(data, "mean_contraction", "{} (λ = {:g})", "ratio")

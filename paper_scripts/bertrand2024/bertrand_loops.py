@@ -5,7 +5,7 @@ import xarray as xr
 
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import agreement, compare_value, format_values, join, largest, score
-from paper_scripts.style import PINK, RED, gradient, measured
+from paper_scripts.style import PINK, RED, draw_variable, gradient
 from simulations import iterative_retraining
 
 SOURCE = "Bertrand et al., Theorem 2 and Proposition 1"
@@ -25,11 +25,11 @@ def draw(data: xr.Dataset) -> Picture:
     titles = {"rms_mean": "(a) mean: root mean squared error", "rms_variance": "(b) variance: the same"}
     for ax, (name, title) in zip(axes, titles.items(), strict=False):
         for ratio, colour in zip(data["ratio"].values, colours, strict=True):
-            measured(ax, data.sel(ratio=ratio), name, color=colour, label=f"λ = {ratio:g}")
+            draw_variable(ax, data.sel(ratio=ratio), name, color=colour, label=f"λ = {ratio:g}")
         ax.set(title=title, ylim=(0.9 * data[name].min().item(), 1.15 * data[name].max().item()))
     last = axes[2]
-    measured(last, data, "mean_sd", color=RED, label="mean standard deviation")
-    measured(last, data, "median_variance", color=PINK, label="median variance")
+    draw_variable(last, data, "mean_sd", color=RED, label="mean standard deviation")
+    draw_variable(last, data, "median_variance", color=PINK, label="median variance")
     last.set(title="(c) fully synthetic: collapse", ylim=(0, 1.05))
     for ax in axes:
         ax.set_xlabel("generation")

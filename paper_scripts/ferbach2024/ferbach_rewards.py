@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from paper_scripts.ferbach2024.loops import COLOURS, largest_score
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import agreement, format_value, holds
-from paper_scripts.style import BOUND, label_theory, measured
+from paper_scripts.style import BOUND, draw_variable, label_theory
 from simulations import curation
 
 SOURCE = "Ferbach et al., Lemma 2.2"
@@ -29,7 +29,7 @@ def draw(data: xr.Dataset) -> Picture:
         one = data.sel(r_min=r_min)
         for ax, (name, label) in zip(row, names.items(), strict=False):
             for loop in one["loop"].values:
-                measured(ax, one.sel(loop=loop), name, color=COLOURS[loop], label=loop)
+                draw_variable(ax, one.sel(loop=loop), name, color=COLOURS[loop], label=loop)
             label_theory(ax, "exact")
             ax.set(title=f"plateau of radius {r_min:g}", ylabel=label)
         _exponential(one, row[2])

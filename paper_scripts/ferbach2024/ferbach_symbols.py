@@ -7,7 +7,7 @@ import xarray as xr
 from paper_scripts.ferbach2024.loops import format_number, largest_score
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import agreement, format_value, holds, join
-from paper_scripts.style import BOUND, GREEN, PINK, gradient, label_theory, measured
+from paper_scripts.style import BOUND, GREEN, PINK, draw_variable, gradient, label_theory
 from simulations import curation
 
 SOURCE = "Ferbach et al., Lemmas 2.1 and 2.2"
@@ -27,13 +27,13 @@ def draw(data: xr.Dataset) -> Picture:
     t = data["generation"]
     for choices, colour in zip(data["choices"].values, gradient(data.sizes["choices"]), strict=True):
         one = data.sel(choices=choices)
-        measured(left, one, "share", color=colour, label=f"K = {format_number(choices)}")
+        draw_variable(left, one, "share", color=colour, label=f"K = {format_number(choices)}")
     label_theory(left, "exact")
     left.set(title="(a) two symbols, rewards 0 and 1", xlabel="generation", ylabel="share of the better")
     left.legend(loc="lower right")
     for ratio, colour in zip(data["ratio"].values, gradient(data.sizes["ratio"]), strict=True):
         one = data.sel(ratio=ratio).isel(generation=slice(1, None))
-        measured(middle, one, "gain", color=colour, label=f"λ = {format_number(ratio)}")
+        draw_variable(middle, one, "gain", color=colour, label=f"λ = {format_number(ratio)}")
         middle.hlines(one["gain_bound"].item(), 2, t[-1], **BOUND | {"color": colour})
     label_theory(middle, "exact")
     middle.plot([], [], label="lower bound", **BOUND)

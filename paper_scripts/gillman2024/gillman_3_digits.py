@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import error_of, format_values, holds
-from paper_scripts.style import BLUE, GREEN, RED, measured
+from paper_scripts.style import BLUE, GREEN, RED, draw_variable
 from simulations import self_corrected_digits
 
 SOURCE = "Gillman et al., Fig. 3, on other data"
@@ -34,7 +34,7 @@ def draw(data: xr.Dataset) -> Picture:
     for ax, ratio in zip(axes, data["ratio"].values, strict=True):
         for kind, colour in CORRECTIONS.items():
             one = data.sel(ratio=ratio, correction=kind)
-            measured(ax, one, W2, theory=False, color=colour, label=kind)
+            draw_variable(ax, one, W2, theory=False, color=colour, label=kind)
         ax.axhline(data[W2].isel(generation=0).mean(), color="0.5", linestyle=":")
         ax.set_xlabel("generation")
         ax.set_title("synthetic only" if np.isinf(ratio) else f"λ = {ratio:g}")

@@ -7,7 +7,7 @@ import xarray as xr
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import equivalence, format_values, holds, with_error
 from paper_scripts.mad2024.gaussians import DISTANCE, W2, compare_with_theory
-from paper_scripts.style import COLOURS, label_theory, measured
+from paper_scripts.style import COLOURS, draw_variable, label_theory
 from simulations import fresh_limits
 
 SOURCE = "MAD, Fig. 10 left"
@@ -29,7 +29,7 @@ def draw(data: xr.Dataset) -> Picture:
             part = data.sel(bias=bias, n_initial=n_initial)
             label = f"bias {bias:g}, generation 1 fitted to {n_initial:,}"
             line = {"color": color, "marker": markers[int(n_initial)], "markevery": 5, "linewidth": 1.2}
-            measured(ax, part, W2, alpha=0.25, label=label, **line)
+            draw_variable(ax, part, W2, alpha=0.25, label=label, **line)
         limit = float(data[f"limit_{W2}"].sel(bias=bias))
         ax.annotate(
             f"limit {limit:.2f}", (data["generation"].values[-1], limit), (0, 7), color=color,

@@ -55,10 +55,10 @@ def judge(data: xr.Dataset) -> Findings:
             note=f"mean of the last {last} generations, {data.sizes['seed']} seeds; no difference: its "
             f"95 % interval lies within ±{margin:.2g}, a tenth of that at generation 1",
         )
-    yield _bounded(data)
+    yield _judge_growth(data)
 
 
-def _bounded(data: xr.Dataset) -> Finding:
+def _judge_growth(data: xr.Dataset) -> Finding:
     """Whether the distance still grows at the end."""
     one = data["fid"].mean("n_initial")
     last = min(LAST, one.sizes["generation"] - 1)

@@ -103,8 +103,8 @@ def judge(data: xr.Dataset) -> Findings:
         verdict=holds(*are_clear(steps)),
         note="differences of neighbours: " + join("{:g} less {:g}: {}", names[:-1], names[1:], texts),
     )
-    yield from _tracking(data, last)
-    yield _without_storing(data)
+    yield from _judge_tracking(data, last)
+    yield _judge_storing(data)
 
 
 def _why(biased: xr.Dataset, less: list[bool], data: xr.Dataset, middle: int) -> str:
@@ -138,7 +138,7 @@ def _quality(data: xr.Dataset) -> Finding:
     )
 
 
-def _tracking(data: xr.Dataset, last: int) -> Findings:
+def _judge_tracking(data: xr.Dataset, last: int) -> Findings:
     """Whether the total variance tells what recall tells."""
     for bias in (b for b in (1.0, 0.8) if b in data["bias"].values):
         one = data.sel(bias=bias)
@@ -152,7 +152,7 @@ def _tracking(data: xr.Dataset, last: int) -> Findings:
         )
 
 
-def _without_storing(data: xr.Dataset) -> Finding:
+def _judge_storing(data: xr.Dataset) -> Finding:
     """What rounding to grey levels does."""
     raw = data["raw_fid"].rename(raw_seed="seed")
     end = raw["raw_generation"][-1].item()

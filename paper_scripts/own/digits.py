@@ -123,12 +123,12 @@ def judge(data: xr.Dataset) -> Findings:
     yield _judge_change(
         "MAD, Figs. 4, 13 and 16: fully synthetic, bias 1: FID rises, precision and recall fall",
         data.sel(loop="replace", bias=1.0),
-        {W2: _rose, "precision": _fell, "recall": _fell},
+        {W2: _judge_rise, "precision": _judge_fall, "recall": _judge_fall},
     )
     yield _judge_change(
         "MAD, Figs. 6 and 16: fully synthetic, bias < 1: FID rises, precision does not fall, recall falls",
         data.sel(loop="replace", bias=0.9),
-        {W2: _rose, "precision": _kept, "recall": _fell},
+        {W2: _judge_rise, "precision": _judge_no_fall, "recall": _judge_fall},
         NO_WORSE,
     )
     at = data.sel(loop="replace", shown=5)
@@ -142,31 +142,31 @@ def judge(data: xr.Dataset) -> Findings:
     yield _judge_change(
         "MAD, Figs. 8 and 9: synthetic augmentation, bias 1: FID rises, precision and recall fall",
         data.sel(loop="augment", bias=1.0),
-        {W2: _rose, "precision": _fell, "recall": _fell},
+        {W2: _judge_rise, "precision": _judge_fall, "recall": _judge_fall},
         "as many real as synthetic points, and a Gaussian: W2² settles within a few generations",
     )
     yield _judge_change(
         "MAD, section 5: with enough fresh real data, FID, precision and recall do not degrade",
         data.sel(loop="fresh", bias=1.0),
-        {W2: _not_risen, "precision": _kept, "recall": _kept},
+        {W2: _judge_no_rise, "precision": _judge_no_fall, "recall": _judge_no_fall},
         NO_WORSE,
     )
 
 
-def _rose(change: float, error: float, _: float) -> Verdict:
+def _judge_rise(change: float, error: float, _: float) -> Verdict:
     return holds(change > 3 * error)
 
 
-def _fell(change: float, error: float, _: float) -> Verdict:
+def _judge_fall(change: float, error: float, _: float) -> Verdict:
     return holds(-change > 3 * error)
 
 
-def _not_risen(change: float, error: float, start: float) -> Verdict:
+def _judge_no_rise(change: float, error: float, start: float) -> Verdict:
     return no_more(change, error, SAME * start, math.inf)
 
 
-def _kept(change: float, error: float, start: float) -> Verdict:
-    return _not_risen(-change, error, start)
+def _judge_no_fall(change: float, error: float, start: float) -> Verdict:
+    return _judge_no_rise(-change, error, start)
 
 
 def _judge_change(

@@ -7,7 +7,7 @@ import xarray as xr
 
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import agreement, format_value, join, largest, score
-from paper_scripts.style import gradient, measured
+from paper_scripts.style import draw_variable, gradient
 from simulations import self_improvement
 
 SOURCE = "SIMS, section 4.2.1"
@@ -32,7 +32,7 @@ def draw(data: xr.Dataset) -> Picture:
             upper.plot(loop["generation"], loop["median"], color=colour, label=f"w = {weight:g}")
             upper.fill_between(loop["generation"], loop["low"], loop["high"], color=colour, alpha=0.12, lw=0)
             loop = one.sel(weight=weight, regime="replace")
-            measured(lower, loop, "log_volume", alpha=0.25, color=colour)
+            draw_variable(lower, loop, "log_volume", alpha=0.25, color=colour)
         upper.set(yscale="log", title=f"n = {size}, sampler's bias {bias:g}")
         lower.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         lower.set_xlabel("generation")

@@ -13,7 +13,7 @@ pytest.importorskip("accelerate")
 import torch
 from tiny_diffusion import pictures, rng, tiny
 
-from madtheory.images.device import ahead, deterministic, sent
+from madtheory.images.device import ahead, deterministic, send
 from madtheory.networks import sample_seeds
 
 
@@ -61,7 +61,7 @@ def test_training_ends_where_reading_fails(monkeypatch):
 
 def test_on_a_cpu_nothing_is_copied_or_chosen():
     array, device = np.zeros(3), torch.device("cpu")
-    assert sent(array, device).data_ptr() == array.ctypes.data
+    assert send(array, device).data_ptr() == array.ctypes.data
     with deterministic(device):
         assert not torch.are_deterministic_algorithms_enabled()
 

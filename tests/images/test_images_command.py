@@ -17,7 +17,7 @@ from madtheory.cli.arguments import Usage, parse
 from madtheory.images.data.shards import ImageStoreError
 from madtheory.images.runs import plan as _plan
 from madtheory.images.runs.command import ABOUT, COMMANDS
-from madtheory.images.runs.folder import RunFolder, sealed
+from madtheory.images.runs.folder import RunFolder, add_checksum
 from madtheory.images.runs.presets import PRESETS, preset as _preset
 from madtheory.images.runs.report import report
 
@@ -182,7 +182,7 @@ def test_foreign_text_is_shown_and_not_obeyed(folder, escape, capsys):
     held["about"]["arguments"]["scale"] = f"{escape}small"
     config.write_text(json.dumps(held))
     lines = RunFolder(folder).lines()
-    metrics.write_text("".join(sealed({**line, f"x{escape}": 1.0}) for line in lines))
+    metrics.write_text("".join(add_checksum({**line, f"x{escape}": 1.0}) for line in lines))
     shown = command(f"show {folder}")
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert escape.encode("unicode_escape").decode().replace("\\n", "") in shown.replace("\\n", "")
@@ -223,11 +223,11 @@ def test_the_page_escapes_what_is_foreign(folder):
     metrics = folder / "metrics.jsonl"
     first, second = RunFolder(folder).lines()
     first["weights"] = "<script>x"
-    metrics.write_text("".join(map(sealed, (first, second))))
+    metrics.write_text("".join(map(add_checksum, (first, second))))
     page = report(RunFolder(folder), json.loads((folder / "config.json").read_text())).decode()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     for value in (["x"], {"a": 1}, None, True):
-        metrics.write_text(sealed({**first, "precision": value}))
+        metrics.write_text(add_checksum({**first, "precision": value}))
         with pytest.raises(ImageStoreError, match="is damaged in line 1"):
             command(f"show {folder}")

@@ -12,7 +12,16 @@ pytest.importorskip("accelerate")
 
 import madtheory as mad
 from madtheory.images.runs import command as _texts, plan as _plan
-from madtheory.images.runs.plan import Speed, Work, operations, parameters, plan, planned, total_work, work_of
+from madtheory.images.runs.plan import (
+    Speed,
+    Work,
+    operations,
+    parameters,
+    plan,
+    plan_at_speed,
+    total_work,
+    work_of,
+)
 from madtheory.images.runs.presets import PRESETS, SCALES
 from madtheory.images.unet import ImageDenoiser
 
@@ -133,7 +142,7 @@ def test_speed_is_measured():
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_scale_can_be_planned_without_data(name, scale):
     preset = PRESETS[name]
-    made = planned(preset.settings(scale), TENTH)
+    made = plan_at_speed(preset.settings(scale), TENTH)
     assert len(made.works) == preset.settings(scale).generations
     assert made.total.seen == sum(work.seen for work in made.works)
     hours = made.total.seen / 1000 / 3600 + made.total.evaluations / 10_000 / 3600
@@ -149,13 +158,15 @@ def test_every_scale_can_be_planned_without_data(name, scale):
 
 def test_equal_generations_share_a_line():
     text = _texts.plan_text(
-        PRESETS["mad-mnist-fresh"], "full", planned(settings_of("mad-mnist-fresh"), TENTH)
+        PRESETS["mad-mnist-fresh"], "full", plan_at_speed(settings_of("mad-mnist-fresh"), TENTH)
     )
     rows = {line.split("  ")[0]: line for line in text.splitlines()}
     assert {"1", "2 to 15, each", "in all"} <= rows.keys()
     assert "1.2 million" in rows["1"]
     assert "18 million" in rows["in all"]
-    single = _texts.plan_text(PRESETS["sims-cifar10"], "full", planned(settings_of("sims-cifar10"), TENTH))
+    single = _texts.plan_text(
+        PRESETS["sims-cifar10"], "full", plan_at_speed(settings_of("sims-cifar10"), TENTH)
+    )
     assert "\nin all" not in single
 
 
@@ -171,7 +182,7 @@ def test_works_add_up():
     ],
 )  # fmt: skip
 def test_numbers_in_words(number, words):
-    assert _texts.counted(number) == words
+    assert _texts.spell(number) == words
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from madtheory.images.data import datasets  # noqa: E402
 from madtheory.images.evaluation import rewards as _vgg  # noqa: E402
 from madtheory.images.evaluation.rewards import vgg_classifier  # noqa: E402
 from madtheory.images.runs.plan import estimated_hours, evaluations, operations  # noqa: E402
-from madtheory.images.runs.presets import PRESETS, SCALES, RealData, named  # noqa: E402
+from madtheory.images.runs.presets import PRESETS, SCALES, RealData, get_preset  # noqa: E402
 from madtheory.sources import idx  # noqa: E402
 
 EVERY = pytest.mark.parametrize("name", PRESETS)
@@ -108,7 +108,7 @@ def test_loops_are_made_without_data(name, scale, monkeypatch):
     def refuse(*arguments, **keywords):
         raise AssertionError("a data set was opened")
 
-    monkeypatch.setattr(RealData, "opened", refuse)
+    monkeypatch.setattr(RealData, "open", refuse)
     loop = PRESETS[name].loop(scale, store="store", seed=3)
     assert isinstance(loop, mad.Loop)
     with pytest.raises(AssertionError, match="opened"):
@@ -135,7 +135,7 @@ def test_smoke(name, tmp_path):
 
 
 def generations(name, **changes):
-    settings = PRESETS[name].settings("smoke").changed(**changes)
+    settings = PRESETS[name].settings("smoke").change(**changes)
     snapshots = mad.iterate(settings.loop(device="cpu"), rng=0)
     return settings, next(snapshots), next(snapshots)
 
@@ -178,21 +178,21 @@ def test_improvement_away_from_the_base(name):
 
 def test_what_the_papers_vary_can_be_changed():
     full = PRESETS["gillman-mnist"].full
-    assert full.changed() == full
-    assert full.changed(bias=0.5).bias == 0.5
-    assert full.changed(n_synthetic=0).regime.n_synthetic_at(2) == 0
-    assert PRESETS["neon-cifar10"].full.changed(weight=3.0).improvement.weight == 3.0
+    assert full.change() == full
+    assert full.change(bias=0.5).bias == 0.5
+    assert full.change(n_synthetic=0).regime.n_synthetic_at(2) == 0
+    assert PRESETS["neon-cifar10"].full.change(weight=3.0).improvement.weight == 3.0
     with pytest.raises(ValueError, match="no classes"):
-        PRESETS["sims-cifar10"].full.changed(bias=0.5)
+        PRESETS["sims-cifar10"].full.change(bias=0.5)
     with pytest.raises(ValueError, match="has neither"):
-        full.changed(weight=1.0)
+        full.change(weight=1.0)
     with pytest.raises(ValueError, match="n_synthetic"):
-        PRESETS["ferbach-cifar10"].full.changed(n_synthetic=0)
+        PRESETS["ferbach-cifar10"].full.change(n_synthetic=0)
 
 
 def test_bad_input_is_explained():
     with pytest.raises(ValueError, match="'sims-cifar10'"):
-        named("sims")
+        get_preset("sims")
     with pytest.raises(ValueError, match="scale='big'"):
         PRESETS["sims-cifar10"].settings("big")
     with pytest.raises(ValueError, match="CIFAR10 does not come with madtheory; pass data"):
@@ -228,10 +228,10 @@ def small_mnist(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("small_mnist")
 def test_real_sets_are_opened(tmp_path):
     data = PRESETS["mad-mnist-fresh"].full.data
-    real = data.opened("train", tmp_path)
+    real = data.open("train", tmp_path)
     assert real.shape == (30, *data.shape)
     assert real.images.labelled
-    first = RealData(name="MNIST", size=28, first=12).opened("train", tmp_path)
+    first = RealData(name="MNIST", size=28, first=12).open("train", tmp_path)
     assert np.array_equal(first.images, real.images.select(np.arange(12)))
     assert not first.images.labelled
     with pytest.raises(ValueError, match=r"first=12000 exceeds the 30 images"):
@@ -251,9 +251,9 @@ def test_ffhq_is_a_folder_or_an_archive(tmp_path):
         for path in sorted((tmp_path / "ffhq").iterdir()):
             archive.write(path, path.name)
     for path in (tmp_path / "ffhq", tmp_path / "ffhq.zip"):
-        real = RealData(name="FFHQ", size=16).opened("train", path)
+        real = RealData(name="FFHQ", size=16).open("train", path)
         assert np.array_equal(real.images, patches)
-        assert RealData(name="FFHQ", size=8).opened("train", path).shape == (3, 8, 8, 3)
+        assert RealData(name="FFHQ", size=8).open("train", path).shape == (3, 8, 8, 3)
 
 
 def test_the_classifier_learns_and_is_kept(tmp_path, monkeypatch):

@@ -163,9 +163,9 @@ def test_interrupted_sampling_keeps_its_shards(tmp_path, monkeypatch):
 
 def test_two_runs_do_not_train_the_same_network(tmp_path):
     store = Store(tmp_path)
-    with store.locked("a"), store.locked("b"):
+    with store.lock("a"), store.lock("b"):
         message = "another run is training this very network"
-        with pytest.raises(ImageStoreError, match=message), store.locked("a"):
+        with pytest.raises(ImageStoreError, match=message), store.lock("a"):
             pass
-    with store.locked("a"):
+    with store.lock("a"):
         pass

@@ -26,7 +26,7 @@ import madtheory as mad
 from madtheory import models
 from madtheory.images import Images, ImageStoreError
 from madtheory.images.evaluation import metrics
-from madtheory.images.runs.folder import RunFolder, sealed
+from madtheory.images.runs.folder import RunFolder, add_checksum
 from madtheory.images.runs.report import grid
 from madtheory.networks import Heun
 
@@ -300,7 +300,7 @@ def test_other_weights_than_written_down(copied):
     path = copied / "metrics.jsonl"
     first, *others = path.read_text().splitlines()
     changed = {name: value for name, value in json.loads(first).items() if name != "sha256"}
-    path.write_text(sealed(changed | {"weights": "0" * 64}) + "\n".join([*others, ""]))
+    path.write_text(add_checksum(changed | {"weights": "0" * 64}) + "\n".join([*others, ""]))
     with pytest.raises(ImageStoreError, match=r"generation 1 has other weights .*choose a new folder"):
         run().go(copied)
 

@@ -148,7 +148,7 @@ def test_parts_have_the_content_together_that_they_have_alone():
 
 @pytest.mark.parametrize("name", list(presets.PRESETS))
 def test_a_preset_has_the_same_content_each_time(name):
-    first, second = (presets.named(name).run("smoke")._content() for _ in range(2))
+    first, second = (presets.get_preset(name).run("smoke")._content() for _ in range(2))
     assert first == second
     assert len(first) >= 7
 

@@ -239,7 +239,7 @@ def test_shards_are_closed_again(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda file: None)
     number = np.arange(300).astype(np.uint8).reshape(-1, 1, 1, 1)
     images = write_shards(tmp_path / "set", lambda i, j: number[i:j], 300, shard=1)
-    _shard._open.cache_clear()
+    _shard._open_version.cache_clear()
     gc.collect()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

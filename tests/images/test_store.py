@@ -19,7 +19,7 @@ from madtheory.images.store import (  # noqa: E402
     Checkpoint,
     Store,
     StoredWeights,
-    described,
+    describe,
     fingerprint,
     key_of,
 )
@@ -229,7 +229,7 @@ def test_keys_and_fingerprints_see_every_part():
     assert len({fingerprint(w) for w in (weights, *changed)}) == 5
     assert fingerprint(dict(reversed(weights.items()))) == fingerprint(weights)
     assert fingerprint(None) is None
-    assert described(Heun(3)) == {"class": "Heun", "steps": 3}
+    assert describe(Heun(3)) == {"class": "Heun", "steps": 3}
 
 
 def test_reading_makes_no_noise(tmp_path):

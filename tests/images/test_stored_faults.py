@@ -151,10 +151,10 @@ def test_a_folder_of_something_else_stays(tmp_path, name):
 
 def test_two_at_once_are_told(copied, finished):
     """In this process, and in another."""
-    with RunFolder(copied).locked():
+    with RunFolder(copied).lock():
         with pytest.raises(ImageStoreError, match="another process is at work on this run; wait for it"):
             run().go(copied)
-        with RunFolder(copied).locked(main=False):  # another process of the same run
+        with RunFolder(copied).lock(main=False):  # another process of the same run
             pass
     assert run().go(copied) == finished[1]
 

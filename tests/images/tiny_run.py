@@ -51,6 +51,6 @@ def in_two_parts(folder):
 
 def held(folder, begun, end):
     """Hold the lock of a run."""
-    with RunFolder(folder).locked():
+    with RunFolder(folder).lock():
         begun.set()
         end.wait(60)

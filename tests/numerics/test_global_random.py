@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory.models import Estimator
-from madtheory.numerics.global_random import seeded_globals
+from madtheory.numerics.global_random import seed_globals
 
 REAL = np.random.default_rng(0).normal(size=(40, 2))
 
@@ -128,23 +128,23 @@ def test_torch_goes_on_too():
     torch.manual_seed(3)
     expected = torch.randn(4)
     torch.manual_seed(3)
-    with seeded_globals(1):
+    with seed_globals(1):
         one = torch.randn(4)
     assert torch.equal(torch.randn(4), expected)
-    with seeded_globals(1):
+    with seed_globals(1):
         assert torch.equal(torch.randn(4), one)
     assert not torch.equal(one, expected)
 
 
 def test_guards_nest():
-    with seeded_globals(1):
+    with seed_globals(1):
         outer = global_normals(2)
-        with seeded_globals(2):
+        with seed_globals(2):
             inner = global_normals(4)
         rest = global_normals(2)
-    with seeded_globals(1):
+    with seed_globals(1):
         np.testing.assert_array_equal(global_normals(4), np.concatenate([outer, rest]))
-    with seeded_globals(2):
+    with seed_globals(2):
         np.testing.assert_array_equal(global_normals(4), inner)
 
 

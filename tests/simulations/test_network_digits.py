@@ -10,7 +10,7 @@ from madtheory import plotting, sources
 from paper_scripts.gallery import all_figures
 from simulations import network_digits, network_digits_fresh
 from simulations._cells import run_cells
-from simulations._digit_loops import VARIABLES, RealDigits, halves, measured, one_loop, to_grey
+from simulations._digit_loops import VARIABLES, RealDigits, halves, measure, one_loop, to_grey
 from simulations.network_digits_fresh import effective_size
 
 FIGURES = all_figures()
@@ -88,16 +88,16 @@ def test_loops_of_a_seed_share_their_first_generation(cell):
 def test_measures_know_the_truth():
     """Real digits are near the held-out ones; wrong classes and one image for all are seen."""
     train, _, _ = halves()
-    real = measured(train)
+    real = measure(train)
     assert real["fid"] < 5
     assert min(real["precision"], real["recall"], real["accuracy"]) > 0.9
     shifted = train.copy()
     shifted[:, -1] = (shifted[:, -1] + 1) % 10
-    assert measured(shifted)["accuracy"] < 0.05
+    assert measure(shifted)["accuracy"] < 0.05
     first = np.array([train[train[:, -1] == label][0] for label in range(10)])
     one_each = first[np.arange(900) % 10]
-    assert measured(one_each)["recall"] < 0.1
-    assert measured(one_each)["within_variance"] == 0
+    assert measure(one_each)["recall"] < 0.1
+    assert measure(one_each)["within_variance"] == 0
 
 
 def test_runs_gather_their_cells(monkeypatch, tmp_path):

@@ -73,10 +73,10 @@ def test_what_is_shown():
 
     pixels = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1)
     labels = np.arange(30)[::-1] % 10
-    shown = image_loops._shown(Images.of(pixels, labels), 12)
+    shown = image_loops._pick(Images.of(pixels, labels), 12)
     np.testing.assert_array_equal(labels[shown.ravel()], np.arange(12) % 10)
     assert len(np.unique(shown)) == 12
-    np.testing.assert_array_equal(image_loops._shown(Images.of(pixels), 3).ravel(), [0, 1, 2])
+    np.testing.assert_array_equal(image_loops._pick(Images.of(pixels), 3).ravel(), [0, 1, 2])
 
 
 def test_no_patch_is_judged_against_itself():
@@ -174,8 +174,8 @@ def test_both_codes_do_the_same_work(smallest, monkeypatch):
     with alone():
         bench = Bench()
         for ours, theirs in (
-            (bench.trained(8), bench.trained_by_diffusers(8)),
-            (bench.sampled(8), bench.sampled_by_diffusers(8)),
+            (bench.train(8), bench.train_by_diffusers(8)),
+            (bench.sample(8), bench.sample_by_diffusers(8)),
         ):
             counted = []
             for work in (ours, theirs):

@@ -96,7 +96,7 @@ def test_images_are_given_once():
 
 
 def test_mixed_images_have_the_wanted_share():
-    wanted = sims_digits._mixed("test")
+    wanted = sims_digits._mix("test")
     labels = sims_digits.labels_of(wanted)
     # The classifier is wrong for a few per cent of them.
     assert (labels % 2 == 1).mean() == pytest.approx(sims_digits.TARGET, abs=0.03)

@@ -38,7 +38,7 @@ def test_measured_contractions_are_exact(contraction):
 
 def test_contraction_of_raw_points():
     """20,000 real points, every one drawn; power: the contraction of ratio 0.55 is rejected."""
-    one = retraining.measured_contraction(
+    one = retraining.measure_contraction(
         n_real=20_000, synthetic_ratio=0.5, replicates=20, rng=2, method="samples"
     )
     for name in ("mean_contraction", "second_moment_contraction"):

@@ -329,7 +329,7 @@ def hugging_face(
             f"image={image!r} of {name} holds {type(table[0][image]).__name__}, no images; choose another "
             f"column of {', '.join(table.column_names)}."
         )
-    shape = shape_of(table[0][image], _checked(size), f"image 0 of {name}")
+    shape = shape_of(table[0][image], _check_optional_size(size), f"image 0 of {name}")
     classes = check_labels(None if label is None else table[label][:], len(table))
     return RealImages(
         Images((Rows(table, name, image, (len(table), *shape), size, classes),)), f"{name} ({split})"
@@ -337,7 +337,7 @@ def hugging_face(
 
 
 def _of_files(path: str, size: int | None, labels: bool) -> RealImages:
-    size, names = _checked(size), files_of(path)
+    size, names = _check_optional_size(size), files_of(path)
     shape: Sequence[int] = ()
     refused: list[tuple[str, Exception]] = []
     for name in names:
@@ -352,14 +352,14 @@ def _of_files(path: str, size: int | None, labels: bool) -> RealImages:
     if refused:
         first = refused[0][1]
         kind = ImageStoreError if isinstance(first, ImageStoreError) else ValueError
-        raise kind(f"{first} {_counted(refused, len(names))}".strip()) from first
+        raise kind(f"{first} {_count_refused(refused, len(names))}".strip()) from first
     height, width, channels = shape
     classes = file_labels(path, names) if labels else None
     part = Files(path, names, (len(names), height, width, channels), size, classes)
     return RealImages(Images((part,)), os.path.basename(path))
 
 
-def _counted(refused: Sequence[tuple[str, Exception]], n: int) -> str:
+def _count_refused(refused: Sequence[tuple[str, Exception]], n: int) -> str:
     """Describe how many images are refused apart from the first one, with some names."""
     if len(refused) == 1:
         return ""
@@ -367,5 +367,5 @@ def _counted(refused: Sequence[tuple[str, Exception]], n: int) -> str:
     return f"In all, {len(refused)} of the {n} images are refused; the others are {some}."
 
 
-def _checked(size: int | None) -> int | None:
+def _check_optional_size(size: int | None) -> int | None:
     return None if size is None else check_size("size", size)

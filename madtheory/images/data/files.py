@@ -75,7 +75,7 @@ class Files:
         for place, i in enumerate(index):
             name = f"{self.names[i]!r} of {self.path!r}"
             with file_in(self.path, self.names[i]) as file:
-                image = decoded(file, self.size, name)
+                image = decode(file, self.size, name)
             if image.shape != self.shape[1:]:
                 raise ImageStoreError(
                     f"{name} has shape {image.shape} now, and had {self.shape[1:]} when the data set was "
@@ -103,10 +103,10 @@ class Files:
 def files_of(path: str) -> tuple[str, ...]:
     """Return the names of the image files in a folder (and those below) or an archive, sorted."""
     found = _in_folder(path) if os.path.isdir(path) else _in_archive(path)
-    shown = sorted(name for name in found if not _hidden(name))
+    shown = sorted(name for name in found if not _is_hidden(name))
     if others := [name for name in shown if name.lower().endswith(_OTHERS)]:
         kinds = Counter((os.path.splitext(name)[1].lower(), _folder_of(name)) for name in others)
-        listed = _listed([f"{n} {kind} in {folder!r}" for (kind, folder), n in sorted(kinds.items())])
+        listed = _some([f"{n} {kind} in {folder!r}" for (kind, folder), n in sorted(kinds.items())])
         raise ValueError(
             f"path={path!r} holds {len(others)} images of kinds that are not read: {listed}; convert them, "
             f"for example to .png, or move them away. Read are {', '.join(_SUFFIXES)}."
@@ -131,13 +131,13 @@ def _in_folder(path: str) -> list[str]:
                 name = Path(entry.path).relative_to(path).as_posix()
                 if entry.is_file():
                     found.append(name)
-                elif entry.is_dir() and not _hidden(name):
+                elif entry.is_dir() and not _is_hidden(name):
                     inner = os.path.join(os.path.realpath(entry.path), "")
                     # A link to a folder that contains it would be followed indefinitely, and leads to nothing
                     # new.
                     if not any(os.path.join(outer, "").startswith(inner) for outer in above):
                         walk(entry.path, above)
-                elif entry.is_symlink() and not os.path.exists(entry.path) and not _hidden(name):
+                elif entry.is_symlink() and not os.path.exists(entry.path) and not _is_hidden(name):
                     lost.append(repr(name))
 
     try:
@@ -148,7 +148,7 @@ def _in_folder(path: str) -> list[str]:
         ) from error
     if lost:
         raise ImageStoreError(
-            f"path={path!r} holds {len(lost)} symbolic links to files that are not there: {_listed(lost)}; "
+            f"path={path!r} holds {len(lost)} symbolic links to files that are not there: {_some(lost)}; "
             f"restore the files, or remove the links."
         )
     return found
@@ -161,12 +161,12 @@ def _in_archive(path: str) -> list[str]:
     if links:
         raise ValueError(
             f"path={path!r} holds {len(links)} symbolic links, which lead nowhere in an archive: "
-            f"{_listed(list(map(repr, links)))}; pack the files themselves (zip without --symlinks)."
+            f"{_some(list(map(repr, links)))}; pack the files themselves (zip without --symlinks)."
         )
     found = [entry.filename for entry in entries]
     if twice := [name for name, times in Counter(found).items() if times > 1]:
         raise ValueError(
-            f"path={path!r} holds {len(twice)} files twice: {_listed(list(map(repr, twice)))}; pack it again."
+            f"path={path!r} holds {len(twice)} files twice: {_some(list(map(repr, twice)))}; pack it again."
         )
     return found
 
@@ -180,11 +180,11 @@ def _folder_of(name: str) -> str:
     return "/".join(_parts(name)[:-1]) or "."
 
 
-def _hidden(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part in _HIDDEN for part in _parts(name))
 
 
-def _listed(items: Sequence[str]) -> str:
+def _some(items: Sequence[str]) -> str:
     """List the first items, and the number of the others."""
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more
@@ -196,7 +196,7 @@ def file_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
         described = (Path(path) / _LABELS).is_file()
     else:
         described = _LABELS in _archive(path).namelist()
-    return _listed_labels(path, names) if described else _folder_labels(path, names)
+    return _json_labels(path, names) if described else _folder_labels(path, names)
 
 
 def _folder_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
@@ -206,7 +206,7 @@ def _folder_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
     while all(len(folder) > common for folder in folders) and len({f[: common + 1] for f in folders}) == 1:
         common += 1
     counted = [f"{'/'.join(f) or '.'!r} ({n} images)" for f, n in sorted(Counter(folders).items())]
-    shown = f"The folders with images are {_listed(counted)}."
+    shown = f"The folders with images are {_some(counted)}."
     if len(set(folders)) == 1 and common:
         raise ValueError(
             f"path={path!r} has no {_LABELS}, and all its images are of one class. {shown} Pass "
@@ -229,7 +229,7 @@ def _folder_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
     return np.unique(np.array(classes, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
-def _listed_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
+def _json_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
     """Return the labels of ``{"labels": [[name, class], ...]}``."""
     most = _LABELS_BYTES + _LABEL_BYTES * len(names)
     try:
@@ -284,7 +284,7 @@ def _archive(path: str) -> zipfile.ZipFile:
     try:
         status = os.stat(path)
         # Another process must not share the position in an open file.
-        return _opened(path, os.getpid(), status.st_ino, status.st_mtime_ns, status.st_size)
+        return _open_archive(path, os.getpid(), status.st_ino, status.st_mtime_ns, status.st_size)
     except (OSError, zipfile.BadZipFile) as error:
         raise ImageStoreError(
             f"path={path!r} is not a readable zip archive ({error}); restore it from a copy."
@@ -292,7 +292,7 @@ def _archive(path: str) -> zipfile.ZipFile:
 
 
 @lru_cache(maxsize=8)
-def _opened(path: str, *version: int) -> zipfile.ZipFile:
+def _open_archive(path: str, *version: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
@@ -310,7 +310,7 @@ class _Unsuitable(ValueError):
 
 
 def shape_of(image: Any, size: int | None, name: str) -> tuple[int, int, int]:
-    """Return the height, width and channels of `decoded`, from the head of a file."""
+    """Return the height, width and channels of `decode`, from the head of a file."""
 
     def head(opened: Any) -> tuple[int, int, int]:
         channels = len(_mode(opened, name))
@@ -329,7 +329,7 @@ _ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
 """The EXIF tag that says how a camera was held, and its values with height and width exchanged."""
 
 
-def decoded(image: Any, size: int | None, name: str) -> Pixels:
+def decode(image: Any, size: int | None, name: str) -> Pixels:
     """Decode an open file or an image of Pillow's, shape (height, width, channels): grey or red, green, blue.
 
     It is turned as its EXIF orientation says. With a `size` it is cropped to its central square and resized
@@ -444,7 +444,7 @@ class Rows:
         """Decode the images of these rows."""
         pixels = np.empty((len(index), *self.shape[1:]), dtype=np.uint8)
         for place, i in enumerate(index.tolist()):
-            image = decoded(self.table[i][self.column], self.size, f"image {i} of {self.name}")
+            image = decode(self.table[i][self.column], self.size, f"image {i} of {self.name}")
             check_shape(image.shape, self.shape[1:], f"image {i} of {self.name}")
             pixels[place] = image
         return pixels

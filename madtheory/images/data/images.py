@@ -18,7 +18,7 @@ from madtheory.validation import (
     check_seeds as check_sample_seeds,
     check_size,
     freeze,
-    shown,
+    show,
 )
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class RealImages:
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
         """Draw `n` different images of those that are left. `bias` is refused: the data are what they are."""
         if bias is not None:
-            raise ValueError(f"bias={shown(bias)}: real data cannot be sampled with a bias; leave it out.")
+            raise ValueError(f"bias={show(bias)}: real data cannot be sampled with a bias; leave it out.")
         return self.take(n, rng=rng)[0]
 
     def take(self, n: int, *, rng: np.random.Generator) -> tuple[Images, RealImages]:
@@ -200,12 +200,12 @@ class RealImages:
         """
         check_generator("rng", rng)
         if (n := check_size("n", n)) > self.left:
-            raise ValueError(self._exhausted(n))
+            raise ValueError(self._shortage(n))
         order = rng.permutation(self.left)
         rest = self.images.select(np.sort(order[n:]))
         return self.images.select(order[:n]), RealImages(rest, self.name, self.total, self.draws + 1)
 
-    def _exhausted(self, n: int) -> str:
+    def _shortage(self, n: int) -> str:
         if not self.draws:
             return f"n={n} exceeds the {self.left} images of {self.name}; ask for {self.left} or fewer."
         return (
@@ -262,7 +262,7 @@ class Mapped:
 
     def read(self, index: Index) -> Pixels:
         """Read the images at these places, and apply the function to them."""
-        made = np.asarray(_applied(self.function, self.images, index))
+        made = np.asarray(_apply(self.function, self.images, index))
         expected = (len(index), *self.shape[1:])
         if made.shape != expected or made.dtype != np.uint8:
             raise ValueError(
@@ -274,7 +274,7 @@ class Mapped:
 
     def digests(self, index: Index) -> Pixels:
         """Return the sha256 of each mapped image; each image is mapped once for it."""
-        known, digests = self._known
+        known, digests = self._known_digests
         new = np.unique(index[~known[index]])
         for start in range(0, len(new), _BATCH):
             piece = new[start : start + _BATCH]
@@ -283,7 +283,7 @@ class Mapped:
         return digests[index]
 
     @cached_property
-    def _known(self) -> tuple[NDArray[np.bool_], Pixels]:
+    def _known_digests(self) -> tuple[NDArray[np.bool_], Pixels]:
         return np.zeros(len(self.images), dtype=bool), np.zeros((len(self.images), 32), dtype=np.uint8)
 
 
@@ -306,7 +306,7 @@ def values(images: Images, function: Callable[..., Any]) -> NDArray[np.float64]:
     found = np.empty(len(images))
     for start in range(0, len(images), _BATCH):
         index = np.arange(start, min(start + _BATCH, len(images)))
-        batch = np.asarray(_applied(function, images, index), dtype=float)
+        batch = np.asarray(_apply(function, images, index), dtype=float)
         if batch.shape != index.shape:
             raise ValueError(
                 f"function returned shape {batch.shape} for {len(index)} images of shape "
@@ -316,7 +316,7 @@ def values(images: Images, function: Callable[..., Any]) -> NDArray[np.float64]:
     return found
 
 
-def _applied(function: Callable[..., Any], images: Images, index: Index) -> Any:
+def _apply(function: Callable[..., Any], images: Images, index: Index) -> Any:
     """Apply a function to the images at these places, and to their labels if it takes them."""
     pixels = images.batch(index)
     try:
@@ -401,12 +401,12 @@ class Images:
     @cached_property
     def labels(self) -> NDArray[np.int64] | None:
         """The class of each image, shape (n,), or ``None``."""
-        return self._chosen([part.labels for part in self.parts])
+        return self._concatenate([part.labels for part in self.parts])
 
     @cached_property
     def seeds(self) -> NDArray[np.uint64] | None:
         """The seed that each image was sampled with, shape (n,), or ``None``; real images have none."""
-        return self._chosen([part.seeds for part in self.parts])
+        return self._concatenate([part.seeds for part in self.parts])
 
     def batch(self, indices: Any) -> Pixels:
         """Read the images at these places, shape (k, height, width, channels)."""
@@ -524,7 +524,7 @@ class Images:
     def scaled(self, weight: float) -> Images:
         """Refuse: images have no weights."""
         raise TypeError(
-            f"weight={shown(weight)}: a set of images carries no weights; use a regime without weights, and "
+            f"weight={show(weight)}: a set of images carries no weights; use a regime without weights, and "
             f"choose n_real and n_synthetic instead."
         )
 
@@ -584,7 +584,7 @@ class Images:
             here = where == k
             yield self.parts[k], here, rows[here] - self._offsets[k]
 
-    def _chosen(self, columns: list[Any]) -> Any:
+    def _concatenate(self, columns: list[Any]) -> Any:
         if any(column is None for column in columns):
             return None
         column = np.concatenate(columns)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from madtheory.files import StorageError, digest_of, replacing, write_atomically
+from madtheory.files import StorageError, digest_of, replace_file, write_atomically
 from madtheory.images.data.images import (
     Images,
     Index,
@@ -57,39 +57,39 @@ class Shard:
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """The class of each image."""
-        return self._opened().rows["label"].astype(np.int64) if self.labelled else None
+        return self._open().rows["label"].astype(np.int64) if self.labelled else None
 
     @property
     def seeds(self) -> NDArray[np.uint64] | None:
         """The seed of each image."""
-        rows = self._opened().rows
+        rows = self._open().rows
         return rows["seed"].astype(np.uint64) if "seed" in (rows.dtype.names or ()) else None
 
     def read(self, index: Index) -> Pixels:
         """Return the images at these places; the first time, they are compared with their sha256."""
-        opened = self._opened()
+        opened = self._open()
         pixels: Pixels = np.asarray(opened.pixels[index])
         new = ~opened.checked[index]
         if new.any():
             differ = (row_digests(pixels[new]) != opened.rows["sha256"][index[new]]).any(-1)
             if differ.any():
-                raise damaged(self.path, f"image {index[new][differ][0]} of it is not what was written")
+                raise damage_error(self.path, f"image {index[new][differ][0]} of it is not what was written")
             opened.checked[index] = True
         return pixels
 
     def digests(self, index: Index) -> Pixels:
         """Return the stored sha256 of each of these images: no pixel is read."""
-        return self._opened().rows["sha256"][index]
+        return self._open().rows["sha256"][index]
 
-    def _opened(self) -> _Opened:
+    def _open(self) -> _Opened:
         version: list[int] = []
         for path in (self.path, rows_name(self.path)):
             try:
                 status = os.stat(path)
             except OSError as error:
-                raise damaged(path, str(error)) from error
+                raise damage_error(path, str(error)) from error
             version += [status.st_ino, status.st_mtime_ns, status.st_size]
-        return _open(self, tuple(version))
+        return _open_version(self, tuple(version))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +100,12 @@ class _Opened:
 
 
 @lru_cache(maxsize=_OPEN_AT_MOST)
-def _open(shard: Shard, version: tuple[int, ...]) -> _Opened:
+def _open_version(shard: Shard, version: tuple[int, ...]) -> _Opened:
     """Open a shard once in this process; `version` changes when a file is replaced."""
     rows, _ = read_rows(rows_name(shard.path), shard.sha256)
-    pixels = mapped(shard.path)
+    pixels = map_pixels(shard.path)
     if pixels.shape != shard.shape or pixels.dtype != np.uint8 or len(rows) != len(pixels):
-        raise damaged(
+        raise damage_error(
             shard.path, f"it holds {pixels.dtype} of shape {pixels.shape}, not uint8 of {shard.shape}"
         )
     return _Opened(pixels, rows, np.zeros(len(pixels), dtype=bool))
@@ -121,12 +121,12 @@ def rows_name(path: str) -> str:
     return path.removesuffix(".npy") + ".rows.npy"
 
 
-def mapped(path: str) -> Pixels:
+def map_pixels(path: str) -> Pixels:
     """Return the pixels of a shard, as a memory map."""
     try:
         pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise damaged(path, str(error)) from error
+        raise damage_error(path, str(error)) from error
     return pixels
 
 
@@ -141,11 +141,11 @@ def read_rows(path: str, sha256: str | None = None) -> tuple[NDArray[Any], str]:
         if "sha256" not in (rows.dtype.names or ()):
             raise ValueError("it holds no sha256 of images")
     except (OSError, ValueError, EOFError) as error:
-        raise damaged(path, str(error)) from error
+        raise damage_error(path, str(error)) from error
     return rows, found
 
 
-def damaged(path: str, how: str) -> ImageStoreError:
+def damage_error(path: str, how: str) -> ImageStoreError:
     """Return the error of a damaged file, with the remedy."""
     shard = os.path.basename(path).removesuffix(".npy").removesuffix(".rows")
     return ImageStoreError(
@@ -249,7 +249,7 @@ def write_shard(
         folder.mkdir(exist_ok=True)
         # The rows last: where they are, the pixels are complete.
         for name, array in ((shard_name(k), pixels), (rows_name(shard_name(k)), rows)):
-            with replacing(folder / name) as temporary, open(temporary, "wb") as file:
+            with replace_file(folder / name) as temporary, open(temporary, "wb") as file:
                 np.save(file, array, allow_pickle=False)
     except OSError as error:
         raise ImageStoreError(
@@ -268,7 +268,7 @@ def finish_shards(folder: str | os.PathLike[str], n: int, *, shard: int = _SHARD
     kinds = set()
     for k in range(-(-n // shard)):
         rows, sha256 = read_rows(os.fspath(folder / rows_name(shard_name(k))))
-        pixels = mapped(os.fspath(folder / shard_name(k)))
+        pixels = map_pixels(os.fspath(folder / shard_name(k)))
         kinds.add((pixels.shape[1:], rows.dtype.names))
         listed.append({"images": len(rows), "sha256": sha256})
     counted = sum(entry["images"] for entry in listed)
@@ -331,7 +331,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Images:
         made = Shard(str(folder / shard_name(k)), (count, *shape), "label" in columns, sha256)
         for name, least in ((made.path, count * int(np.prod(shape))), (rows_name(made.path), 32 * count)):
             if not os.path.isfile(name) or os.path.getsize(name) < least:
-                raise damaged(name, "it is not there, or cut short")
+                raise damage_error(name, "it is not there, or cut short")
         shards.append(made)
     return Images(tuple(shards))
 

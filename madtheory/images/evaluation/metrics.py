@@ -78,14 +78,14 @@ def feature_summary(
     check_images("images", images)
     most, batch = check_size("most", most, 0), check_size("batch", batch)
     if store is None:
-        return _streamed(images, features, most, batch)
+        return _stream(images, features, most, batch)
     known = [features.name, features.content]
     key = key_of(summary=_VERSION, images=images.fingerprint(), features=known, most=most)
     path = Path(store) / "features" / f"{key}.safetensors"
-    summary = _kept(path, features.name)
+    summary = _read_summary(path, features.name)
     if summary is None:
-        summary = _streamed(images, features, most, batch)
-        _keep(path, summary)
+        summary = _stream(images, features, most, batch)
+        _write_summary(path, summary)
     return summary
 
 
@@ -100,7 +100,7 @@ def check_images(name: str, images: Any, least: int = 1, why: str = "") -> None:
         raise ValueError(f"{name} holds {len(images)} images; pass {least} or more{why}.")
 
 
-def _streamed(images: Images, features: Features, most: int, batch: int) -> FeatureSummary:
+def _stream(images: Images, features: Features, most: int, batch: int) -> FeatureSummary:
     n = len(images)
     chosen = np.arange(n)
     if most < n:
@@ -129,7 +129,7 @@ def _blocks(images: Images, features: Features, batch: int) -> Iterator[NDArray[
         yield np.concatenate(held)
 
 
-def _kept(path: Path, name: str) -> FeatureSummary | None:
+def _read_summary(path: Path, name: str) -> FeatureSummary | None:
     if not path.exists():
         return None
     try:
@@ -141,7 +141,7 @@ def _kept(path: Path, name: str) -> FeatureSummary | None:
     return FeatureSummary(Moments(n, n, arrays["mean"], arrays["root"]), arrays["points"], name)
 
 
-def _keep(path: Path, summary: FeatureSummary) -> None:
+def _write_summary(path: Path, summary: FeatureSummary) -> None:
     moments = summary.moments
     root = moments.root if moments.exponent is None else np.ldexp(moments.root, moments.exponent)
     try:

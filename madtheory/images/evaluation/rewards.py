@@ -23,7 +23,7 @@ from madtheory.images.device import deterministic
 from madtheory.images.store import Store, key_of
 from madtheory.images.training import order
 from madtheory.networks import Classifier, cache_folder, own_torch, seed_torch
-from madtheory.validation import check_number, check_seed, check_size, shown
+from madtheory.validation import check_number, check_seed, check_size, show
 
 __all__ = ["ClassifierReward", "class_probability", "confidence", "of_module"]
 
@@ -99,7 +99,7 @@ class ClassifierReward:
                 raise ValueError("classifier is not fitted; call fit(points, labels, rng=rng).")
         elif not callable(self.classifier):
             raise TypeError(
-                f"classifier={shown(self.classifier)} is neither a networks.Classifier nor a function of "
+                f"classifier={show(self.classifier)} is neither a networks.Classifier nor a function of "
                 f"pixels; "
                 f"pass one that returns probabilities (n, classes)."
             )
@@ -156,12 +156,12 @@ def of_module(
         `class_probability` and `confidence`.
     """
     if not isinstance(module, torch.nn.Module):
-        raise TypeError(f"module={shown(module)} is not a torch.nn.Module; pass a trained classifier.")
+        raise TypeError(f"module={show(module)} is not a torch.nn.Module; pass a trained classifier.")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     shift, scale = (torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1) for value in (mean, std))
     if not (torch.isfinite(shift).all() and (scale > 0).all() and torch.isfinite(scale).all()):
         raise ValueError(
-            f"mean={shown(mean)}, std={shown(std)} are not units of pixels; pass numbers, std above 0."
+            f"mean={show(mean)}, std={show(std)} are not units of pixels; pass numbers, std above 0."
         )
     return _OfModule(deepcopy(module).eval().to(chosen), shift, scale, torch.device(chosen))
 
@@ -277,7 +277,7 @@ def _train(module: nn.Module, images: Images, epochs: int, seed: int, place: tor
         for step in tqdm(range(steps), desc="classifier", delay=5.0, leave=False, disable=None):
             rows = places(step * batch, batch)
             x = torch.from_numpy(images.batch(rows)).permute(0, 3, 1, 2).float() / 255
-            x = _shifted((x - 0.5) / 0.25, generator).to(place)
+            x = _mirror_and_shift((x - 0.5) / 0.25, generator).to(place)
             loss = nn.functional.cross_entropy(module(x), torch.from_numpy(labels[rows]).to(place))
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -285,7 +285,7 @@ def _train(module: nn.Module, images: Images, epochs: int, seed: int, place: tor
             decay.step()
 
 
-def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:
+def _mirror_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror half of the images, and shift all of them by up to 4 pixels."""
     n, _, height, width = x.shape
     mirrored = torch.rand(n, 1, 1, 1, generator=generator) < 0.5

@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeAlias
 from tyro.conf import Positional, arg
 
 from madtheory.images.data import ImageStoreError
-from madtheory.images.runs.folder import RunFolder, bounded
+from madtheory.images.runs.folder import RunFolder, read_bounded
 from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
-from madtheory.images.runs.presets import PRESETS, Preset, Scale, named
+from madtheory.images.runs.presets import PRESETS, Preset, Scale, get_preset
 from madtheory.images.runs.run import Run
 from madtheory.images.runs.settings import Settings
 from madtheory.text import align, printable
@@ -29,7 +29,7 @@ CHANGES = ("bias", "n_synthetic", "weight")
 _COLUMNS = {"n_training": "training set"}
 
 
-def counted(number: float) -> str:
+def spell(number: float) -> str:
     """Write a number in words: 950, 12,000, 1.2 million."""
     for size, word in ((1e9, "billion"), (1e6, "million")):
         if number >= size:
@@ -37,33 +37,33 @@ def counted(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
-def listed(presets: Sequence[Preset]) -> str:
+def list_all(presets: Sequence[Preset]) -> str:
     """List all presets, with their sources and costs."""
     rows = [(preset.name, f"{preset.gpu_hours:g}", f"  {preset.title}") for preset in presets]
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {hours:>{widths[1]}}{title}" for name, hours, title in rows]
     return "\n".join([
-        "Presets: name, GPU-hours of the full run, what it is.", "", *lines, "", _wrapped(_RECKONED), "",
+        "Presets: name, GPU-hours of the full run, what it is.", "", *lines, "", _wrap(_ESTIMATED), "",
         "madtheory images presets NAME says more of one.",
     ])  # fmt: skip
 
 
-_RECKONED = (
+_ESTIMATED = (
     "GPU-hours are for one H100 and were estimated, not measured: by the floating-point operations of "
     "training and sampling, at a tenth of the card's bf16 peak. madtheory images plan NAME measures "
     "on this device."
 )
 
 
-def described(preset: Preset) -> str:
+def describe(preset: Preset) -> str:
     """Describe a preset."""
     scales: tuple[Scale, ...] = ("full", "small", "smoke")
     return "\n".join([
         *_head(preset.title, preset.source), "",
-        *(_wrapped(f"{scale.capitalize()}: {_sentences(preset.settings(scale))}") for scale in scales), "",
-        _wrapped(f"Cost of the full run: {preset.gpu_hours:g} GPU-hours. {_RECKONED}"), "",
+        *(_wrap(f"{scale.capitalize()}: {_sentences(preset.settings(scale))}") for scale in scales), "",
+        _wrap(f"Cost of the full run: {preset.gpu_hours:g} GPU-hours. {_ESTIMATED}"), "",
         "What the paper says, and what we chose:",
-        *(_wrapped(note, bullet=True) for note in preset.notes),
+        *(_wrap(note, bullet=True) for note in preset.notes),
     ])  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
     if len(made.works) > 1:
         names, works = [*names, "in all"], [*works, made.total]
     rows = [
-        (name, counted(work.seen), counted(work.made), counted(work.evaluations), _time(made.hours(work)),
+        (name, spell(work.seen), spell(work.made), spell(work.evaluations), _time(made.hours(work)),
          _bytes(work.stored))
         for name, work in zip(names, works, strict=True)
     ]  # fmt: skip
@@ -90,8 +90,8 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
     clock = "time" if speed.device == "this CPU" else "GPU time"
     header = ("generation", "images seen", "images made", "evaluations", clock, "disk")
     measured = (
-        f"Measured on {speed.device}: {counted(speed.training)} images seen in training in a second, "
-        f"{speed.batches[0]} at once, and {counted(speed.sampling)} evaluations of the network in sampling, "
+        f"Measured on {speed.device}: {spell(speed.training)} images seen in training in a second, "
+        f"{speed.batches[0]} at once, and {spell(speed.sampling)} evaluations of the network in sampling, "
         f"{speed.batches[1]} at once."
     )
     notes = [
@@ -107,8 +107,8 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
         )
     return "\n".join([
         *_head(preset.title, preset.source),
-        _wrapped(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
-        align([header, *rows]), "", _wrapped(measured), *(_wrapped(note) for note in notes),
+        _wrap(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
+        align([header, *rows]), "", _wrap(measured), *(_wrap(note) for note in notes),
     ])  # fmt: skip
 
 
@@ -127,8 +127,8 @@ def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations
             key for key, value in lines[0].items() if isinstance(value, (int, float)) and key != "generation"
         ]
         rows = [[str(line["generation"]), *(_figure(line[name]) for name in names)] for line in lines]
-        spoken = [_COLUMNS.get(name, printable(name.replace("_", " "))) for name in names]
-        body += ["", align([["generation", *spoken], *rows])]
+        labels = [_COLUMNS.get(name, printable(name.replace("_", " "))) for name in names]
+        body += ["", align([["generation", *labels], *rows])]
         body += ["", f"Pictures and curves: {folder}/report.html"]
     if done < generations:
         body += [f"To resume: madtheory images resume {folder}"]
@@ -136,7 +136,7 @@ def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations
 
 
 def _head(title: str, source: str) -> list[str]:
-    return [f"{title}.", _wrapped(f"Source: {source}.")]
+    return [f"{title}.", _wrap(f"Source: {source}.")]
 
 
 def _sentences(settings: Settings) -> str:
@@ -145,29 +145,29 @@ def _sentences(settings: Settings) -> str:
     synthetic = regime.n_synthetic_at(2) if settings.generations > 1 else 0
     words = [
         f"{_PICTURES.get(data.name, data.name)}, {data.size} x {data.size} pixels. Generation 1 is trained "
-        f"on {counted(regime.n_initial)} real images."
+        f"on {spell(regime.n_initial)} real images."
     ]
     if settings.generations > 1:
         each = (
             "Generation 2 is" if settings.generations == 2 else f"Generations 2 to {settings.generations} are"
         )
         if regime.real_data == "none":
-            words.append(f"{each} trained on {counted(synthetic)} synthetic images alone.")
+            words.append(f"{each} trained on {spell(synthetic)} synthetic images alone.")
         else:
             mix = regime.at(2)
-            real = _REAL[regime.real_data].format(counted(mix.n_fixed + mix.n_fresh))
-            made = f", and {counted(synthetic)} synthetic ones" if synthetic else ""
+            real = _REAL[regime.real_data].format(spell(mix.n_fixed + mix.n_fresh))
+            made = f", and {spell(synthetic)} synthetic ones" if synthetic else ""
             words.append(f"{each} trained on {real}{made}.")
         if settings.treatment is not None:
             words.append(settings.treatment.sentence)
     training = model.training
     warm = training.warm_images if settings.warm_start else None
     if warm is None:
-        words.append(f"Each training sees {counted(training.images)} images.")
+        words.append(f"Each training sees {spell(training.images)} images.")
     else:
         words.append(
-            f"The first training sees {counted(training.images)} images; each later one continues from the "
-            f"last weights, and sees {counted(warm)}."
+            f"The first training sees {spell(training.images)} images; each later one continues from the "
+            f"last weights, and sees {spell(warm)}."
         )
     words.append(f"An image takes {evaluations_of(settings)} evaluations of the network.")
     if settings.bias is not None:
@@ -176,7 +176,7 @@ def _sentences(settings: Settings) -> str:
         improved = settings.improvement
         words.append(
             f"{improved.method} has the weight {improved.weight:g}; its auxiliary is trained on "
-            f"{counted(improved.n_auxiliary)} synthetic images, and sees {counted(improved.budget)} in all."
+            f"{spell(improved.n_auxiliary)} synthetic images, and sees {spell(improved.budget)} in all."
         )
     return " ".join(words)
 
@@ -201,7 +201,7 @@ def _bytes(number: float) -> str:
     return f"{number / 1e3:.3g} kB"
 
 
-def _wrapped(text: str, *, bullet: bool = False) -> str:
+def _wrap(text: str, *, bullet: bool = False) -> str:
     first, later = ("- ", "  ") if bullet else ("", "")
     return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=later)
 
@@ -232,7 +232,7 @@ def presets(preset: Annotated[str | None, arg(metavar="PRESET"), Positional] = N
     preset
         A name from that list.
     """
-    return lambda: listed(tuple(PRESETS.values())) if preset is None else described(named(preset))
+    return lambda: list_all(tuple(PRESETS.values())) if preset is None else describe(get_preset(preset))
 
 
 def run(
@@ -281,11 +281,11 @@ def run(
     """
 
     def job() -> str:
-        made = named(preset).run(
+        made = get_preset(preset).run(
             scale, seed=seed, generations=generations, device=device, data=data, inception=inception,
             bias=bias, n_synthetic=n_synthetic, weight=weight,
         )  # fmt: skip
-        return _gone(made, folder)
+        return _finish(made, folder)
 
     return job
 
@@ -301,7 +301,7 @@ def resume(folder: Folder) -> Job:
 
     def job() -> str:
         about, generations = _about(folder)
-        return _gone(named(about["preset"]).run(**about["arguments"], generations=generations), folder)
+        return _finish(get_preset(about["preset"]).run(**about["arguments"], generations=generations), folder)
 
     return job
 
@@ -355,7 +355,7 @@ def plan(
     """
 
     def job() -> str:
-        chosen = named(preset)
+        chosen = get_preset(preset)
         made = chosen.plan(
             scale, generations=generations, device=device, bias=bias, n_synthetic=n_synthetic, weight=weight
         )
@@ -374,7 +374,7 @@ COMMANDS: dict[str, Callable[..., Job]] = {
 """The subcommands, for `madtheory.cli.arguments.parsed`."""
 
 
-def _gone(made: Run, folder: Path) -> str:
+def _finish(made: Run, folder: Path) -> str:
     """Run to the end, and say what came out; of several processes the first one alone speaks."""
     made.go(folder)
     return show(folder)() if os.environ.get("RANK", "0") == "0" else ""
@@ -389,7 +389,7 @@ def _about(folder: Path) -> tuple[dict[str, Any], int]:
             f"run."
         )
     try:
-        held = json.loads(bounded(path))
+        held = json.loads(read_bounded(path))
         about, generations = dict(held["about"]), int(held["run"]["generations"])
         arguments = about["arguments"]
         words = [about[name] for name in ("preset", "title", "source")] + [arguments["scale"]]

@@ -71,7 +71,7 @@ class RunFolder:
             If the folder holds another run, and it says in what they differ.
         """
         new: dict[str, Any] = json.loads(json.dumps(config))
-        known = self._known() if self.config.exists() else None
+        known = self._read_config() if self.config.exists() else None
         if known is not None:
             self._check_same(known, new)
             new["run"]["generations"] = max(new["run"]["generations"], known["run"]["generations"])
@@ -80,7 +80,7 @@ class RunFolder:
         return new
 
     @contextmanager
-    def locked(self, main: bool = True) -> Iterator[None]:
+    def lock(self, main: bool = True) -> Iterator[None]:
         """Keep a second run away from the folder; of several processes of one run the main one has the lock.
 
         Raises
@@ -98,7 +98,7 @@ class RunFolder:
                 f"{', '.join(taken)} would be lost; choose another folder, or remove it."
             )
         if self.config.exists():
-            self._known()
+            self._read_config()
         refusal = (
             f"folder={str(self.path)!r}: another process is at work on this run; wait for it, or choose "
             f"another folder."
@@ -111,7 +111,7 @@ class RunFolder:
         """Return the measured generations; an incomplete line at the end is ignored."""
         if not self.metrics.exists():
             return []
-        whole, _, _ = bounded(self.metrics).decode(errors="replace").rpartition("\n")
+        whole, _, _ = read_bounded(self.metrics).decode(errors="replace").rpartition("\n")
         found: list[Line] = []
         for number, text in enumerate(whole.split("\n") if whole else (), start=1):
             try:
@@ -135,7 +135,7 @@ class RunFolder:
     def add(self, line: Line) -> None:
         """Add a line to ``metrics.jsonl``; the file is replaced, so that no half line is ever there."""
         lines = [*self.lines(), line]
-        self.write(self.metrics, "".join(sealed(each) for each in lines).encode())
+        self.write(self.metrics, "".join(add_checksum(each) for each in lines).encode())
 
     def write(self, path: Path, content: bytes) -> None:
         """Write a file whole, or not at all.
@@ -147,9 +147,9 @@ class RunFolder:
         """
         write_atomically(path, content, made=True, kind=ImageStoreError, advice=KEPT)
 
-    def _known(self) -> dict[str, Any]:
+    def _read_config(self) -> dict[str, Any]:
         try:
-            known: dict[str, Any] = json.loads(bounded(self.config))
+            known: dict[str, Any] = json.loads(read_bounded(self.config))
             int(known["run"]["generations"])
             dict(known.get("content", {}))
         except ImageStoreError:
@@ -181,12 +181,12 @@ class RunFolder:
             )
 
 
-def sealed(line: Line) -> str:
+def add_checksum(line: Line) -> str:
     """Return a line of ``metrics.jsonl``, with its checksum."""
     return json.dumps(line | {"sha256": digest_of(line)}) + "\n"
 
 
-def bounded(path: Path) -> bytes:
+def read_bounded(path: Path) -> bytes:
     """Return the content of a file of a run."""
     with open(path, "rb") as file:
         content = file.read(_MOST_BYTES + 1)

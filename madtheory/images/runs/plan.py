@@ -213,10 +213,10 @@ def plan(settings: Settings, *, device: str | None = None, seconds: float = 1.0)
     seconds : float
         Time that each of the two measurements takes at least.
     """
-    return planned(settings, measured_speed(settings, device=device, seconds=seconds))
+    return plan_at_speed(settings, measure_speed(settings, device=device, seconds=seconds))
 
 
-def planned(settings: Settings, speed: Speed) -> Plan:
+def plan_at_speed(settings: Settings, speed: Speed) -> Plan:
     """Return the plan for a speed that is known."""
     works = tuple(work_of(settings, t) for t in range(1, settings.generations + 1))
     # Two checkpoints, of weights, their average and the two moments of Adam.
@@ -224,7 +224,7 @@ def planned(settings: Settings, speed: Speed) -> Plan:
     return Plan(settings, works, speed, 2 * 4 * kept * parameters(settings))
 
 
-def measured_speed(settings: Settings, *, device: str | None = None, seconds: float = 1.0) -> Speed:
+def measure_speed(settings: Settings, *, device: str | None = None, seconds: float = 1.0) -> Speed:
     """Measure training and sampling with the network of a run, on noise, by the code that the run takes.
 
     The batch is that of the run, unless a step with it would take longer than 5 seconds. On a CPU the
@@ -277,13 +277,13 @@ def _affordable(work: Callable[[int, bool, int], None], full: int) -> int:
 def _each(work: Callable[[int], None], seconds: float) -> float:
     """Measure the seconds for one more unit of work, without compilation and other start-up work."""
 
-    def timed(count: int) -> float:
+    def time_work(count: int) -> float:
         start = time.perf_counter()
         work(count)
         return time.perf_counter() - start
 
-    timed(1)  # the very first is slow
-    one, count = timed(1), 2
-    while (more := timed(count) - one) < max(seconds, 1e-6) and count < _MOST:
+    time_work(1)  # the very first is slow
+    one, count = time_work(1), 2
+    while (more := time_work(count) - one) < max(seconds, 1e-6) and count < _MOST:
         count *= 2
     return max(more, 1e-9) / (count - 1)

@@ -68,7 +68,7 @@ def report(kept: RunFolder, config: Mapping[str, Any]) -> bytes:
 <h2>Numbers</h2>
 {_table(lines, run["features"])}
 <h2>How to continue</h2>
-{_how_to_go_on(about)}
+{_how_to_resume(about)}
 <h2>Configuration</h2>
 <details><summary>config.json</summary><pre>{escape(json.dumps(config, indent=1))}</pre></details>
 """
@@ -151,7 +151,7 @@ def _table(lines: Sequence[Line], features: str) -> str:
     return f"<table><tr>{head}</tr>\n{rows}</table>"
 
 
-def _how_to_go_on(about: Mapping[str, Any]) -> str:
+def _how_to_resume(about: Mapping[str, Any]) -> str:
     if "preset" not in about:
         return (
             "<p>Call the same <code>Run(...).go(folder)</code> again; with more generations the run is made "
@@ -174,12 +174,12 @@ def grid(images: Images) -> bytes:
     _, height, width, channels = images.shape
     times = max(1, _CELL // max(height, width))
     columns = int(np.clip(_WIDTH // (times * width + _GAP), 4, _MOST))
-    chosen, columns = _chosen(images, columns)
+    chosen, columns = _choose(images, columns)
     cells = images.batch(chosen).repeat(times, axis=1).repeat(times, axis=2)
-    return _png(_tiled(cells if channels in (1, 3) else cells[..., :1], columns))
+    return _png(_tile(cells if channels in (1, 3) else cells[..., :1], columns))
 
 
-def _chosen(images: Images, columns: int) -> tuple[Index, int]:
+def _choose(images: Images, columns: int) -> tuple[Index, int]:
     """Return which images are shown, and how many in a row."""
     labels = images.labels
     if labels is None or len(np.unique(labels)) > _CLASSES:
@@ -191,7 +191,7 @@ def _chosen(images: Images, columns: int) -> tuple[Index, int]:
     return np.concatenate([found[: rows * columns] for found in places]), columns
 
 
-def _tiled(cells: Pixels, columns: int) -> Pixels:
+def _tile(cells: Pixels, columns: int) -> Pixels:
     n, height, width, channels = cells.shape
     rows = -(-n // columns)
     picture = np.full(

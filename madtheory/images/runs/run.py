@@ -15,7 +15,7 @@ import numpy as np
 
 import madtheory as mad
 from madtheory.images.data import Images, ImageStoreError, pillow
-from madtheory.images.device import accelerated
+from madtheory.images.device import open_accelerator
 from madtheory.images.evaluation import Features, measured
 from madtheory.images.runs.folder import Line, RunFolder, plain
 from madtheory.images.runs.report import grid, report
@@ -138,16 +138,16 @@ class Run:
 
         pillow()  # or an error now, and not after hours of training
         kept, network = RunFolder(check_path("folder", folder)), _network(self.loop.model)
-        loop = replace(self.loop, model=_stored(self.loop.model, kept.store))
+        loop = replace(self.loop, model=_with_store(self.loop.model, kept.store))
 
         def processes() -> Any:
             # Not held from line to line: in between, accelerate is the caller's.
-            return accelerated(network.device, network.training.precision)
+            return open_accelerator(network.device, network.training.precision)
 
         with processes() as accelerator:
             main = accelerator.is_main_process
         config = self._config() if main else {}
-        with kept.locked(main):
+        with kept.lock(main):
             config = kept.begin(config) if main else {}
             found = kept.lines()
             drawn = [kept.grid(line["generation"]).exists() for line in found]
@@ -164,14 +164,14 @@ class Run:
                 t, weights = snapshot.generation, _digest(snapshot.model)
                 known = found[t - 1] if t <= len(found) else None
                 if known is not None and known["weights"] != weights:
-                    raise ImageStoreError(_changed(kept, t))
+                    raise ImageStoreError(_mismatch(kept, t))
                 if known is None or not drawn[t - 1]:
                     images = self._evaluation(snapshot.model)
                     if main:
                         kept.write(kept.grid(t), grid(images))
                         if known is None:
                             about = {"n_training": len(snapshot.training_set), "weights": weights}
-                            kept.add({"generation": t, **self._measured(images, kept), **about})
+                            kept.add({"generation": t, **self._measure(images, kept), **about})
                 if main and t >= len(found):
                     kept.write(kept.report, report(kept, config))
                 with processes() as accelerator:
@@ -184,7 +184,7 @@ class Run:
         images: Images = model.sample(self.n_evaluation, rng=rng, **bias)
         return images
 
-    def _measured(self, images: Images, kept: RunFolder) -> dict[str, float]:
+    def _measure(self, images: Images, kept: RunFolder) -> dict[str, float]:
         return measured(images, reference=self.reference, features=self.features, store=kept.store)
 
     def _draw_real(self, kept: RunFolder) -> None:
@@ -235,10 +235,10 @@ def _network(model: Any) -> Any:
     return model
 
 
-def _stored(model: Any, store: Path) -> Any:
+def _with_store(model: Any, store: Path) -> Any:
     """Return the same model with a store."""
     if hasattr(model, "base"):
-        return replace(model, base=_stored(model.base, store))
+        return replace(model, base=_with_store(model.base, store))
     return replace(model, store=store)
 
 
@@ -250,7 +250,7 @@ def _digest(model: Any) -> str:
     return hashlib.sha256(both.encode()).hexdigest()
 
 
-def _changed(kept: RunFolder, generation: int) -> str:
+def _mismatch(kept: RunFolder, generation: int) -> str:
     return (
         f"generation {generation} has other weights than those that {str(kept.metrics)!r} records: the real "
         f"data, a reward or a library has changed, or the store was lost and the device is another. Restore "

@@ -55,7 +55,7 @@ class RealData:
         """Whether the images come with scikit-learn."""
         return self.name in ("digits", "photographs")
 
-    def opened(
+    def open(
         self, part: Literal["train", "test"], path: str | Path | None = None, *, labels: bool | None = None
     ) -> RealImages:
         """Open the images.
@@ -131,22 +131,22 @@ class Truth:
     path: str | None = None
 
     @cached_property
-    def opened(self) -> RealImages:
+    def source(self) -> RealImages:
         """The images."""
-        return self.data.opened("train", self.path)
+        return self.data.open("train", self.path)
 
     @property
     def left(self) -> int:
         """How many images there are."""
-        return self.opened.left
+        return self.source.left
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
         """Draw `n` different images."""
-        return self.opened.sample(n, rng=rng, bias=bias)
+        return self.source.sample(n, rng=rng, bias=bias)
 
     def take(self, n: int, *, rng: np.random.Generator) -> tuple[Images, RealImages]:
         """Draw `n` images, and return them with the source of all others."""
-        return self.opened.take(n, rng=rng)
+        return self.source.take(n, rng=rng)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +216,7 @@ class _Nearest:
 
     @cached_property
     def correction(self) -> centres.NearestCentre:
-        return centres.nearest(self.truth.opened.images, self.per_class, seed=self.seed)
+        return centres.nearest(self.truth.source.images, self.per_class, seed=self.seed)
 
     def __call__(self, pixels: Any, labels: Any = None) -> Pixels:
         return self.correction(pixels, labels)
@@ -235,7 +235,7 @@ class _Reward:
         if self.truth.data.name == "digits":
             classifier = digits_classifier(device=self.device)
         else:
-            images = self.truth.data.opened("train", self.truth.path, labels=True).images
+            images = self.truth.data.open("train", self.truth.path, labels=True).images
             classifier = vgg_classifier(images, seed=self.seed, device=self.device)
         if self.rule.target is None:
             return rewards.confidence(classifier, gamma=self.rule.strength)
@@ -323,7 +323,7 @@ class Settings:
     improvement: Improvement | None = None
     treatment: Centres | Chosen | None = None
 
-    def changed(
+    def change(
         self,
         *,
         generations: int | None = None,
@@ -385,6 +385,6 @@ class Settings:
             treatments=treatments,
         )
 
-    def measured_against(self, data: str | Path | None = None) -> Images:
+    def open_reference(self, data: str | Path | None = None) -> Images:
         """Return the real images that each generation is compared with."""
-        return replaced(self.data, first=None).opened(self.reference, data).images
+        return replaced(self.data, first=None).open(self.reference, data).images

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from madtheory.networks.context import check_parts, chosen_device
+from madtheory.networks.context import check_parts, choose_device
 from madtheory.networks.diffusion.processes import EDM, Process
 from madtheory.networks.diffusion.samplers import Heun, Sampler
 from madtheory.networks.network import Network, Term, noise
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
-from madtheory.validation import check_bias, check_choice, check_number, shown
+from madtheory.validation import check_bias, check_choice, check_number, show
 
 
 class Parameterisation(NamedTuple):
@@ -201,7 +201,7 @@ class Diffusion(Network):
             outputs = [c * module(x, sigma, marks) for c, module, marks in parts]
             return torch.stack(outputs).sum(0) if len(outputs) > 1 else outputs[0]
 
-        device, sigmas = chosen_device(self.device), self.process.levels(self.sampler.steps)
+        device, sigmas = choose_device(self.device), self.process.levels(self.sampler.steps)
         start = math.sqrt(1 + sigmas[0] ** 2) * noise(seeds, (dim,)).to(device)
         drawn: Tensor = self.sampler.integrate(denoiser, start, sigmas, _StepNoise(seeds, dim, device))
         return drawn
@@ -213,12 +213,12 @@ def guidance_of(model: Any, bias: float | None, labelled: str) -> float:
         return 0.0
     if model.classes is None:
         raise ValueError(
-            f"bias={shown(bias)}: this diffusion has no classes for guidance; pass classes=10, say, and "
+            f"bias={show(bias)}: this diffusion has no classes for guidance; pass classes=10, say, and "
             f"{labelled}, or bias=None."
         )
     if model.dropout == 0 or bias <= 0:
         raise ValueError(
-            f"bias={shown(bias)} is 1 / (1 + w) for a guidance w, and needs a model that was trained without "
+            f"bias={show(bias)} is 1 / (1 + w) for a guidance w, and needs a model that was trained without "
             f"classes too: pass bias > 0, and dropout=0.1 for training."
         )
     return 1 / bias - 1

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from madtheory.types import Array, Count
-from madtheory.validation import check_fields, check_number, check_size, shown
+from madtheory.validation import check_fields, check_number, check_size, show
 
 
 class Process(Protocol):
@@ -58,7 +58,7 @@ class EDM:
         check_fields(self)
         if not 0 < self.sigma_min < self.sigma_max < math.inf:
             raise ValueError(
-                f"sigma_min={shown(self.sigma_min)}, sigma_max={shown(self.sigma_max)} are not a range of "
+                f"sigma_min={show(self.sigma_min)}, sigma_max={show(self.sigma_max)} are not a range of "
                 f"noise levels; "
                 f"pass 0 < sigma_min < sigma_max, for example 0.002 and 80."
             )
@@ -103,7 +103,7 @@ class DDPM:
         check_fields(self)
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(
-                f"beta_start={shown(self.beta_start)}, beta_end={shown(self.beta_end)} are not a noise "
+                f"beta_start={show(self.beta_start)}, beta_end={show(self.beta_end)} are not a noise "
                 f"schedule; pass "
                 f"0 < beta_start <= beta_end < 1, for example 1e-4 and 0.02."
             )

@@ -16,7 +16,7 @@ import numpy as np
 
 from madtheory.networks.diffusion.processes import EDM, Process
 from madtheory.types import Array, Count
-from madtheory.validation import check_fields, check_generator, check_number, check_numbers, check_size, shown
+from madtheory.validation import check_fields, check_generator, check_number, check_numbers, check_size, show
 
 Denoiser: TypeAlias = Callable[[Any, float], Any]
 """Function of points x (n, d) and a noise level sigma: the mean of x0, given x0 + sigma * noise = x."""
@@ -175,5 +175,5 @@ def sample_denoiser(
 def _decreasing(sigmas: Sequence[float] | Array) -> list[float]:
     levels: list[float] = check_numbers("sigmas", sigmas).ravel().tolist()
     if len(levels) < 2 or min(levels) < 0 or any(now <= then for now, then in pairwise(levels)):
-        raise ValueError(f"sigmas={shown(sigmas)} do not decrease to 0 or above; see EDM().levels(18).")
+        raise ValueError(f"sigmas={show(sigmas)} do not decrease to 0 or above; see EDM().levels(18).")
     return levels

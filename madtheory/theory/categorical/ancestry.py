@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from madtheory.theory.categorical.chain import Array, check_law
 from madtheory.theory.gaussian import Sizes, sizes_of
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_numbers, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_numbers, check_size
 
 _SOURCE = "derived here: duality of the Wright-Fisher model with its ancestral chain (Kingman 1982)"
 _MOST = 40_000
@@ -79,7 +79,7 @@ def _throw(low: int, law: Array, boxes: int, most: int) -> tuple[int, Array]:
     return start + int(kept[0]), mixed[kept[0] : kept[-1] + 1]
 
 
-@checked
+@check_arguments
 def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int) -> Labelled:
     """Return the mean number of real points of generation 1 that have a copy left.
 
@@ -93,10 +93,10 @@ def surviving_points(*, n: Sizes, n_initial: int | None = None, generations: int
     [20.     12.8303  9.6166  7.7556]
     """
     laws = _ancestors(n, n_initial, generations)
-    return labelled([law @ np.arange(low, low + len(law)) for low, law in laws], "exact mean", _SOURCE)
+    return label([law @ np.arange(low, low + len(law)) for low, law in laws], "exact mean", _SOURCE)
 
 
-@checked
+@check_arguments
 def extinction(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -115,10 +115,10 @@ def extinction(
     """
     with np.errstate(divide="ignore"):
         log = np.log1p(-check_law(probabilities))
-    return labelled(_powers(log, _ancestors(n, n_initial, generations)), "exact mean", _SOURCE)
+    return label(_powers(log, _ancestors(n, n_initial, generations)), "exact mean", _SOURCE)
 
 
-@checked
+@check_arguments
 def fixation(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -138,10 +138,10 @@ def fixation(
     """
     with np.errstate(divide="ignore"):
         log = np.log(check_law(probabilities))
-    return labelled(_powers(log, _ancestors(n, n_initial, generations)), "exact mean", _SOURCE)
+    return label(_powers(log, _ancestors(n, n_initial, generations)), "exact mean", _SOURCE)
 
 
-@checked
+@check_arguments
 def support_size(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -182,7 +182,7 @@ def support_size(
     values, count = np.unique(check_law(probabilities), return_counts=True)
     with np.errstate(divide="ignore"):
         missing = _powers(np.log1p(-values), _ancestors(n, n_initial, generations), complement=True)
-    return labelled(missing @ count, "exact mean", _SOURCE)
+    return label(missing @ count, "exact mean", _SOURCE)
 
 
 def _powers(log: Array, laws: list[tuple[int, Array]], complement: bool = False) -> Array:
@@ -194,7 +194,7 @@ def _powers(log: Array, laws: list[tuple[int, Array]], complement: bool = False)
     return out
 
 
-@checked
+@check_arguments
 def moments(
     *, order: int, n: Sizes, probability: float, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -222,7 +222,7 @@ def moments(
     for g, size in enumerate(sizes):
         product = _throw_matrix(size, order) @ product if g else _throw_matrix(size, order)
         out[g] = product @ power
-    return labelled(out, "exact mean", _SOURCE)
+    return label(out, "exact mean", _SOURCE)
 
 
 def _throw_matrix(boxes: int, order: int) -> Any:
@@ -252,10 +252,10 @@ def surviving_branching(sizes: list[int], probabilities: Array) -> Labelled:
     with np.errstate(divide="ignore"):  # the first draw is binomial, not Poisson, and costs nothing
         left = -np.expm1(n[0] * np.log1p(-np.outer(1 - extinct, values))) @ count
     source = "Galton-Watson, Poisson offspring; relative error of order g/n at generation g"
-    return labelled(np.maximum(left, 1.0), "leading order in 1/n", source)
+    return label(np.maximum(left, 1.0), "leading order in 1/n", source)
 
 
-@checked
+@check_arguments
 def extinction_branching(*, n: int, probability: ArrayLike, generations: int) -> Labelled:
     r"""Return the probability :math:`q_g^{np}` that a rare symbol has died out, for Poisson offspring.
 
@@ -274,6 +274,6 @@ def extinction_branching(*, n: int, probability: ArrayLike, generations: int) ->
     for _ in range(check_size("generations", generations)):
         q = np.exp(q - 1)
         rates.append(q)
-    return labelled(
+    return label(
         np.power.outer(np.array(rates), mass), "leading order in 1/n", "Galton-Watson, Poisson(1) offspring"
     )

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from madtheory.theory.gaussian import Sizes, sizes_of
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_numbers, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_numbers, check_size
 
 Array = NDArray[np.floating[Any]]
 
@@ -33,7 +33,7 @@ def check_law(probabilities: ArrayLike) -> Array:
     return p / p.sum()
 
 
-@checked
+@check_arguments
 def expected_sum(
     *,
     function: Callable[[Array], ArrayLike],
@@ -106,10 +106,10 @@ def expected_sum(
         values[g] = state @ means[size]
         if g + 1 < len(sizes):
             state = state @ _step(size, nodes)
-    return labelled(values, "exact mean", _SPINE)
+    return label(values, "exact mean", _SPINE)
 
 
-@checked
+@check_arguments
 def entropy(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -130,7 +130,7 @@ def entropy(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def chi_squared(
     *, n: Sizes, probabilities: ArrayLike, n_initial: int | None = None, generations: int
 ) -> Labelled:
@@ -146,10 +146,10 @@ def chi_squared(
     """
     alive = np.count_nonzero(check_law(probabilities))
     kept = np.cumprod(1 - 1 / np.array(sizes_of(n, n_initial, generations), dtype=float))
-    return labelled((alive - 1) * (1 - kept), "exact mean", "derived here: Wright-Fisher covariances")
+    return label((alive - 1) * (1 - kept), "exact mean", "derived here: Wright-Fisher covariances")
 
 
-@checked
+@check_arguments
 def symbol_chain(*, n: int) -> Labelled:
     """Return the transition matrix of one symbol's count, (n + 1, n + 1): row j is Bin(n, j/n).
 
@@ -167,7 +167,7 @@ def symbol_chain(*, n: int) -> Labelled:
     """
     n = check_size("n", n, maximum=_MOST)
     x = np.arange(n + 1) / n
-    return labelled(_binomial(n, x, 1 - x, 0, n), "exact law", "Fisher 1930; Wright 1931 (Genetics 16)")
+    return label(_binomial(n, x, 1 - x, 0, n), "exact law", "Fisher 1930; Wright 1931 (Genetics 16)")
 
 
 def _cosines(x: Array, count: int) -> Array:

@@ -14,9 +14,9 @@ from madtheory.regimes import Regime
 from madtheory.theory.categorical.ancestry import support_size, surviving_branching
 from madtheory.theory.categorical.chain import check_law, chi_squared, entropy
 from madtheory.theory.gaussian import Sizes, sizes_of
-from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, is_asked, labelled
+from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, is_wanted, label
 from madtheory.theory.moments import Truths, first_moments, is_chain, regime_of
-from madtheory.validation import check_numbers, check_size, checked
+from madtheory.validation import check_arguments, check_numbers, check_size
 
 _SOURCE = (
     "derived here: the heterozygosity is the covariance trace of one-hot symbols, so the first moments "
@@ -26,7 +26,7 @@ _SMOOTHED = "derived here: add-beta smoothing of the Wright-Fisher chain, second
 _MOST_SIZES = 8
 
 
-@checked
+@check_arguments
 def heterozygosity(*, probabilities: ArrayLike, generations: int, **regime: Any) -> dict[str, Labelled]:
     r"""Return the mean heterozygosity :math:`1 - \sum p_i^2` of a categorical loop in any regime.
 
@@ -80,12 +80,12 @@ def _drift(
     )  # fmt: skip
     share = trace / scale
     return {
-        name: labelled(share * np.asarray(moments[key]), "exact mean", _SOURCE)
+        name: label(share * np.asarray(moments[key]), "exact mean", _SOURCE)
         for name, key in (("heterozygosity", "total_variance"), ("squared_error", "mean_error"))
     }
 
 
-@checked
+@check_arguments
 def trajectory(
     regime: Regime,
     *,
@@ -152,10 +152,10 @@ def trajectory(
     with np.errstate(divide="ignore"):
         seen = -np.expm1(regime.n_initial * np.log1p(-check_law(probabilities))).sum()
     source = "derived here: real points stay in every training set"
-    return means | {"support_size": labelled(np.full(generations, seen), "exact mean", source)}
+    return means | {"support_size": label(np.full(generations, seen), "exact mean", source)}
 
 
-@checked
+@check_arguments
 def replace(
     *,
     n: Sizes,
@@ -227,15 +227,15 @@ def replace(
     kept = np.cumprod(1 - 1 / np.array(sizes, dtype=float))
     source = "Seddik et al. 2024 (arXiv 2404.05090): Wright-Fisher drift of the homozygosity"
     out = {
-        "heterozygosity": labelled(float(p @ (1 - p)) * kept, "exact mean", source),
-        "squared_error": labelled(float(p @ (1 - p)) * (1 - kept), "exact mean", source),
+        "heterozygosity": label(float(p @ (1 - p)) * kept, "exact mean", source),
+        "squared_error": label(float(p @ (1 - p)) * (1 - kept), "exact mean", source),
         "chi_squared": chi_squared(**shared),
     }
     one_size, small = len(set(sizes[1:])) <= 1, max(sizes) <= 40_000
-    if is_asked(variables, "support_size"):
+    if is_wanted(variables, "support_size"):
         exact = one_size and small
         out["support_size"] = support_size(**shared) if exact else surviving_branching(sizes, p)
-    if not is_asked(variables, "entropy"):
+    if not is_wanted(variables, "entropy"):
         return out
     if small and len(set(sizes)) <= _MOST_SIZES:
         return out | {"entropy": entropy(**shared)}
@@ -243,7 +243,7 @@ def replace(
     start = float(special.entr(p).sum())
     expanded = np.maximum(start - np.asarray(out["chi_squared"]) / 2, np.asarray(out["heterozygosity"]))
     source = "derived here: half the mean chi-squared divergence; error of order g**2 / (n * min(p))**2"
-    return out | {"entropy": labelled(expanded, "leading order in 1/n", source)}
+    return out | {"entropy": label(expanded, "leading order in 1/n", source)}
 
 
 def _smooth(p: Any, sizes: list[int], beta: float) -> Labelled:
@@ -252,10 +252,10 @@ def _smooth(p: Any, sizes: list[int], beta: float) -> Labelled:
         w = n / (n + beta)
         square = w**2 * ((1 - 1 / n) * square + 1 / n) + (2 * w * (1 - w) + (1 - w) ** 2) / many
         values.append(1 - square)
-    return labelled(values, "exact mean", _SMOOTHED)
+    return label(values, "exact mean", _SMOOTHED)
 
 
-@checked
+@check_arguments
 def accumulate(
     *,
     n: Sizes,
@@ -290,7 +290,7 @@ def accumulate(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def accumulate_subsample(
     *, n: int, replacement: bool = False, probabilities: ArrayLike, generations: int
 ) -> dict[str, Labelled]:
@@ -312,7 +312,7 @@ def accumulate_subsample(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def augment(
     *,
     n_real: int,
@@ -350,7 +350,7 @@ def augment(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def fresh(
     *,
     n_real: int,
@@ -388,7 +388,7 @@ def fresh(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations: int) -> Labelled:
     r"""Return the mean heterozygosity of the rows of an n-gram (Markov) generator refitted to itself.
 
@@ -427,4 +427,4 @@ def markov_heterozygosity(*, row_sizes: ArrayLike, rows: ArrayLike, generations:
     law = table / table.sum(1, keepdims=True)
     steps = np.arange(1, check_size("generations", generations) + 1)[:, None]
     values = (1 - np.einsum("ij,ij->i", law, law)) * (1 - 1 / sizes) ** steps
-    return labelled(values, "exact mean", "derived here: one Wright-Fisher chain per context")
+    return label(values, "exact mean", "derived here: one Wright-Fisher chain per context")

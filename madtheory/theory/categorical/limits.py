@@ -10,8 +10,8 @@ from scipy import integrate, special
 
 from madtheory.theory.categorical.ancestry import occupancy
 from madtheory.theory.categorical.chain import Array, check_law
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_choice, check_numbers, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_choice, check_numbers, check_size
 
 _TIMES = "Kimura and Ohta 1969; Littler 1975; Baxter, Blythe and McKane 2007 (haploid: 2N is n)"
 
@@ -20,7 +20,7 @@ def _h(x: Array) -> Array:
     return special.xlog1py(1 - x, -x)
 
 
-@checked
+@check_arguments
 def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     r"""Return the mean number of generations until one symbol is left.
 
@@ -35,10 +35,10 @@ def fixation_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     30.99
     """
     value = -2 * check_size("n", n) * _h(check_law(probabilities)).sum()
-    return labelled(value, "leading order in 1/n", _TIMES)
+    return label(value, "leading order in 1/n", _TIMES)
 
 
-@checked
+@check_arguments
 def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
     r"""Return the mean number of generations until at most `types` symbols are left.
 
@@ -58,17 +58,17 @@ def time_to_types(*, n: int, probabilities: ArrayLike, types: int) -> Labelled:
     if p.size > 20:
         raise ValueError(f"probabilities has {p.size} symbols; the sum over subsets takes at most 20.")
     if r >= p.size:
-        return labelled(0.0, "leading order in 1/n", _TIMES)
+        return label(0.0, "leading order in 1/n", _TIMES)
     mass, members = np.zeros(1), np.zeros(1, dtype=int)
     for value in p:
         mass, members = np.append(mass, mass + value), np.append(members, members + 1)
     total = np.bincount(members, _h(np.minimum(mass, 1.0)), p.size + 1)
     s = np.arange(1, r + 1)
     sign = (-1.0) ** (r - s) * special.binom(p.size - s - 1, r - s)
-    return labelled(-2 * check_size("n", n) * (sign @ total[1 : r + 1]), "leading order in 1/n", _TIMES)
+    return label(-2 * check_size("n", n) * (sign @ total[1 : r + 1]), "leading order in 1/n", _TIMES)
 
 
-@checked
+@check_arguments
 def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     r"""Return the mean number of generations until a first symbol is lost.
 
@@ -84,7 +84,7 @@ def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
     p = check_law(probabilities)
     p = p[p > 0]
     if p.size == 1:
-        return labelled(np.inf, "leading order in 1/n", _TIMES)
+        return label(np.inf, "leading order in 1/n", _TIMES)
 
     def survival(log_time: float) -> float:
         return float(np.exp(np.log(-np.expm1(-p * np.exp(-log_time))).sum() + log_time))
@@ -95,10 +95,10 @@ def first_loss_time(*, n: int, probabilities: ArrayLike) -> Labelled:
         integrate.quad(survival, start + a, start + b, limit=200, epsrel=1e-11)[0]
         for a, b in ((0, 2), (2, 4), (4, 8), (8, 16), (16, 45))
     )
-    return labelled(2 * check_size("n", n) * value, "leading order in 1/n", _TIMES + "; Benati et al. 2025")
+    return label(2 * check_size("n", n) * value, "leading order in 1/n", _TIMES + "; Benati et al. 2025")
 
 
-@checked
+@check_arguments
 def stationary_factor(*, real_data: Literal["fixed", "fresh"], n_real: int, n_synthetic: int) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)/(q_i (1 - q_i))` with real data in every fit.
 
@@ -117,10 +117,10 @@ def stationary_factor(*, real_data: Literal["fixed", "fresh"], n_real: int, n_sy
     share = synthetic / (real + synthetic)
     drift = share / (real + synthetic)  # share^2 / n_s, also where n_s is 0
     noise = drift + ((1 - share) ** 2 / real if real_data == "fresh" else 0.0)
-    return labelled(noise / (1 - share**2 + drift), "exact mean", "derived here: second moments")
+    return label(noise / (1 - share**2 + drift), "exact mean", "derived here: second moments")
 
 
-@checked
+@check_arguments
 def migration_factor(*, n: int, migration: ArrayLike) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)/(p_i(1 - p_i))` if each of n points is real with probability m.
 
@@ -135,12 +135,12 @@ def migration_factor(*, n: int, migration: ArrayLike) -> Labelled:
     0.2169
     """
     n, m = check_size("n", n), _share("migration", migration)
-    return labelled(
+    return label(
         1 / n / (1 - (1 - m) ** 2 * (1 - 1 / n)), "exact mean", "Wright 1931; derived here for finite n"
     )
 
 
-@checked
+@check_arguments
 def identity_probability(*, n: int, innovation: ArrayLike) -> Labelled:
     r"""Limit of the probability that two of n points agree if each is a new symbol with probability mu.
 
@@ -153,10 +153,10 @@ def identity_probability(*, n: int, innovation: ArrayLike) -> Labelled:
     0.3164
     """
     n, kept = check_size("n", n), (1 - _share("innovation", innovation)) ** 2
-    return labelled(kept / (n - (n - 1) * kept), "exact mean", "Kimura and Crow 1964 (haploid)")
+    return label(kept / (n - (n - 1) * kept), "exact mean", "Kimura and Crow 1964 (haploid)")
 
 
-@checked
+@check_arguments
 def ewens_support(*, n: int, innovation: float) -> Labelled:
     r"""Return the mean number of symbols among n points by Ewens' formula.
 
@@ -170,10 +170,10 @@ def ewens_support(*, n: int, innovation: float) -> Labelled:
     24.4418
     """
     n, theta = check_size("n", n, maximum=10**8), 2 * n * float(_share("innovation", innovation))
-    return labelled((theta / (theta + np.arange(n))).sum(), "leading order in 1/n", "Ewens 1972")
+    return label((theta / (theta + np.arange(n))).sum(), "leading order in 1/n", "Ewens 1972")
 
 
-@checked
+@check_arguments
 def innovation_support(*, n: int, innovation: float) -> Labelled:
     r"""Return the long-run mean number of symbols among n points, each of them new with probability mu.
 
@@ -201,14 +201,14 @@ def innovation_support(*, n: int, innovation: float) -> Labelled:
     # A single lineage makes one symbol for every mu: its row, 1 - (1 - mu), would lose a small mu.
     several = np.arange(2, n + 1) * mu + chain[2:, 1]
     solved = np.linalg.solve((np.eye(n + 1) - chain)[2:, 2:], several)
-    return labelled(
+    return label(
         solved[-1] if n > 1 else 1.0,
         "exact mean",
         "derived here: lineages of the infinite-alleles Wright-Fisher model",
     )
 
 
-@checked
+@check_arguments
 def smoothing_variance(*, n: int, smoothing: float, symbols: int) -> Labelled:
     r"""Limit of :math:`\mathrm{Var}(p_i)` in the `replace` loop with add-beta smoothing; the mean is 1/K.
 
@@ -227,7 +227,7 @@ def smoothing_variance(*, n: int, smoothing: float, symbols: int) -> Labelled:
         raise ValueError(f"smoothing={smoothing!r} must be positive: without it the limit is fixation.")
     w = n / (n + beta)
     value = w**2 / n / many * (1 - 1 / many) / (1 - w**2 * (1 - 1 / n))
-    return labelled(value, "exact mean", "derived here: add-beta smoothing of the Wright-Fisher chain")
+    return label(value, "exact mean", "derived here: add-beta smoothing of the Wright-Fisher chain")
 
 
 def _share(name: str, value: ArrayLike) -> Array:

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from madtheory.theory.curation.choice import check_choices, check_law, top_of
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability import at_least, synthetic_share
-from madtheory.validation import checked
+from madtheory.validation import check_arguments
 
 Array = NDArray[np.floating[Any]]
 
 FERBACH = "Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
-@checked
+@check_arguments
 def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = None) -> dict[str, Labelled]:
     r"""Return the mean and variance of a reward and of its exponential, relative to the largest.
 
@@ -55,10 +55,10 @@ def reward_moments(*, p: ArrayLike, reward: ArrayLike, top: ArrayLike | None = N
         with np.errstate(over="ignore", invalid="ignore"):
             variance = (law * (values - mean[..., None]) ** 2).sum(-1)
         moments[f"{name}variance"] = np.where(np.isfinite(mean), variance, np.inf)  # far above `top`
-    return {key: labelled(value, "exact mean", "definition") for key, value in moments.items()}
+    return {key: label(value, "exact mean", "definition") for key, value in moments.items()}
 
 
-@checked
+@check_arguments
 def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
     r"""Return a lower bound on the gain of one Luce choice in the expected exponential of the reward.
 
@@ -92,10 +92,10 @@ def reward_gain_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Lab
     0.0801
     """
     variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
-    return labelled(_gain_share(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
+    return label(_gain_share(choices) * variance, "bound", f"{FERBACH}, Lemma 2.2, over exp(r*)")
 
 
-@checked
+@check_arguments
 def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) -> Labelled:
     r"""Return an upper bound on the gain of one Luce choice in the expected exponential of the reward.
 
@@ -123,10 +123,10 @@ def reward_gain_upper_bound(*, p: ArrayLike, reward: ArrayLike, choices: float) 
         factor = np.exp(top_of(law, r)[..., 0] - lowest)
     variance = np.asarray(reward_moments(p=p, reward=reward)["exp_variance"])
     bound = np.where(variance > 0, _gain_share(choices) * variance * factor, 0.0)
-    return labelled(bound, "bound", f"{FERBACH}, Lemma 2.2 with the smallest reward (Wei and Zhang)")
+    return label(bound, "bound", f"{FERBACH}, Lemma 2.2 with the smallest reward (Wei and Zhang)")
 
 
-@checked
+@check_arguments
 def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     r"""Return the law that a curated loop without real data converges to: p given the largest reward.
 
@@ -154,10 +154,10 @@ def limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     """
     law, r = check_law("p", p, reward)
     best = np.where(r == top_of(law, r), law, 0.0)
-    return labelled(best / best.sum(-1, keepdims=True), "exact law", f"{FERBACH}, section 2")
+    return label(best / best.sum(-1, keepdims=True), "exact law", f"{FERBACH}, section 2")
 
 
-@checked
+@check_arguments
 def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     r"""Return the divergence of a law p of the loop from its limit.
 
@@ -188,10 +188,10 @@ def kl_to_limit(*, p: ArrayLike, reward: ArrayLike) -> Labelled:
     """
     law, r = check_law("p", p, reward)
     below = np.where(r == top_of(law, r), 0.0, law).sum(-1)
-    return labelled(-np.log1p(-below), "exact mean", f"{FERBACH}, section 2; identity derived here")
+    return label(-np.log1p(-below), "exact mean", f"{FERBACH}, section 2; identity derived here")
 
 
-@checked
+@check_arguments
 def rate(*, gap: ArrayLike, choices: float) -> Labelled:
     r"""Return the factor per generation of the mass of a level, once the best one has almost all mass.
 
@@ -223,10 +223,10 @@ def rate(*, gap: ArrayLike, choices: float) -> Labelled:
     """
     fall, k = np.exp(-at_least("gap", gap, infinite=True)), check_choices(choices)
     values = fall if k == np.inf else fall / (fall / k + (1 - 1 / k))
-    return labelled(values, "almost-sure rate", "derived here, for Lemma 2.1 of " + FERBACH)
+    return label(values, "almost-sure rate", "derived here, for Lemma 2.1 of " + FERBACH)
 
 
-@checked
+@check_arguments
 def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
     r"""Bound the divergence of a curated loop with real data from their law, if it starts there.
 
@@ -262,10 +262,10 @@ def kl_bound(*, curated_ratio: ArrayLike, choices: float) -> Labelled:
         product = np.where(ratio == 0, 0.0, ratio * (check_choices(choices) - 1))
     product = np.where(np.isnan(product), 0.0, product)  # infinitely many points, without a choice
     bound = np.where(product < 1, -np.log1p(-np.minimum(product, 1 - 1e-16)), np.inf)
-    return labelled(bound, "bound", f"{FERBACH}, section 2")
+    return label(bound, "bound", f"{FERBACH}, section 2")
 
 
-@checked
+@check_arguments
 def mixing_reward_bound(
     *,
     reference: ArrayLike,
@@ -318,7 +318,7 @@ def mixing_reward_bound(
     factor = share * (1 - share) ** 2 if published else share
     variance = np.asarray(reward_moments(p=reference, reward=reward)["exp_variance"])
     source = f"{FERBACH}, section 2" if published else f"derived here, from Lemma 2.2 of {FERBACH}"
-    return labelled(factor * _gain_share(choices) * variance, "bound", source)
+    return label(factor * _gain_share(choices) * variance, "bound", source)
 
 
 def _gain_share(choices: float) -> float:

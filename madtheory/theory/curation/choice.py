@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability import at_least, synthetic_share
-from madtheory.validation import check_choice, check_numbers, check_size, checked
+from madtheory.validation import check_arguments, check_choice, check_numbers, check_size
 
 Array = NDArray[np.floating[Any]]
 
@@ -19,7 +19,7 @@ SOURCE = "Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1; integral form deriv
 CHUNK = 2_000_000  # entries of the quadrature's matrix at a time
 
 
-@checked
+@check_arguments
 def update(
     p: ArrayLike, *, reward: ArrayLike, choices: float, noise: str = "luce", scale: float = 1.0
 ) -> Labelled:
@@ -72,10 +72,10 @@ def update(
     law, r = check_law("p", p, reward)
     k = check_choices(choices)
     out = np.exp(log_law(law, r, k, check_choice("noise", noise, NOISES), _scale(scale))) if k > 1 else law
-    return labelled(out, "exact law", SOURCE)
+    return label(out, "exact law", SOURCE)
 
 
-@checked
+@check_arguments
 def iterate_update(
     p: ArrayLike,
     *,
@@ -149,7 +149,7 @@ def iterate_update(
         if share < 1:
             log_p = np.logaddexp(log_real, log_p + np.log(share)) if share > 0 else np.log(real)
         rows[t] = np.exp(log_p) if k > 1 or share < 1 else rows[t - 1]
-    return labelled(rows, "exact law", SOURCE)
+    return label(rows, "exact law", SOURCE)
 
 
 def log_law(law: Array, reward: Array, choices: float, noise: str, scale: float) -> Array:

@@ -10,11 +10,11 @@ from scipy import special
 from scipy.optimize import brentq
 
 from madtheory.theory.curation.choice import check_law, top_of
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments
 
 
-@checked
+@check_arguments
 def house_of_cards(
     *, reference: ArrayLike, reward: ArrayLike, mixing: float, top: float | None = None
 ) -> dict[str, Labelled]:
@@ -98,4 +98,4 @@ def house_of_cards(
         log_z = best + np.log((law[held] * np.exp(depth)).sum())
     source = "Kingman 1978 (J. Appl. Probab. 15, 1-12); Ferbach et al. 2024 (arXiv 2407.09499), Lemma 2.1"
     values = {"law": out, "atom": atom, "log_normaliser": log_z}
-    return {key: labelled(value, "exact law", source) for key, value in values.items()}
+    return {key: label(value, "exact law", source) for key, value in values.items()}

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from madtheory.theory.curation.choice import check_choices
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability import at_least
-from madtheory.validation import check_ddof, check_numbers, check_size, checked
+from madtheory.validation import check_arguments, check_ddof, check_numbers, check_size
 
 SOURCE = "derived here, for the choices of Ferbach et al. 2024 (arXiv 2407.09499)"
 
 
-@checked
+@check_arguments
 def tilted_gaussian(
     *,
     mean: ArrayLike,
@@ -95,15 +95,15 @@ def tilted_gaussian(
     force = q @ (vectors["target"] - mu) + vectors["slope"]
     moved = mu + t[:, 0] * (after @ np.broadcast_to(force, d))
     return {
-        "mean": labelled(moved, "exact law", SOURCE),
-        "covariance": labelled(after, "exact law", SOURCE),
+        "mean": label(moved, "exact law", SOURCE),
+        "covariance": label(after, "exact law", SOURCE),
     }
 
 
 Array = NDArray[np.floating[Any]]
 
 
-@checked
+@check_arguments
 def best_of_moments(*, choices: float) -> dict[str, Labelled]:
     r"""Return the mean e_K and variance v_K of the largest of K standard normals.
 
@@ -127,12 +127,12 @@ def best_of_moments(*, choices: float) -> dict[str, Labelled]:
     """
     mean, variance = _best_of(_finite(choices))
     return {
-        "mean": labelled(mean, "exact mean", "order statistics of the normal"),
-        "variance": labelled(variance, "exact mean", "order statistics of the normal"),
+        "mean": label(mean, "exact mean", "order statistics of the normal"),
+        "variance": label(variance, "exact mean", "order statistics of the normal"),
     }
 
 
-@checked
+@check_arguments
 def closest_of_second_moment(*, choices: float) -> Labelled:
     r"""Return the second moment q_K of the one of K standard normals that is closest to 0.
 
@@ -155,10 +155,10 @@ def closest_of_second_moment(*, choices: float) -> Labelled:
     nodes, weights = _half_line()
     nodes, weights = nodes / k, weights / k
     values = (2 * weights * nodes * np.exp(k * (np.log(2.0) + special.log_ndtr(-nodes)))).sum()
-    return labelled(values, "exact mean", SOURCE)
+    return label(values, "exact mean", SOURCE)
 
 
-@checked
+@check_arguments
 def hard_refit(
     *,
     mean: float = 0.0,
@@ -205,13 +205,13 @@ def hard_refit(
     if n is not None:
         size = check_size("n", n, minimum=2)
         factor = v * (size - 1) / (size - check_ddof(ddof, False))
-        return {"variance": labelled(spread * factor**t, "exact mean", SOURCE)}
+        return {"variance": label(spread * factor**t, "exact mean", SOURCE)}
     root = np.sqrt(v)
     steps = t if root == 1 else (1 - root**t) / (1 - root)
     return _moments(start + np.sqrt(spread) * e * steps, spread * v**t)
 
 
-@checked
+@check_arguments
 def thurstone_refit(
     *,
     mean: float = 0.0,
@@ -263,7 +263,7 @@ def thurstone_refit(
     return _iterate(step, mean, variance, generations)
 
 
-@checked
+@check_arguments
 def luce_refit(
     *, mean: float = 0.0, variance: float = 1.0, slope: float = 1.0, generations: int
 ) -> dict[str, Labelled]:
@@ -307,7 +307,7 @@ def luce_refit(
     return _iterate(step, mean, variance, generations)
 
 
-@checked
+@check_arguments
 def quadratic_luce_refit(*, variance: float = 1.0, curvature: float, generations: int) -> Labelled:
     r"""Return the variance of a centred Gaussian refitted to choices between two by a quadratic reward.
 
@@ -361,8 +361,8 @@ def _start(mean: float, variance: float, generations: int) -> tuple[float, float
 
 def _moments(mean: ArrayLike, variance: ArrayLike) -> dict[str, Labelled]:
     return {
-        "mean": labelled(mean, "exact law", SOURCE),
-        "variance": labelled(variance, "exact law", SOURCE),
+        "mean": label(mean, "exact law", SOURCE),
+        "variance": label(variance, "exact law", SOURCE),
     }
 
 

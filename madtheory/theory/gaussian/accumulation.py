@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from madtheory.theory.gaussian.replacement import Sizes, log_root_moment
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.moments import check_spectrum
-from madtheory.validation import check_bias, check_ddof, check_size, checked, size_at
+from madtheory.validation import check_arguments, check_bias, check_ddof, check_size, size_at
 
 _MANY = 10**5  # above this the difference of two log gamma functions is mostly rounding
 
@@ -37,9 +37,9 @@ def logs_and_distance(moments: Mapping[str, Labelled], truth: float, **loop: Any
         distance = np.where(np.isfinite(second_moment), second_moment + truth * (1 - 2 * root), np.inf)
         distance = np.maximum(distance, 0.0)  # for 10^16 points only rounding is left
     return {
-        "log_volume": labelled(np.log(truth) + log, "numerical", source),
-        "kl_divergence": labelled(divergence, "numerical", source),
-        "wasserstein2_squared": labelled(distance, "numerical", source),
+        "log_volume": label(np.log(truth) + log, "numerical", source),
+        "kl_divergence": label(divergence, "numerical", source),
+        "wasserstein2_squared": label(distance, "numerical", source),
     }
 
 
@@ -51,12 +51,12 @@ def with_deviation(moments: Mapping[str, Labelled], second: dict[str, Labelled])
     deviation = np.sqrt(np.where(np.isfinite(squared), variance, np.inf))
     return {
         **moments,
-        "total_variance_std": labelled(deviation, squared.kind, squared.source),
+        "total_variance_std": label(deviation, squared.kind, squared.source),
         "squared_norm": second["squared_norm"],
     }
 
 
-@checked
+@check_arguments
 def accumulate_second_moments(
     *,
     n: Sizes,
@@ -128,8 +128,8 @@ def accumulate_second_moments(
     squares[:, ~np.isfinite(symmetric)] = np.inf
     source = "derived here (second moments of a product of Wishart mixtures)"
     return {
-        "squared_norm": labelled(squares[0], "exact mean", source),
-        "squared_trace": labelled(squares[1], "exact mean", source),
+        "squared_norm": label(squares[0], "exact mean", source),
+        "squared_trace": label(squares[1], "exact mean", source),
     }
 
 
@@ -212,7 +212,7 @@ def _log_product(roots: tuple[float, float], pole: float, start: float) -> float
     return -float((powers / k * zeta(k, start)).sum())
 
 
-@checked
+@check_arguments
 def accumulate_limit(
     *,
     n: int,
@@ -289,12 +289,12 @@ def accumulate_limit(
         kind = "numerical"
     source = "derived here (Weierstrass product of the per-generation factors, first real fit included)"
     return {
-        "total_variance": labelled(trace * math.exp(log), "exact mean", source),
-        "mean_error": labelled(trace * error, kind, source),
+        "total_variance": label(trace * math.exp(log), "exact mean", source),
+        "mean_error": label(trace * error, kind, source),
     }
 
 
-@checked
+@check_arguments
 def accumulate_exponent(*, bias: float = 1.0) -> Labelled:
     r"""Return the power of the generation with which the covariance changes when all data are kept.
 
@@ -324,10 +324,10 @@ def accumulate_exponent(*, bias: float = 1.0) -> Labelled:
     -0.2
     """
     source = "derived here (product of 1 - (1 - bias) / g + O(1 / g^2))"
-    return labelled(check_bias(bias) - 1, "almost-sure rate", source)
+    return label(check_bias(bias) - 1, "almost-sure rate", source)
 
 
-@checked
+@check_arguments
 def subsample_limit(
     *,
     n: int,
@@ -393,12 +393,12 @@ def subsample_limit(
     error = 0.0 if known_mean else math.inf if c == 1 else -math.expm1(log)
     source = "derived here (Weierstrass product of the per-generation factors, first real fit included)"
     return {
-        "total_variance": labelled(trace * np.exp(log), "exact mean", source),
-        "mean_error": labelled(trace * error, "exact mean", source),
+        "total_variance": label(trace * np.exp(log), "exact mean", source),
+        "mean_error": label(trace * error, "exact mean", source),
     }
 
 
-@checked
+@check_arguments
 def subsample_growth_exponent(
     *, n: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -433,10 +433,10 @@ def subsample_growth_exponent(
     bias, c = check_bias(bias), check_ddof(ddof, known_mean)
     n = check_size("n", n, 1 + c)
     exponent = bias * n / (n - c) - 1 if known_mean else (n - 1) * (bias / (n - c) - 1 / n)
-    return labelled(exponent, "exact mean", "derived here (coefficient of 1/g in the factor of generation g)")
+    return label(exponent, "exact mean", "derived here (coefficient of 1/g in the factor of generation g)")
 
 
-@checked
+@check_arguments
 def sliding_window_slope(
     *, n: int, window: int = 1, dim: int = 1, spectrum: ArrayLike | None = None
 ) -> Labelled:
@@ -470,10 +470,10 @@ def sliding_window_slope(
     """
     n, window, trace = check_size("n", n), check_size("window", window), check_spectrum(dim, spectrum).sum()
     slope = 4 * trace / (n * (window + 1) ** 2)
-    return labelled(slope, "leading order in 1/n", "derived here (mean lag of a moving average)")
+    return label(slope, "leading order in 1/n", "derived here (mean lag of a moving average)")
 
 
-@checked
+@check_arguments
 def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> dict[str, Labelled]:
     r"""Return the mean error of late models over that of one real fit, for large samples without bias.
 
@@ -532,4 +532,4 @@ def universal_constants(*, synthetic_ratio: float = np.inf, window: int = 1) -> 
         "fresh": 0.5 + 0.5 * real,
     }
     source = "derived here (large-sample limits); accumulate: Dey and Donoho 2024 (arXiv 2410.22812)"
-    return {name: labelled(value, "leading order in 1/n", source) for name, value in constants.items()}
+    return {name: label(value, "leading order in 1/n", source) for name, value in constants.items()}

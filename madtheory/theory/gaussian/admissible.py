@@ -10,18 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq, minimize_scalar
 
-from madtheory.theory.gaussian.second_moment_maps import Mix, checked_mix, largest_bias, require_mean
+from madtheory.theory.gaussian.second_moment_maps import Mix, check_mix, largest_bias, require_mean
 from madtheory.theory.gaussian.wasserstein import DISTANCE_KIND, real_distance, stationary_distance
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.validation import (
     LONGEST,
+    check_arguments,
     check_bias,
     check_ddof,
     check_flag,
     check_numbers,
     check_size,
-    checked,
-    shown,
+    show,
 )
 
 SOURCE = (
@@ -100,7 +100,7 @@ def invert_real_fit(
     known_mean = check_flag("known_mean", known_mean)
     if (distance < 0).any():
         raise ValueError("wasserstein2_squared holds negative values; pass squared distances.")
-    return labelled(
+    return label(
         _invert(
             distance, check_size("dim", dim, maximum=LONGEST["dim"]), check_ddof(ddof, known_mean), known_mean
         ),
@@ -109,7 +109,7 @@ def invert_real_fit(
     )
 
 
-@checked
+@check_arguments
 def effective_sample_size(
     *,
     n_real: int,
@@ -152,9 +152,9 @@ def effective_sample_size(
     >>> print(gaussian.effective_sample_size(n_real=100, n_synthetic=900, bias=0.8).round(4))
     9.4365
     """
-    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
+    mix = check_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
     require_mean(mix)
-    return labelled(invert(stationary_distance(mix), mix), DISTANCE_KIND, SOURCE)
+    return label(invert(stationary_distance(mix), mix), DISTANCE_KIND, SOURCE)
 
 
 def _log_loss(mix: Mix, n_synthetic: float) -> float:
@@ -167,7 +167,7 @@ def _log_loss(mix: Mix, n_synthetic: float) -> float:
     return math.inf if math.isnan(distance) else math.log(distance / alone)
 
 
-@checked
+@check_arguments
 def admissible_n_synthetic(
     *, n_real: int, bias: float, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -213,9 +213,9 @@ def admissible_n_synthetic(
     >>> print(gaussian.admissible_n_synthetic(n_real=100, bias=0.8).round(4))
     92.4392
     """
-    mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
+    mix = check_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
     check_size("n_real", n_real, 2)
-    return labelled(_admissible(mix), DISTANCE_KIND, SOURCE)
+    return label(_admissible(mix), DISTANCE_KIND, SOURCE)
 
 
 def _admissible(mix: Mix) -> float:
@@ -239,7 +239,7 @@ def _admissible(mix: Mix) -> float:
     return math.exp(root)
 
 
-@checked
+@check_arguments
 def optimal_n_synthetic(
     *, n_real: int, bias: float, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> dict[str, Labelled]:
@@ -277,7 +277,7 @@ def optimal_n_synthetic(
     n_synthetic 71.0109
     ratio 1.3646
     """
-    mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
+    mix = check_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
     check_size("n_real", n_real, 2)
     if mix.bias == 1:
         raise ValueError("bias=1 has no best n_synthetic: every synthetic point helps; pass another bias.")
@@ -286,7 +286,7 @@ def optimal_n_synthetic(
         low, high, loss = math.log(high), 2 * high, next_loss
     if math.isinf(loss):
         raise ValueError(
-            f"bias={shown(bias)} leaves no stationary distance with n_real={mix.n_real:g} and any "
+            f"bias={show(bias)} leaves no stationary distance with n_real={mix.n_real:g} and any "
             f"n_synthetic; pass a smaller bias or more real points."
         )
     peak = minimize_scalar(
@@ -298,10 +298,10 @@ def optimal_n_synthetic(
     best = math.exp(peak.x)
     size = invert(stationary_distance(mix._replace(n_synthetic=best)), mix)
     out = {"n_synthetic": best, "ratio": float(size) / mix.n_real}
-    return {name: labelled(value, DISTANCE_KIND, SOURCE) for name, value in out.items()}
+    return {name: label(value, DISTANCE_KIND, SOURCE) for name, value in out.items()}
 
 
-@checked
+@check_arguments
 def phase_boundary(
     *, n_real: float, bias: float, dim: int = 1, n_synthetic: float | None = None
 ) -> dict[str, Labelled]:
@@ -371,4 +371,4 @@ def phase_boundary(
         "admissible_limit": ((d + 1) * (2 - b**2 - 1.5 * (1 - b)) + 4 * (2 - b)) / (1 - b) ** 2,
     }
     source = "derived here (expansion of the exact second moments in 1/n)"
-    return {name: labelled(value, "leading order in 1/n", source) for name, value in out.items()}
+    return {name: label(value, "leading order in 1/n", source) for name, value in out.items()}

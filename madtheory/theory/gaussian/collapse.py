@@ -8,8 +8,8 @@ from scipy import optimize, special
 
 from madtheory.theory.gaussian.replacement import Array, LogGammaSum, Sizes, chain_sizes, direction_gains
 from madtheory.theory.gaussian.variance_laws import variance_law
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_bias, check_choice, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_bias, check_choice, check_size
 
 BARTLETT = "derived here (Bartlett's decomposition of a Wishart step)"
 SIEGMUND = 0.5825971579390107  # mean overshoot of a normal walk, -zeta(1/2) / sqrt(2 pi)
@@ -25,7 +25,7 @@ def gain_rates(n: int, bias: float, ddof: int | None, known_mean: bool, dim: int
     return float(mean + log_bias), direction_gains(degrees, divisors, dim)[0][0] + log_bias
 
 
-@checked
+@check_arguments
 def lyapunov_spectrum(
     *, n: int, dim: int, bias: float = 1.0, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -71,10 +71,10 @@ def lyapunov_spectrum(
     [-0.0536 -0.1107 -0.1712]
     """
     rates = gain_rates(n, bias, ddof, known_mean, check_size("dim", dim))[1]
-    return labelled(rates, "almost-sure rate", BARTLETT)
+    return label(rates, "almost-sure rate", BARTLETT)
 
 
-@checked
+@check_arguments
 def half_life(
     *,
     n: int,
@@ -115,10 +115,10 @@ def half_life(
     mean, typical = gain_rates(n, bias, ddof, known_mean)
     rate = mean if which == "mean" else float(typical[0])
     kind = "exact mean" if which == "mean" else "almost-sure rate"
-    return labelled(np.log(2) / -rate if rate < 0 else np.inf, kind, "derived here (chi-square factors)")
+    return label(np.log(2) / -rate if rate < 0 else np.inf, kind, "derived here (chi-square factors)")
 
 
-@checked
+@check_arguments
 def hitting_time(
     *,
     threshold: float,
@@ -172,10 +172,10 @@ def hitting_time(
     else:
         extra = SIEGMUND * np.sqrt(special.polygamma(1, (n - (not known_mean)) / 2)) if overshoot else 0.0
         time = max(1.0, (extra - np.log(threshold) - np.log(bias)) / -rate)
-    return labelled(time, kind, "derived here (Wald's identity); overshoot Siegmund 1985, chapter X")
+    return label(time, kind, "derived here (Wald's identity); overshoot Siegmund 1985, chapter X")
 
 
-@checked
+@check_arguments
 def bias_threshold(
     *, n: int, ddof: int | None = None, known_mean: bool = False, preserve: str = "median"
 ) -> Labelled:
@@ -222,10 +222,10 @@ def bias_threshold(
     typical, root = (x[0, 0] for x in direction_gains(degrees, divisors, 1))
     log_gain = {"mean": np.log(degrees / divisors)[0], "median": typical, "std": 2 * root}[preserve]
     kind = "almost-sure rate" if preserve == "median" else "exact mean"
-    return labelled(np.exp(-log_gain), kind, "derived here (moments of the chi-square)")
+    return label(np.exp(-log_gain), kind, "derived here (moments of the chi-square)")
 
 
-@checked
+@check_arguments
 def tail_bound(
     *,
     threshold: ArrayLike,
@@ -268,14 +268,14 @@ def tail_bound(
         raise ValueError(f"threshold={threshold!r} has values that are not positive; pass for example 0.01.")
     source = "derived here (Chernoff bound, optimised)"
     if check_bias(bias) == 0 and check_size("generation", generation) > 1:
-        return labelled(np.zeros(threshold.shape), "bound", source)
+        return label(np.zeros(threshold.shape), "bound", source)
     law = variance_law(
         generation=generation, n=n, bias=bias, ddof=ddof, known_mean=known_mean, n_initial=n_initial
     )
-    return labelled(law.chernoff(threshold), "bound", source)
+    return label(law.chernoff(threshold), "bound", source)
 
 
-@checked
+@check_arguments
 def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dict[str, Labelled]:
     r"""Return the law of the limit of the mean in one dimension, in units of the true standard deviation.
 
@@ -350,15 +350,15 @@ def final_mean_law(*, n: int, bias: float = 1.0, ddof: int | None = None) -> dic
     quantile = special.stdtrit(2 * beta, 0.75)
     source = "Dufresne 1990, parameters derived here"
     return {
-        "tail_index": labelled(index, "exact law", "Kesten 1973, equation solved here"),
-        "variance": labelled(variance, "exact mean", "derived here (linear recursion)"),
-        "scale": labelled(beta**-0.5, "leading order in 1/n", source),
-        "degrees_of_freedom": labelled(2 * beta, "leading order in 1/n", source),
-        "median_wasserstein2_squared": labelled(1 + quantile**2 / beta, "leading order in 1/n", source),
+        "tail_index": label(index, "exact law", "Kesten 1973, equation solved here"),
+        "variance": label(variance, "exact mean", "derived here (linear recursion)"),
+        "scale": label(beta**-0.5, "leading order in 1/n", source),
+        "degrees_of_freedom": label(2 * beta, "leading order in 1/n", source),
+        "median_wasserstein2_squared": label(1 + quantile**2 / beta, "leading order in 1/n", source),
     }
 
 
-@checked
+@check_arguments
 def survival_limit(*, n_initial: int, growth: str = "power", rate: float = 2.0) -> Labelled:
     r"""Return the mean share of the variance that survives indefinitely when samples grow fast enough.
 
@@ -409,4 +409,4 @@ def survival_limit(*, n_initial: int, growth: str = "power", rate: float = 2.0) 
         loss = float(np.sum(special.zeta(k * rate) / (k * float(n_initial) ** k)))
     else:
         loss = float(np.sum(1 / (k * float(n_initial) ** k * -np.expm1(-k * np.log(rate)))))
-    return labelled(np.exp(-loss), "exact mean", "derived here (products of 1 - 1/n)")
+    return label(np.exp(-loss), "exact mean", "derived here (products of 1 - 1/n)")

@@ -10,9 +10,9 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from madtheory.theory.labels import Labelled, Trajectory, labelled
+from madtheory.theory.labels import Labelled, Trajectory, label
 from madtheory.theory.moments import check_spectrum
-from madtheory.validation import check_bias, check_ddof, check_size, checked, size_at
+from madtheory.validation import check_arguments, check_bias, check_ddof, check_size, size_at
 
 Sizes = int | Sequence[int] | Callable[[int], int]
 Array = NDArray[np.floating]
@@ -223,7 +223,7 @@ def _two_nodes(moments: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
     return mean - down, mean + up, mass * up / (up + down), mass * down / (up + down)
 
 
-@checked
+@check_arguments
 @np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def replace(
     *,
@@ -321,20 +321,20 @@ def replace(
     if d == 1:
         distance = trace * (drift + (u - 1) - 2 * np.expm1(roots[:, 0]))
         out["wasserstein2_squared"] = np.where(np.isfinite(u), distance, np.inf)
-    result = {key: labelled(value, "exact mean", WISHART) for key, value in out.items()}
+    result = {key: label(value, "exact mean", WISHART) for key, value in out.items()}
     if d > 1:
         low, high = chain.fidelity(u, roots)
         apart = trace * np.where(np.isfinite(u), u + drift + 1, np.inf)
         for side, overlap in (("lower", high), ("upper", low)):
             distance = apart - 2 * np.where(np.isfinite(apart), overlap, 0.0)
-            result[f"wasserstein2_squared_{side}"] = labelled(
+            result[f"wasserstein2_squared_{side}"] = label(
                 np.maximum(distance, trace * drift), "bound", WISHART
             )
     few = "a fit has at most dim + 1 degrees of freedom, so that its inverse covariance has no mean"
     return Trajectory(result, few, ["reverse_kl_divergence"])
 
 
-@checked
+@check_arguments
 def second_moments(
     *,
     n: Sizes,
@@ -376,7 +376,7 @@ def second_moments(
     return _label(chain.zonal(2, chain.spectrum), "squared_trace", "squared_norm")
 
 
-@checked
+@check_arguments
 def third_moments(
     *,
     n: Sizes,
@@ -423,4 +423,4 @@ def third_moments(
 
 def _label(means: Array, *names: str) -> dict[str, Labelled]:
     source = "derived here (zonal polynomials are eigenfunctions of a Wishart step, James 1964)"
-    return {name: labelled(means[:, i], "exact mean", source) for i, name in enumerate(names)}
+    return {name: label(means[:, i], "exact mean", source) for i, name in enumerate(names)}

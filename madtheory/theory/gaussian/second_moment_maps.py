@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_bias, check_choice, check_ddof, check_size, checked, size_at
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_bias, check_choice, check_ddof, check_size, size_at
 
 RealData = Literal["fresh", "fixed"]
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ class Mix(NamedTuple):
     real_data: RealData
 
 
-def checked_mix(
+def check_mix(
     n_real: int, n_synthetic: int, bias: float, ddof: int | None, known_mean: bool, dim: int, real_data: str
 ) -> Mix:
     """Return a `Mix` of checked arguments."""
@@ -305,7 +305,7 @@ _SOURCE = (
 )
 
 
-@checked
+@check_arguments
 def fresh_second_moments(
     *,
     n_real: int,
@@ -380,12 +380,12 @@ def fresh_second_moments(
     squared_trace [1.1053 1.1072 1.108 ]
     """
     eigenvalues, dim = _eigenvalues(spectrum, dim)
-    mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
+    mix = check_mix(n_real, 1, bias, ddof, known_mean, dim, "fresh")
     first = n_real if n_initial is None else check_size("n_initial", n_initial)
     return _trajectory(mix, n_synthetic, first, eigenvalues, generations)
 
 
-@checked
+@check_arguments
 def fixed_second_moments(
     *,
     n_real: int,
@@ -440,11 +440,11 @@ def fixed_second_moments(
     squared_trace [1.1053 1.1052 1.1055]
     """
     eigenvalues, dim = _eigenvalues(spectrum, dim)
-    mix = checked_mix(n_real, 1, bias, ddof, known_mean, dim, "fixed")
+    mix = check_mix(n_real, 1, bias, ddof, known_mean, dim, "fixed")
     return _trajectory(mix, n_synthetic, int(mix.n_real), eigenvalues, generations)
 
 
-@checked
+@check_arguments
 def second_moment_map(
     *,
     n_real: int,
@@ -487,7 +487,7 @@ def second_moment_map(
     -----
     Source: derived here (pairings of Gaussian vectors, Wishart second moments).
     """
-    matrix, offset = affine_map(checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data))
+    matrix, offset = affine_map(check_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data))
     return matrix, offset, float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
@@ -517,7 +517,7 @@ def _trajectory(
         mix = mix._replace(n_synthetic=size_at("n_synthetic", n_synthetic, 2, 0))
     forms, units = forms_of_generations(mix, n_initial, batches, check_size("generations", generations))
     named = read_out(forms, mix, spectrum, units)
-    return {name: labelled(values, "exact mean", _SOURCE) for name, values in named.items()}
+    return {name: label(values, "exact mean", _SOURCE) for name, values in named.items()}
 
 
 def batches_of(n_synthetic: Sizes) -> Callable[[int], int] | None:

@@ -15,14 +15,14 @@ from madtheory.theory.gaussian.replacement import log_root_moment, scaled_log_mo
 from madtheory.theory.gaussian.second_moment_maps import (
     Mix,
     affine_map,
-    checked_mix,
+    check_mix,
     first_moments,
     require_mean,
     second_moments,
 )
 from madtheory.theory.gaussian.wasserstein import DISTANCE_KIND, stationary_distance
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import GREATEST, check_ddof, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import GREATEST, check_arguments, check_ddof, check_size
 
 Array = NDArray[np.float64]
 _MANY_POINTS = 10_000  # synthetic points above which rounding hides the change of one generation
@@ -128,7 +128,7 @@ _SOURCE = (
 )
 
 
-@checked
+@check_arguments
 def stationary(
     *,
     n_real: int,
@@ -192,7 +192,7 @@ def stationary(
     >>> print(gaussian.stationary(n_real=100, n_synthetic=900, bias=0.8)["total_variance"].round(4))
     0.3577
     """
-    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
+    mix = check_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
     require_mean(mix)
     gain, error = first_moments(mix)
     matrix, _ = affine_map(mix)
@@ -208,13 +208,13 @@ def stationary(
     if squares:
         out |= {name: squares[name] for name in ("squared_norm", "squared_trace")}
         out["total_variance_std"] = math.sqrt(max(squares["squared_trace"] - (mix.dim * gain) ** 2, 0))
-    labels = {name: labelled(value, "exact mean", _SOURCE) for name, value in out.items()}
+    labels = {name: label(value, "exact mean", _SOURCE) for name, value in out.items()}
     if squares:
-        labels["wasserstein2_squared"] = labelled(stationary_distance(mix), DISTANCE_KIND, _SOURCE)
+        labels["wasserstein2_squared"] = label(stationary_distance(mix), DISTANCE_KIND, _SOURCE)
     return labels
 
 
-@checked
+@check_arguments
 def tail_index(
     *,
     n_real: int,
@@ -268,7 +268,7 @@ def tail_index(
     >>> print(gaussian.tail_index(n_real=20, n_synthetic=200).round(2))
     20.81
     """
-    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, 1, "fresh")
+    mix = check_mix(n_real, n_synthetic, bias, ddof, known_mean, 1, "fresh")
     require_mean(mix)
     if mix.n_synthetic < 2 or mix.bias == 0:
         raise ValueError(
@@ -277,11 +277,11 @@ def tail_index(
         )
     source = "derived here (Kesten 1973; Mellin transform of the chi-square)"
     if known_mean:
-        return labelled(known_mean_tail(mix), "exact law", source)
-    return labelled(fitted_mean_tail(mix), "numerical", source)
+        return label(known_mean_tail(mix), "exact law", source)
+    return label(fitted_mean_tail(mix), "numerical", source)
 
 
-@checked
+@check_arguments
 def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = False) -> dict[str, Labelled]:
     r"""Return moments of the stationary fresh-data loop, unbiased in 1-D, for infinite synthetic data.
 
@@ -360,4 +360,4 @@ def diffusion_limit(*, n_real: int, ddof: int | None = None, known_mean: bool = 
             "mean_error_squared": 1.5 * mixed / n,
             "mean_in_covariance": mixed,
         }
-    return {name: labelled(value, "exact mean", "derived here (Ito calculus)") for name, value in out.items()}
+    return {name: label(value, "exact mean", "derived here (Ito calculus)") for name, value in out.items()}

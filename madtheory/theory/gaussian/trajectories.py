@@ -17,10 +17,10 @@ from madtheory.theory.gaussian.accumulation import (
     with_deviation,
 )
 from madtheory.theory.gaussian.replacement import Sizes, replace
-from madtheory.theory.labels import Labelled, Trajectory, is_asked
+from madtheory.theory.labels import Labelled, Trajectory, is_wanted
 from madtheory.theory.moments import DISTANCES, SPREADS, Truths, check_spectrum, is_chain, regime_of
 from madtheory.types import Weights
-from madtheory.validation import check_size, checked, size_at
+from madtheory.validation import check_arguments, check_size, size_at
 
 _SOURCE = (
     "derived here: linear recursion of expected scatters and squared distances of means; real_data='none': "
@@ -28,7 +28,7 @@ _SOURCE = (
 )
 
 
-@checked
+@check_arguments
 def trajectory(
     regime: Regime,
     *,
@@ -95,7 +95,7 @@ def trajectory(
         second = accumulate_second_moments(**chain, **model, **truth)
         costly = ("log_volume", "kl_divergence", "wasserstein2_squared")
         found, values = with_deviation(first, second), check_spectrum(dim, spectrum)
-        if values.size == 1 and is_asked(variables, *costly):
+        if values.size == 1 and is_wanted(variables, *costly):
             found |= logs_and_distance(first, values[0], **chain, **model)
         return Trajectory(found, "known in one dimension only", costly)
     if regime.name not in ("augment", "fresh") or regime.memory > 1 or regime.weights is not None:
@@ -105,26 +105,26 @@ def trajectory(
 
     mixed: dict[str, Any] = {"n_real": regime.n_real, "n_synthetic": regime.n_synthetic}
     found = dict(first)
-    if is_asked(variables, *SPREADS):
+    if is_wanted(variables, *SPREADS):
         second = (
             maps.fixed_second_moments(**mixed, **model, **truth)
             if regime.real_data == "fixed"
             else maps.fresh_second_moments(**mixed, n_initial=regime.n_initial, **model, **truth)
         )
         found = with_deviation(first, second)
-    if is_asked(variables, *DISTANCES):
+    if is_wanted(variables, *DISTANCES):
         batches = maps.batches_of(regime.n_synthetic)
         values = check_spectrum(dim, spectrum).astype(np.float64)
         size = size_at("n_synthetic", regime.n_synthetic, 2, 0) if batches is None else 1
         n_real: Any = regime.n_real
-        mix = maps.checked_mix(n_real, size, bias, ddof, known_mean, values.size, regime.real_data)
-        estimated = is_asked(variables, "wasserstein2_squared")
+        mix = maps.check_mix(n_real, size, bias, ddof, known_mean, values.size, regime.real_data)
+        estimated = is_wanted(variables, "wasserstein2_squared")
         found |= distances(mix, regime.n_initial, batches, values, generations, estimated)
     cause = "there is an estimate for batches of one size and a covariance c * identity; the bounds hold"
     return Trajectory(found, cause, DISTANCES)
 
 
-@checked
+@check_arguments
 def first_moments(
     *,
     n_initial: int,
@@ -230,7 +230,7 @@ def first_moments(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def accumulate(
     *,
     n: Sizes,
@@ -297,7 +297,7 @@ def accumulate(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def accumulate_subsample(
     *,
     n: Sizes,
@@ -357,7 +357,7 @@ def accumulate_subsample(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def augment(
     *,
     n_real: int,
@@ -423,7 +423,7 @@ def augment(
     )  # fmt: skip
 
 
-@checked
+@check_arguments
 def fresh(
     *,
     n_real: int,

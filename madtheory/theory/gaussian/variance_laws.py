@@ -9,12 +9,12 @@ from scipy import special
 from madtheory.theory.gaussian.replacement import Array, LogGammaSum, Sizes, chain_sizes, digamma_minus_log
 from madtheory.validation import (
     LARGEST_ARRAY,
+    check_arguments,
     check_bias,
     check_number,
     check_numbers,
     check_seed,
     check_size,
-    checked,
 )
 
 
@@ -250,7 +250,7 @@ def _values(name: str, value: ArrayLike) -> Array:
     return check_numbers(name, value, infinite=True, missing=True)
 
 
-@checked
+@check_arguments
 def variance_law(
     *,
     generation: int,

@@ -13,15 +13,15 @@ from madtheory.theory.gaussian import line, spectra as _free
 from madtheory.theory.gaussian.bracket import root_bounds
 from madtheory.theory.gaussian.second_moment_maps import (
     Mix,
-    checked_mix,
+    check_mix,
     forms_of_generations,
     read_out,
     require_mean,
     second_moments,
 )
 from madtheory.theory.gaussian.spectra import singular_values, wishart_root_deficit
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_ddof, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_ddof, check_size
 
 Array = NDArray[np.float64]
 _SETTLED = 1e-9  # relative change of the moments below which a mean root is not computed again
@@ -98,7 +98,7 @@ def stationary_distance(mix: Mix) -> float:
     return _distance(mix, named, _deficit(mix, spread, free))
 
 
-@checked
+@check_arguments
 def real_fit_wasserstein2_squared(
     *, n: ArrayLike, dim: int = 1, ddof: int | None = None, known_mean: bool = False
 ) -> Labelled:
@@ -155,10 +155,10 @@ def real_fit_wasserstein2_squared(
         )
     values = [real_distance(float(size), d, c, known_mean) for size in sizes.flat]
     source = "derived here, with the density of Adler, Forrester, Nagao and van Moerbeke 2000"
-    return labelled(np.reshape(values, sizes.shape), "exact mean", source)
+    return label(np.reshape(values, sizes.shape), "exact mean", source)
 
 
-@checked
+@check_arguments
 def loop_wasserstein2_squared(
     *,
     n_real: int,
@@ -232,10 +232,10 @@ def loop_wasserstein2_squared(
     ... ).round(4))
     [0.3811 0.2919 0.2545]
     """
-    mix = checked_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
+    mix = check_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data)
     if generations is None:
         require_mean(mix)
-        return labelled(stationary_distance(mix), DISTANCE_KIND, _SOURCE)
+        return label(stationary_distance(mix), DISTANCE_KIND, _SOURCE)
     first = n_real if n_initial is None else check_size("n_initial", n_initial)
     generations = check_size("generations", generations)
     return distances(mix, first, None, np.ones(mix.dim), generations)["wasserstein2_squared"]
@@ -275,7 +275,7 @@ def distances(
         for value in bounds.values():
             value[0] = exact
     out = {
-        f"wasserstein2_squared_{side}": labelled(scale * value, "bound", _BOUND)
+        f"wasserstein2_squared_{side}": label(scale * value, "bound", _BOUND)
         for side, value in bounds.items()
     }
     if n_synthetic_at is not None or not isotropic or not estimate:
@@ -285,7 +285,7 @@ def distances(
     values = np.where(np.isnan(values), (bounds["lower"] + bounds["upper"]) / 2, values)
     values = np.clip(values, bounds["lower"], bounds["upper"])
     values[0] = bounds["lower"][0]
-    return {"wasserstein2_squared": labelled(scale * values, DISTANCE_KIND, _SOURCE), **out}
+    return {"wasserstein2_squared": label(scale * values, DISTANCE_KIND, _SOURCE), **out}
 
 
 def _deficits(mix: Mix, n_initial: float, named: dict[str, Any]) -> Array:

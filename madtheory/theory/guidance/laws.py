@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate, special
 
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_numbers, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_numbers
 
 Array = NDArray[np.floating[Any]]
 
@@ -18,7 +18,7 @@ NEON = "Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Algorithm 1, on mean a
 CLEAN = "derived here (a power of one Gaussian density over a power of another)"
 
 
-@checked
+@check_arguments
 def sims_law(
     *,
     mean: ArrayLike,
@@ -147,7 +147,7 @@ def mean_pull(ratio: ArrayLike, guidance: float) -> Array:
     return pull
 
 
-@checked
+@check_arguments
 def neon_law(
     *,
     mean: ArrayLike,
@@ -187,7 +187,7 @@ def neon_law(
     return _label_law(m - w * (aux_m - m), extrapolated, "exact law", NEON)
 
 
-@checked
+@check_arguments
 def clean_score_law(
     *,
     mean: ArrayLike,
@@ -270,4 +270,4 @@ def _check_exists(name: str, w: float, matrix: Array, what: str) -> None:
 
 def _label_law(mean: Array, covariance: Array, kind: str, source: str) -> dict[str, Labelled]:
     values = {"mean": mean, "covariance": (covariance + covariance.T) / 2}
-    return {key: labelled(value, kind, source) for key, value in values.items()}
+    return {key: label(value, kind, source) for key, value in values.items()}

@@ -9,8 +9,8 @@ from scipy import integrate, optimize, special
 
 from madtheory.theory.gaussian import direction_gains, scaled_log_moment
 from madtheory.theory.guidance.laws import mean_pull
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import GREATEST, check_bias, check_ddof, check_numbers, check_size, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import GREATEST, check_arguments, check_bias, check_ddof, check_numbers, check_size
 
 
 class Step:
@@ -132,7 +132,7 @@ def _clip(value: Any) -> float:
 SOURCE = "derived here (closure of the first moments under the guided law)"
 
 
-@checked
+@check_arguments
 def sims_moments(
     *,
     guidance: float,
@@ -203,10 +203,10 @@ def sims_moments(
         variance, error = np.array(states).T
         of_real = 1 / n_real if n_real and not known_mean else 0.0
         out = {"total_variance": factor * variance, "mean_error": error + added * variance + of_real}
-    return {key: labelled(np.where(np.isnan(x), np.inf, x), "exact mean", SOURCE) for key, x in out.items()}
+    return {key: label(np.where(np.isnan(x), np.inf, x), "exact mean", SOURCE) for key, x in out.items()}
 
 
-@checked
+@check_arguments
 def largest_stable_guidance(
     *,
     n_synthetic: int,
@@ -246,18 +246,18 @@ def largest_stable_guidance(
 
     last = (step.n_auxiliary - (not known_mean)) / 2
     if excess(0.0) >= 0:
-        return labelled(0.0, "exact mean", SOURCE)
+        return label(0.0, "exact mean", SOURCE)
     top = last * (1 - 1e-9)
     for w in np.minimum(np.geomspace(0.05, max(4 * last, 1.0), 60), top):
         if excess(w) > 0:
             top = w
             break
     if excess(top) <= 0:  # the moment that diverges at `last` is still small there
-        return labelled(last, "exact mean", SOURCE)
-    return labelled(optimize.brentq(excess, 0.0, top, xtol=1e-10), "exact mean", SOURCE)
+        return label(last, "exact mean", SOURCE)
+    return label(optimize.brentq(excess, 0.0, top, xtol=1e-10), "exact mean", SOURCE)
 
 
-@checked
+@check_arguments
 def sims_distance(
     *,
     guidance: float,
@@ -325,7 +325,7 @@ def sims_distance(
     bias = Step(n=n, n_auxiliary=None, dim=1, bias=sampling_bias, auxiliary_bias=None, ddof=ddof,
                 known_mean=known_mean).bias  # fmt: skip
     total = np.inf if np.isinf(factor) else bias * factor * fitted + 1 - 2 * np.sqrt(bias) * root + error
-    return labelled(total, "exact mean", SOURCE)
+    return label(total, "exact mean", SOURCE)
 
 
 def _steps(

@@ -6,15 +6,15 @@ import numpy as np
 from scipy import optimize, special
 
 from madtheory.theory.guidance.moments import Step, one_number
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_choice, checked
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_choice
 
 SCHEMES = ("sims", "neon", "clean_score")
 SURE = 0.95  # least probability that the law exists at a critical guidance
 SOURCE = "derived here (logarithms of chi-squares under the guided laws)"
 
 
-@checked
+@check_arguments
 def rate(
     *,
     guidance: float,
@@ -94,7 +94,7 @@ def rate(
     )  # fmt: skip
     w = one_number("guidance", guidance)
     kind = "almost-sure rate" if scheme == "sims" else "numerical"
-    return labelled(_rate(step, w, scheme), kind, SOURCE)
+    return label(_rate(step, w, scheme), kind, SOURCE)
 
 
 def _rate(step: Step, w: float, scheme: str) -> float:
@@ -120,7 +120,7 @@ def _limits(w: float, scheme: str) -> tuple[float, float]:
     return (1 / edge, np.inf) if w > 0 else (0.0, 1 / edge)
 
 
-@checked
+@check_arguments
 def existence(
     *,
     guidance: float,
@@ -149,10 +149,10 @@ def existence(
     degrees, divisor, bias = step.scale(True)
     low, high = (limit * divisor / (2 * bias) for limit in _limits(one_number("guidance", guidance), scheme))
     chance = special.gammainc(degrees / 2, high) - special.gammainc(degrees / 2, low)
-    return labelled(chance, "exact mean", "derived here (a chi-square)")
+    return label(chance, "exact mean", "derived here (a chi-square)")
 
 
-@checked
+@check_arguments
 def critical_guidance(
     *,
     n: int,
@@ -208,7 +208,7 @@ def critical_guidance(
     if scheme == "sims":
         ours, theirs = step.logs(False), step.logs(True)
         quotient = ours / theirs if theirs else np.inf
-        return labelled(quotient if quotient > 0 else np.inf, kind, SOURCE)
+        return label(quotient if quotient > 0 else np.inf, kind, SOURCE)
     before, signed = 0.0, np.sign(_rate(step, 0.0, scheme))
     grid = np.concatenate([np.linspace(0.02, 2, 100), np.geomspace(2.05, 50, 40)])
     for w in grid:
@@ -227,12 +227,12 @@ def critical_guidance(
         ):
             break
         if np.sign(_rate(step, w, scheme)) != signed:
-            return labelled(optimize.brentq(lambda x: _rate(step, x, scheme), before, w), kind, SOURCE)
+            return label(optimize.brentq(lambda x: _rate(step, x, scheme), before, w), kind, SOURCE)
         before = w
-    return labelled(np.inf, kind, SOURCE)
+    return label(np.inf, kind, SOURCE)
 
 
-@checked
+@check_arguments
 def log_variance_growth(
     *,
     guidance: float,
@@ -265,4 +265,4 @@ def log_variance_growth(
         known_mean=known_mean,
     )  # fmt: skip
     added = step.spread(False) + one_number("guidance", guidance) ** 2 * step.spread(True)
-    return labelled(added, "exact mean", SOURCE)
+    return label(added, "exact mean", SOURCE)

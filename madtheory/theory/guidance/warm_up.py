@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_bias, check_ddof, check_numbers, check_size, checked, shown
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_bias, check_ddof, check_numbers, check_size, show
 
 PAPER = "Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Appendix B.1"
 ALIGNMENT = "Alemohammad et al. 2025 (Neon, arXiv 2510.03597), Theorem B.1; the family is ours"
 VARIANCE = "derived here (moments of independent chi-squares)"
 
 
-@checked
+@check_arguments
 def neon_variance_moments(
     *,
     weight: ArrayLike,
@@ -93,10 +93,10 @@ def neon_variance_moments(
         "unbiased_weight": (1 / a - 1) / gain if gain else (0.0 if a == 1 else np.inf),
         "best_weight": best,
     }
-    return {key: labelled(value, "exact mean", VARIANCE) for key, value in values.items()}
+    return {key: label(value, "exact mean", VARIANCE) for key, value in values.items()}
 
 
-@checked
+@check_arguments
 def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[str, Labelled]:
     r"""Return the effect of the paper's warm-up, one gradient step of Neon.
 
@@ -156,7 +156,7 @@ def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[s
     """
     sigma = np.atleast_2d(check_numbers("covariance", covariance))
     if sigma.ndim != 2 or sigma.shape[0] != sigma.shape[1] or np.linalg.eigvalsh(sigma)[0] <= 0:
-        raise ValueError(f"covariance={shown(covariance)} is not positive definite; pass shape (d, d).")
+        raise ValueError(f"covariance={show(covariance)} is not positive definite; pass shape (d, d).")
     dim = len(sigma)
     n = check_size("n", n, dim + 7)
     step = float(check_numbers("alpha", alpha))
@@ -165,7 +165,7 @@ def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[s
         squares, trace = float(np.trace(inverse @ inverse)), float(np.trace(inverse))
     if not (squares < 1e300 and trace**2 < 1e300):
         raise ValueError(
-            f"covariance={shown(covariance)} is so narrow that the square of its inverse leaves the range of "
+            f"covariance={show(covariance)} is so narrow that the square of its inverse leaves the range of "
             f"doubles; pass it in larger units."
         )
     scale = n / (n - dim - 2)
@@ -174,10 +174,10 @@ def neon_warm_up(*, n: int, covariance: ArrayLike, alpha: float = 1.0) -> dict[s
     second, third = _inverse_wishart_moments(n - 1, dim)
     slope = 0.5 * n**2 * (second @ (squares, trace**2)) - 0.5 * (n + 1) * n**2 * (third @ (squares, trace**2))
     return {
-        "gamma": labelled(gamma, "exact mean", "derived here (inverse Wishart moments)"),
-        "loss_change": labelled(step * slope, "exact mean", "derived here (inverse Wishart moments)"),
-        "printed_gamma": labelled(printed, "bound", PAPER),
-        "printed_loss_change": labelled(-step * printed * scale * squares, "bound", PAPER),
+        "gamma": label(gamma, "exact mean", "derived here (inverse Wishart moments)"),
+        "loss_change": label(step * slope, "exact mean", "derived here (inverse Wishart moments)"),
+        "printed_gamma": label(printed, "bound", PAPER),
+        "printed_loss_change": label(-step * printed * scale * squares, "bound", PAPER),
     }
 
 
@@ -209,7 +209,7 @@ def _inverse_wishart_moments(degrees: int, dim: int) -> tuple[Any, Any]:
     return np.array([large + small, small]), np.array([of_rank_one - b, b])
 
 
-@checked
+@check_arguments
 def neon_alignment(*, variance: ArrayLike, temperature: ArrayLike) -> Labelled:
     r"""Return the alignment of real and synthetic gradients in ln sd of a zero-mean Gaussian.
 
@@ -250,4 +250,4 @@ def neon_alignment(*, variance: ArrayLike, temperature: ArrayLike) -> Labelled:
     v, tau = check_numbers("variance", variance), check_numbers("temperature", temperature)
     if not (v > 0).all() or not (tau >= 0).all():
         raise ValueError(f"variance={variance!r} and temperature={temperature!r} must be positive.")
-    return labelled((1 - 1 / v) * (1 - tau**2), "exact law", ALIGNMENT)
+    return label((1 - 1 / v) * (1 - tau**2), "exact law", ALIGNMENT)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability.gaussian import at_least, synthetic_share
-from madtheory.validation import checked
+from madtheory.validation import check_arguments
 
 BERTRAND = "Bertrand et al. 2024 (arXiv 2310.00429), Theorem 1; corrected: Gillman et al. 2024 (2402.07087)"
 FERBACH = "Ferbach et al. 2024 (arXiv 2407.09499), stability without curation; with correction derived here"
@@ -27,7 +27,7 @@ SPECTRAL = "derived here (spectral radius under the assumptions of Bertrand et a
 Array = NDArray[np.floating[Any]]
 
 
-@checked
+@check_arguments
 def contraction_bound(
     *,
     synthetic_ratio: ArrayLike,
@@ -90,7 +90,7 @@ def contraction_bound(
     return _quotient(share * (1 + e), 1 - share * (2 + e), weakened, BERTRAND)
 
 
-@checked
+@check_arguments
 def threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
@@ -119,10 +119,10 @@ def threshold(
     0.4167
     """
     _, e, weakened = _arguments(0.0, curvature, smoothness, misfit, correction)
-    return labelled(1 / (1 + weakened) / (1 + e), "bound", BERTRAND)
+    return label(1 / (1 + weakened) / (1 + e), "bound", BERTRAND)
 
 
-@checked
+@check_arguments
 def tight_contraction_bound(
     *,
     synthetic_ratio: ArrayLike,
@@ -161,7 +161,7 @@ def tight_contraction_bound(
     return _quotient(share * (1 + e), 1 - share * e, weakened, FERBACH)
 
 
-@checked
+@check_arguments
 def tight_threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
@@ -184,7 +184,7 @@ def tight_threshold(
     return _quotient(np.ones_like(e), (1 + weakened) * e - (1 - weakened), np.ones_like(e), FERBACH)
 
 
-@checked
+@check_arguments
 def spectral_contraction_bound(
     *,
     synthetic_ratio: ArrayLike,
@@ -224,10 +224,10 @@ def spectral_contraction_bound(
     share, e, weakened = _arguments(synthetic_ratio, curvature, smoothness, misfit, correction)
     same = share * (1 + e) / (1 + share * e)
     opposite = _quotient(share * np.maximum(e - 1, 0.0), 1 - share * e, weakened, SPECTRAL)
-    return labelled(np.maximum(weakened * same, np.where(e > 1, opposite, 0.0)), "bound", SPECTRAL)
+    return label(np.maximum(weakened * same, np.where(e > 1, opposite, 0.0)), "bound", SPECTRAL)
 
 
-@checked
+@check_arguments
 def spectral_threshold(
     *, curvature: ArrayLike, smoothness: ArrayLike, misfit: ArrayLike, correction: ArrayLike = 0.0
 ) -> Labelled:
@@ -273,4 +273,4 @@ def _arguments(
 @np.errstate(divide="ignore", invalid="ignore")
 def _quotient(above: Array, below: Array, factor: Array, source: str) -> Labelled:
     """Return ``factor * above / below`` as a bound: infinite where `below` is not positive."""
-    return labelled(np.where(below > 0, factor * above / below, np.inf), "bound", source)
+    return label(np.where(below > 0, factor * above / below, np.inf), "bound", source)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from madtheory.theory.gaussian import Sizes, chain_sizes, direction_gains
-from madtheory.theory.labels import Labelled, labelled
+from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability.gaussian import at_least
-from madtheory.validation import check_bias, check_size, checked
+from madtheory.validation import check_arguments, check_bias, check_size
 
 
-@checked
+@check_arguments
 def finite_sample_bound(
     *,
     contraction: float,
@@ -94,10 +94,10 @@ def finite_sample_bound(
     source = (
         "Bertrand et al. 2024 (arXiv 2310.00429), Theorem 2; Gillman et al. 2024 (2402.07087), Theorem 4.3"
     )
-    return labelled(out, "bound", source)
+    return label(out, "bound", source)
 
 
-@checked
+@check_arguments
 def collapse_of_sd(
     *,
     n: Sizes,
@@ -164,4 +164,4 @@ def collapse_of_sd(
     log_bias[0] = 0.0
     roots = direction_gains(degrees, divisors, 1)[1][:, 0]
     source = "Bertrand et al. 2024 (arXiv 2310.00429), Proposition 1; rate derived here (chi law)"
-    return labelled(np.exp(np.cumsum(roots + log_bias / 2)), "exact mean" if dim == 1 else "bound", source)
+    return label(np.exp(np.cumsum(roots + log_bias / 2)), "exact mean" if dim == 1 else "bound", source)

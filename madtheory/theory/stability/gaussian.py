@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from madtheory.theory.labels import Labelled, labelled
-from madtheory.validation import check_numbers, check_size, checked, shown
+from madtheory.theory.labels import Labelled, label
+from madtheory.validation import check_arguments, check_numbers, check_size, show
 
 Array = NDArray[np.floating[Any]]
 
@@ -21,7 +21,7 @@ def at_least(name: str, value: Any, *, positive: bool = False, infinite: bool = 
         wanted = ("positive" if positive else "0 or more") + (
             ", infinity included" if infinite else ", finite"
         )
-        raise ValueError(f"{name}={shown(value)} is out of range: pass numbers that are {wanted}.")
+        raise ValueError(f"{name}={show(value)} is out of range: pass numbers that are {wanted}.")
     return numbers
 
 
@@ -32,7 +32,7 @@ def synthetic_share(synthetic_ratio: ArrayLike, name: str = "synthetic_ratio") -
         return np.where(np.isinf(ratio), 1.0, ratio / (1 + ratio))
 
 
-@checked
+@check_arguments
 def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 0.0) -> Labelled:
     r"""Return the exact contraction of a generation of Gaussians: it is below 1 for every ratio.
 
@@ -71,10 +71,10 @@ def gaussian_contraction(*, synthetic_ratio: ArrayLike, correction: ArrayLike = 
     0.3333
     """
     weakened = 1 / (1 + at_least("correction", correction, infinite=True))
-    return labelled(weakened * synthetic_share(synthetic_ratio), "exact mean", "derived here (moments pool)")
+    return label(weakened * synthetic_share(synthetic_ratio), "exact mean", "derived here (moments pool)")
 
 
-@checked
+@check_arguments
 def gaussian_map(
     *,
     mean: ArrayLike,
@@ -161,4 +161,4 @@ def gaussian_map(
     left = factor ** check_size("generations", generations)
     outer = error[..., :, None] * error[..., None, :] if m.ndim else error**2
     after = {"mean": m - (1 - left) * error, "covariance": data + left * (v - data + (1 - left) * outer)}
-    return {key: labelled(value, "exact law", "derived here (moments pool)") for key, value in after.items()}
+    return {key: label(value, "exact law", "derived here (moments pool)") for key, value in after.items()}

@@ -27,7 +27,7 @@ PRESETS: dict[str, Preset] = {
 """Every preset, by name."""
 
 
-def named(name: str) -> Preset:
+def get_preset(name: str) -> Preset:
     """Return the preset of a name.
 
     Raises

@@ -24,7 +24,7 @@ def smoke(full: Settings) -> Settings:
     """Return two generations of seconds on a CPU: 8 x 8 digits, a tiny network, otherwise the same run."""
     tiny = UNet(block_out_channels=(8, 16), layers_per_block=1, attention=(), dropout=full.model.unet.dropout)
     budget = {"images": 96, "batch": 16, "warm_up_images": 32, "ema_images": 32, "learning_rate": 2e-3}
-    made = _reduced(full, _digits(full), 80, tiny, budget)
+    made = _reduce(full, _digits(full), 80, tiny, budget)
     # Storing images by pixel is faster on accelerators alone.
     training = replaced(made.model.training, channels_last=False)
     if training.warm_images is not None:
@@ -49,7 +49,7 @@ def small(full: Settings) -> Settings:
     unet = replaced(unet, dropout=full.model.unet.dropout)
     if full.regime.real_data == "fresh":
         n = n // generations // 10 * 10
-    made = _reduced(full, data, n, unet, budget | {"learning_rate": 5e-4})
+    made = _reduce(full, data, n, unet, budget | {"learning_rate": 5e-4})
     return replaced(made, generations=generations, n_evaluation=1000)
 
 
@@ -57,7 +57,7 @@ def _digits(full: Settings) -> RealData:
     return RealData(name="digits", size=8, labels=full.model.classes is not None)
 
 
-def _reduced(full: Settings, data: RealData, n: int, unet: UNet, budget: dict[str, Any]) -> Settings:
+def _reduce(full: Settings, data: RealData, n: int, unet: UNet, budget: dict[str, Any]) -> Settings:
     """Return the same loop from `n` real images, with sizes, epochs and shares of the training."""
     share = n / full.regime.n_initial
     regime, training = full.regime, full.model.training
@@ -196,7 +196,7 @@ class Preset:
         bias, n_synthetic, weight : number, optional
             What the papers vary: sampling bias, synthetic images per generation, w of SIMS or Neon.
         """
-        settings = self.settings(scale).changed(
+        settings = self.settings(scale).change(
             generations=generations, bias=bias, n_synthetic=n_synthetic, weight=weight
         )
         seed = check_seed(seed, "seed")
@@ -211,7 +211,7 @@ class Preset:
             "weight": weight,
         }
         loop = settings.loop(data=data, device=device, seed=seed)
-        reference = settings.measured_against(data)
+        reference = settings.open_reference(data)
         _check_enough(settings, loop.real.left)
         return Run(
             loop=loop,
@@ -240,7 +240,7 @@ class Preset:
         scale, generations, device, bias, n_synthetic, weight
             As for `run`.
         """
-        settings = self.settings(scale).changed(
+        settings = self.settings(scale).change(
             generations=generations, bias=bias, n_synthetic=n_synthetic, weight=weight
         )
         return plan(settings, device=device)
@@ -256,7 +256,7 @@ def _features(
     if settings.data.name == "digits":
         return features.lenet(digits_classifier(device=device))
     every = replace(settings.data, first=None)
-    return features.lenet_of(every.opened("train", data, labels=True).images, device=device)
+    return features.lenet_of(every.open("train", data, labels=True).images, device=device)
 
 
 def _check_enough(settings: Settings, left: int) -> None:
