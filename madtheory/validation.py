@@ -666,7 +666,7 @@ def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_fields(instance: Any) -> None:
-    """Check the kind of every field of a frozen dataclass as `check_arguments` does; keep canonical values."""
+    """Check the kind of every field of a frozen dataclass as `check_arguments` does; keep canonical ones."""
     kind: Any = type(instance)
     for name, check in _checks_of_fields(kind).items():
         object.__setattr__(instance, name, check(getattr(instance, name)))

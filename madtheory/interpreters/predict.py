@@ -22,7 +22,7 @@ from madtheory.theory import (
     gaussian,
     guidance,
     kernel_density,
-    labelled,
+    label,
 )
 from madtheory.treatments import Correction, Curation
 from madtheory.validation import check_arguments, check_memory, check_names, check_size, show
@@ -153,7 +153,7 @@ def _sims(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled
         n_auxiliary=model.n_auxiliary, auxiliary_bias=auxiliary_bias, **keywords, generations=generations,
     )  # fmt: skip
     return {
-        name: labelled(variance * np.asarray(values), values.kind, values.source)
+        name: label(variance * np.asarray(values), values.kind, values.source)
         for name, values in moments.items()
     }
 

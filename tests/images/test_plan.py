@@ -29,7 +29,7 @@ TENTH = Speed(training=1000.0, sampling=10_000.0, device="a card", batches=(256,
 
 
 def settings_of(name, scale="full", **changes):
-    return PRESETS[name].settings(scale).changed(**changes)
+    return PRESETS[name].settings(scale).change(**changes)
 
 
 def counts(name, generation, **changes):
