@@ -15,7 +15,7 @@ import numpy as np
 
 from madtheory.files import write_atomically
 from madtheory.sources.idx import KNOWN, find_file, read_idx, read_images
-from madtheory.validation import check_choice, checked
+from madtheory.validation import check_arguments, check_choice
 
 _OPENML = {"MNIST": "mnist_784", "Fashion-MNIST": "Fashion-MNIST"}
 _COMMANDS = {
@@ -26,7 +26,7 @@ _UNPACK = {".tgz": ["tar", "-xzf"], ".deb": ["dpkg-deb", "-x"]}
 _MINUTES = 10
 
 
-@checked
+@check_arguments
 def fetch(name: str, to: str | os.PathLike[str]) -> Path:
     """Get the four files of MNIST or Fashion-MNIST over the network, if they are not there yet.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from madtheory.data import Empirical
-from madtheory.validation import check_choice, checked
+from madtheory.validation import check_arguments, check_choice
 
 Part = Literal["train", "test", "all"]
 
@@ -146,7 +146,7 @@ def find_file(folder: str | os.PathLike[str], name: str) -> Path:
     )
 
 
-@checked
+@check_arguments
 def mnist(folder: str | os.PathLike[str], part: Part = "train", *, labels: bool = False) -> Empirical:
     """Return MNIST, handwritten digits of 28 x 28 pixels in [0, 1], from its four IDX files.
 
@@ -186,7 +186,7 @@ def mnist(folder: str | os.PathLike[str], part: Part = "train", *, labels: bool 
     return _points(folder, "MNIST", part, labels)
 
 
-@checked
+@check_arguments
 def fashion_mnist(folder: str | os.PathLike[str], part: Part = "train", *, labels: bool = False) -> Empirical:
     """Return Fashion-MNIST, articles of clothing of 28 x 28 pixels in [0, 1], from its four IDX files.
 
