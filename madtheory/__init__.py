@@ -7,18 +7,28 @@ from madtheory.core import Loop, Snapshot, iterate, start, step
 from madtheory.interpreters.compare import compare
 from madtheory.interpreters.predict import predict
 from madtheory.interpreters.simulate import simulate
-from madtheory.models import Categorical, Estimator, Gaussian, KernelDensity, Mixture
+from madtheory.models import (
+    Categorical,
+    Estimator,
+    ExponentialFamily,
+    Gaussian,
+    KernelDensity,
+    Mixture,
+    Pareto,
+)
 from madtheory.theory import NoClosedForm
 from madtheory.version import __version__ as __version__
 
 __all__ = [
     "Categorical",
     "Estimator",
+    "ExponentialFamily",
     "Gaussian",
     "KernelDensity",
     "Loop",
     "Mixture",
     "NoClosedForm",
+    "Pareto",
     "Snapshot",
     "compare",
     "data",

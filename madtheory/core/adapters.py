@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from madtheory import data
-from madtheory.models import Estimator, KernelDensity
+from madtheory.models import Estimator, ExponentialFamily, KernelDensity, Pareto
 from madtheory.numerics import seed_globals
 from madtheory.types import Array
 from madtheory.validation import check_array, check_points, check_size, show
@@ -174,6 +174,8 @@ def check_bias_of_model(model: Any, bias: float) -> None:
             f"loop, or "
             f"write sample(self, n, *, rng, bias=None)."
         )
+    if isinstance(model, (ExponentialFamily, Pareto)) and bias != 1:
+        raise ValueError(f"bias={show(bias)} is not defined for {name}; leave it out.")
     if isinstance(model, KernelDensity) and model.bandwidth == 0 and bias != 1:
         raise ValueError(
             f"bias={show(bias)} scales the kernel, and the bootstrap (bandwidth=0) has none; leave it out."

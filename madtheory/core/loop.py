@@ -112,7 +112,7 @@ class Snapshot:
         1 is the model trained on real data only.
     model : GenerativeModel
         The fitted model.
-    training_set : points, Weighted or Moments
+    training_set : points, Weighted, Moments, Counts or Totals
         Data that `model` was fitted to.
     initial : points or Moments, optional
         The real data of generation 1 that the regime uses again; a tuple of consecutive parts where
@@ -155,9 +155,10 @@ def statistics_obstacle(loop: Loop) -> str | None:
     for role in ("model", "real"):
         if (why := find_obstacle(getattr(loop, role), "sample_statistic")) is not None:
             return f"{role} {why}"
-    of_model, of_real = (getattr(type(o), "statistic", data.Moments) for o in (loop.model, loop.real))
-    if of_model is not of_real:
-        return f"model is fitted to {of_model.__name__} and the statistic of real is {of_real.__name__}"
+    of_model, of_real = (getattr(o, "statistic", data.Moments) for o in (loop.model, loop.real))
+    if of_model != of_real:
+        names = [getattr(one, "__name__", str(one)) for one in (of_model, of_real)]
+        return f"model is fitted to {names[0]} and the statistic of real is {names[1]}"
     if loop.regime.retain == "logarithmic":
         return "retain='logarithmic' drops individual points of earlier batches"
     if loop.regime.real_data == "fixed" and callable(loop.regime.n_real):
@@ -288,7 +289,8 @@ def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
     law = _law(loop, previous)
     n_synthetic: Any = mix.n_synthetic
     n_fresh: Any = mix.n_fresh
-    exact_subsample = isinstance(previous.training_set, data.Moments) and mix.budget is not None
+    independent = isinstance(previous.training_set, (data.Moments, data.Totals))
+    exact_subsample = independent and mix.budget is not None
     if exact_subsample:
         # A uniform subset of points that are used once is itself independent draws: draw only those.
         n_fresh, n_synthetic = _subset_sizes(mix, previous)

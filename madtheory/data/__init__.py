@@ -1,4 +1,4 @@
-"""Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
+"""Training sets as a monoid: points, weighted or not, and statistics have a size, join, subsample.
 
 A type of your own takes part through its methods: ``weight`` (its size), a static ``joined(parts)``, and
 where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
@@ -21,5 +21,17 @@ from madtheory.data.moments import (
     triangular as triangular,
     weighted,
 )
+from madtheory.data.totals import Totals
 
-__all__ = ["Counts", "Empirical", "Moments", "Weighted", "first", "join", "size", "subsample", "weighted"]
+__all__ = [
+    "Counts",
+    "Empirical",
+    "Moments",
+    "Totals",
+    "Weighted",
+    "first",
+    "join",
+    "size",
+    "subsample",
+    "weighted",
+]

@@ -10,7 +10,16 @@ import numpy as np
 
 from madtheory.core import Loop
 from madtheory.interpreters.provenance import COORDINATES, variable_attributes
-from madtheory.models import SIMS, Categorical, Estimator, Gaussian, KernelDensity, Mixture
+from madtheory.models import (
+    SIMS,
+    Categorical,
+    Estimator,
+    ExponentialFamily,
+    Gaussian,
+    KernelDensity,
+    Mixture,
+    Pareto,
+)
 from madtheory.numerics import one_thread
 from madtheory.theory import (
     Labelled,
@@ -19,6 +28,7 @@ from madtheory.theory import (
     Truths,
     categorical,
     correction,
+    families,
     gaussian,
     guidance,
     kernel_density,
@@ -158,6 +168,56 @@ def _sims(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled
     }
 
 
+def _family(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:
+    """Return the form of a model whose variance is a quadratic function of its one mean."""
+    model, law = loop.model, loop.at(1).real
+    if loop.real_changes:
+        raise NoClosedForm(
+            f"a real law that changes has no closed form for {type(model).__name__}: the variance depends on "
+            f"the mean, which then moves. Use simulate."
+        )
+    same = getattr(law, "statistic", None) == model.statistic
+    mean, variance = _parameter(law, model, same)
+    own = same and law.variance_function == model.variance_function
+    points = type(model) is ExponentialFamily
+    found = families.trajectory(
+        loop.regime, mean_parameter=mean, variance_function=model.variance_function,
+        point_variance=model.family.point_variance if points else None,
+        real_variance=None if own else variance, correction=_strength(loop), generations=generations,
+    )  # fmt: skip
+    if points:  # the mean of the points is that of T, or fixed
+        moves = model.family.of == "x"
+        for name in [name for name in found if name.startswith("mean_parameter_error")]:
+            known = found[name]
+            found[name.replace("_parameter", "")] = (
+                known if moves else label(0 * known, known.kind, known.source)
+            )
+    elif "log_mean_parameter" in found:
+        found |= families.pareto_tail_index(
+            n=loop.regime.n_synthetic, n_initial=loop.regime.n_initial, tail_index=1 / mean,
+            generations=generations,
+        )  # fmt: skip
+    return (
+        found
+        if same
+        else Trajectory(found).without(
+            [name for name in found if name.startswith("mean_parameter_error")], "real has no such parameter"
+        )
+    )
+
+
+def _parameter(law: Any, model: Any, same: bool) -> tuple[float, float]:
+    """Return the mean and variance of the model's T under the real law."""
+    if same:
+        return float(law.mean_parameter), float(law.parameter_variance)
+    if model.family.of != "x" or not hasattr(type(law), "covariance") or np.shape(law.covariance) != (1, 1):
+        raise NoClosedForm(
+            f"the mean and variance of {model.family.of} under real {type(law).__name__} are not known; pass "
+            f"a real law of a family with that statistic, or use simulate."
+        )
+    return float(law.mean[0]), float(law.covariance[0, 0])
+
+
 CLOSED_FORMS: dict[type, Callable[[Loop, int, Any], Mapping[str, Labelled]]] = {
     Gaussian: _gaussian,
     Categorical: _categorical,
@@ -165,6 +225,8 @@ CLOSED_FORMS: dict[type, Callable[[Loop, int, Any], Mapping[str, Labelled]]] = {
     Mixture: _mixture,
     Estimator: _estimator,
     SIMS: _sims,
+    ExponentialFamily: _family,
+    Pareto: _family,
 }
 """One row per model: a function of the loop, of the generations, and of the requested variables."""
 

@@ -7,6 +7,14 @@ moments, and turns functions of arrays of points, with keywords ``real`` and ``f
 """
 
 from madtheory.metrics.classes import class_shares, class_variance, mode_coverage, variance_by_class
+from madtheory.metrics.families import (
+    extinct,
+    log_mean_parameter,
+    mean_parameter,
+    mean_parameter_error,
+    parameter_variance,
+    tail_index,
+)
 from madtheory.metrics.gaussian import (
     DEFAULT,
     check_suitable as check_suitable,
@@ -41,18 +49,24 @@ __all__ = [
     "defaults",
     "density_coverage",
     "effective_sample_size",
+    "extinct",
     "frechet_distance",
     "kl_divergence",
+    "log_mean_parameter",
     "log_total_variance",
     "log_volume",
     "maximum_mean_discrepancy",
     "mean_error",
+    "mean_parameter",
+    "mean_parameter_error",
     "mode_coverage",
     "negative_log_likelihood",
     "on_samples",
+    "parameter_variance",
     "precision_recall",
     "reverse_kl_divergence",
     "sliced_wasserstein",
+    "tail_index",
     "total_variance",
     "variance_by_class",
     "wasserstein1",

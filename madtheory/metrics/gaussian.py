@@ -26,6 +26,15 @@ from madtheory.metrics.discrete import (
     squared_error,
     support_size,
 )
+from madtheory.metrics.families import (
+    OF_PARAMETERS,
+    check_model,
+    check_truth,
+    log_mean_parameter,
+    mean_parameter,
+    mean_parameter_error,
+    tail_index,
+)
 from madtheory.metrics.likelihood import NegativeLogLikelihood
 from madtheory.metrics.points import (
     CANCELLED,
@@ -156,7 +165,8 @@ DEFAULT = (total_variance, log_volume, mean_error, wasserstein2_squared)
 def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric, ...]:
     """Return the metrics that fit a loop, which `simulate` measures by default.
 
-    For a `Categorical`, or another model with ``support``, these are those of `madtheory.metrics.discrete`.
+    For a `Categorical`, or another model with ``support``, these are those of `madtheory.metrics.discrete`;
+    for a `Pareto`, whose moments need not exist, those of its tail.
     For a model and a truth that both know their moments, they are the closed forms of `DEFAULT`. For any
     other, they are the same quantities of samples, and the sliced Wasserstein distance to real points outside
     of training.
@@ -193,6 +203,9 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     if knows(model, "support"):
         of_model, against = (support_size, entropy, heterozygosity), (chi_squared, squared_error)
         return (*of_model, *(against if knows(real, "probabilities") else ()))
+    if hasattr(type(model), "tail_index"):
+        of_tail = (tail_index, mean_parameter, log_mean_parameter)
+        return (*of_tail, mean_parameter_error) if hasattr(type(real), "tail_index") else of_tail
     exact = knows(model, "moments")
     if exact and knows(real, "covariance"):
         return DEFAULT
@@ -220,6 +233,10 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
             raise TypeError(_no_moments(metric.__name__, kind.__name__))
         elif OF_MOMENTS.get(metric) and not knows(loop.real, "covariance"):
             raise TypeError(_no_truth(metric.__name__, type(loop.real).__name__))
+        elif metric in OF_PARAMETERS:
+            check_model(metric.__name__, loop.model)
+            if OF_PARAMETERS[metric]:
+                check_truth(metric.__name__, loop.model, loop.real)
         elif metric in OF_SYMBOLS:
             check_symbols(metric.__name__, kind, loop.real if OF_SYMBOLS[metric] else None)
 

@@ -2,6 +2,7 @@
 
 from madtheory.models.categorical import Categorical
 from madtheory.models.estimator import Estimator
+from madtheory.models.exponential_family import ExponentialFamily, Pareto
 from madtheory.models.extrapolated import SIMS, Neon
 from madtheory.models.gaussian import Gaussian
 from madtheory.models.kernel_density import KernelDensity
@@ -12,10 +13,12 @@ __all__ = [
     "SIMS",
     "Categorical",
     "Estimator",
+    "ExponentialFamily",
     "Gaussian",
     "KernelDensity",
     "Mixture",
     "Neon",
+    "Pareto",
     "Selection",
     "Tuned",
     "checkpoints",

@@ -275,16 +275,19 @@ class Recursion:
     """The moments of one loop, generation by generation, in units of the truth.
 
     `true_share` of the points of a batch are true ones. The bias scales the kernel, or without a `bandwidth`
-    the covariance of the models. The real law is one, or changes as `truths` say.
+    the covariance of the models. The real law is one, or changes as `truths` say. A model whose variance is
+    a quadratic function of its mean says so by `natural`: the variance at the true mean, and the curvature,
+    half of the second derivative.
     """
 
     def __init__(
         self, regime: Regime, *, spectrum: Array, bias: float = 1.0, ddof: int = 0, known_mean: bool = False,
         bandwidth: Bandwidth | None = None, true_share: float = 0.0, truths: Truths | None = None,
+        natural: tuple[float, float] | None = None,
     ) -> None:  # fmt: skip
         self.regime, self.spectrum, self.trace = regime, spectrum, float(spectrum.sum())
         self.ddof, self.known_mean, self.true_share = ddof, known_mean, true_share
-        self.bandwidth = bandwidth
+        self.bandwidth, self.natural = bandwidth, natural
         self.bias, self.kernel_bias = (bias, 1.0) if bandwidth is None else (1.0, bias)
         self.means, self.truths = Means(truths), truths
         first = draw_real(self.means, regime.n_initial, self.truth(1))
@@ -381,6 +384,9 @@ class Recursion:
             scatter += total * self.means.spread(nodes, mass / total)
             node = self.means.add(nodes, mass / total)
         variance, kernel = float(scatter / divisor), 0.0
+        if self.natural is not None:
+            at_truth, curvature = self.natural
+            variance = max(at_truth + curvature * float(self.means.distance[TRUTH, node]), 0.0)
         if self.bandwidth is not None:
             count, dim = int(sizes.sum()), len(self.spectrum)
             gain, added = _kernel(self.bandwidth, count, weight @ sizes, weight**2 @ sizes, dim)
@@ -422,11 +428,13 @@ class Recursion:
 def first_moments(
     regime: Regime, *, source: str, bias: float = 1.0, ddof: int | None = 0, known_mean: bool = False,
     bandwidth: Bandwidth | None = None, correction: float = 0.0, truths: Truths | None = None, dim: int = 1,
-    spectrum: ArrayLike | None = None, generations: int,
+    spectrum: ArrayLike | None = None, natural: tuple[float, float] | None = None, generations: int,
 ) -> dict[str, Labelled]:  # fmt: skip
     """Return the expected trace of the covariance and mean error of a loop's models, as labelled by `source`.
 
-    Where the real law changes, as `truths` say, `dim` and `spectrum` are of generation 1.
+    Where the real law changes, as `truths` say, `dim` and `spectrum` are of generation 1. Where the variance
+    of a model is a quadratic function of its mean, `natural` holds its value at the true mean and its
+    curvature, in units of the truth.
     """
     known_mean, generations = bool(known_mean), check_size("generations", generations)
     if bandwidth is None:
@@ -453,7 +461,7 @@ def first_moments(
     check_memory(24.0 * nodes**2, f"a recursion of generations={generations}", remedy)
     loop = Recursion(
         regime, spectrum=values, bias=bias, ddof=check_ddof(ddof, known_mean), known_mean=known_mean,
-        bandwidth=bandwidth, true_share=share, truths=truths,
+        bandwidth=bandwidth, true_share=share, truths=truths, natural=natural,
     )  # fmt: skip
     with np.errstate(over="ignore"):
         variance, error = values.sum() * loop.run(generations)

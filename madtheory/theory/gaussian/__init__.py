@@ -32,6 +32,7 @@ from madtheory.theory.gaussian.collapse import (
 from madtheory.theory.gaussian.replacement import (
     Sizes as Sizes,
     chain_sizes as chain_sizes,
+    digamma_minus_log as digamma_minus_log,
     direction_gains as direction_gains,
     replace,
     scaled_log_moment as scaled_log_moment,
