@@ -28,7 +28,7 @@ help:
 	@echo 'make benchmark  time the simulators against plain NumPy'
 	@echo 'make lint       ruff check, ruff format --check, mypy, deptry, lint-imports'
 	@echo 'make lock      pin everything that CI installs in constraints.txt'
-	@echo 'make format     let ruff mend and format'
+	@echo 'make format     let ruff fix and format'
 	@echo 'make clean      remove $(VENV), out and the caches'
 
 figures: $(VENV)/.core

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _choose(options: argparse.Namespace, figures: dict[str, Figure]) -> list[str]:
-    """The names to make; figures of networks need torch."""
+    """Return the names to make; figures of networks need torch."""
     if options.only:
         chosen = list(dict.fromkeys(options.only))
     else:
@@ -79,15 +79,15 @@ def _choose(options: argparse.Namespace, figures: dict[str, Figure]) -> list[str
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paper_scripts",
-        description="Make the figures of the papers, and our own: simulate, draw theory on top, and say what "
-        "the paper claims, what we get and whether they agree. Without them: list the figures.",
+        description="Make the figures of the papers, and our own: simulate, draw theory on top, and report "
+        "the paper's claim, our number and whether they agree. Without options: list the figures.",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--only", nargs="+", metavar="NAME", help="make these figures")
     for name, which in (
         ("all", "all figures"),
         ("core", "all that train no networks: minutes"),
-        ("networks", "all that train networks: hours; go on where they were killed"),
+        ("networks", "all that train networks: hours; resume where they were killed"),
     ):
         group.add_argument(f"--{name}", action="store_const", const=name, dest="group", help=f"make {which}")
     group.add_argument(

@@ -9,13 +9,13 @@ import xarray as xr
 from matplotlib.figure import Figure as Picture
 
 Verdict = Literal[
-    "reproduced",  # the paper's statement comes out
+    "reproduced",  # the paper's statement holds here
     "partly reproduced",
     "not reproduced",
-    "not tested",  # what was run is too weak to tell
+    "not tested",  # what was run is too weak to decide
     "agrees",  # our own theory and simulation agree
     "disagrees",
-    "shown",  # a measurement that nothing is held against
+    "shown",  # a measurement without a reference
     "not yet measured",  # it needs a device that was not at hand
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -28,13 +28,13 @@ class Finding:
     Attributes
     ----------
     claim : str
-        What the paper or the theory says, with figure, equation or table number.
+        Statement of the paper or the theory, with figure, equation or table number.
     ours : str
-        Our number, with its standard error; see `paper_scripts.findings`.
+        Our number with its standard error; see `paper_scripts.findings`.
     verdict : str
         One of `VERDICTS`.
     note : str
-        Why they differ, or under which reading of the paper they agree.
+        Reason why they differ, or reading of the paper under which they agree.
     """
 
     claim: str
@@ -59,7 +59,7 @@ class Figure:
     name : str
         Name of the module and of the files, and what ``--only`` takes, for example ``"mad_10_left"``.
     title : str
-        One line that says what is seen: the docstring of the module.
+        One line on what is seen: the docstring of the module.
     source : str
         ``SOURCE``, where the figure comes from: ``"MAD, Fig. 10 left"``, or ``"our own"``.
     simulate : callable
@@ -76,7 +76,7 @@ class Figure:
     networks : bool
         ``NETWORKS``, whether it trains networks: needs torch, and takes minutes.
     headline : bool
-        ``HEADLINE``, whether it is in the table of the project's README, and not in the gallery alone.
+        ``HEADLINE``, whether it is in the table of the project's README, and not only in the gallery.
     """
 
     name: str
@@ -101,5 +101,5 @@ class Figure:
         return cls(name=module.__name__.rpartition(".")[2], title=title, **given)
 
     def findings(self, data: xr.Dataset) -> list[Finding]:
-        """Return what the numbers say about each claim."""
+        """Return the finding for each claim."""
         return list(self.judge(data))

@@ -29,12 +29,12 @@ def with_error(value: float, standard_error: float, unit: str = "") -> str:
 
 
 def value_of(data: xr.Dataset, name: str) -> tuple[float, float]:
-    """A variable that is one number, and its standard error."""
+    """Return a variable that is one number, and its standard error."""
     return data[name].item(), error_of(data, name).item()
 
 
 def error_of(data: xr.Dataset, name: str) -> xr.DataArray:
-    """Standard error that the Dataset has of a variable."""
+    """Return the standard error of a variable in the Dataset."""
     return data[f"{name}_error" if f"{name}_error" in data else f"{name}_standard_error"]
 
 
@@ -51,17 +51,17 @@ def format_values(data: xr.Dataset, name: str, label: str = "{}", by: str = "") 
 
 
 def mean_and_error(values: xr.DataArray) -> tuple[Any, Any]:
-    """Mean over ``seed`` and its standard error: numbers, or arrays where other dimensions are left."""
+    """Return the mean over ``seed`` and its standard error: numbers, or arrays over other dimensions."""
     mean = values.mean("seed")
     error = values.std("seed", ddof=1) / np.sqrt(values.sizes["seed"])
     if mean.ndim:
         return mean.values, error.values
     mean, error = mean.item(), error.item()
-    return mean, error if error > 1e-12 * abs(mean) else 0.0  # rounding is no spread
+    return mean, error if error > 1e-12 * abs(mean) else 0.0  # rounding is not a spread
 
 
 def format_mean(values: xr.DataArray, sign: str = "") -> str:
-    """Format the mean over the seeds with its standard error; with a sign, where one is asked for."""
+    """Format the mean over the seeds with its standard error; with a sign, if one is requested."""
     mean, error = mean_and_error(values)
     return ("+" if sign and mean > 0 else "") + with_error(mean, error)
 
@@ -73,23 +73,23 @@ def format_means(values: xr.DataArray, label: str = "{1:g}: {0}") -> str:
 
 
 def score(data: xr.Dataset, name: str) -> xr.DataArray:
-    """Standard errors between a variable and what theory predicts for it."""
+    """Return the standard errors between a variable and its prediction."""
     return (data[name] - data[f"predicted_{name}"]) / error_of(data, name)
 
 
 def largest(scores: xr.DataArray | np.ndarray) -> float:
-    """Largest size of any of them."""
+    """Return the largest absolute value."""
     return float(abs(scores).max())
 
 
 def seed_score(values: xr.DataArray) -> float:
-    """Mean over the seeds in standard errors."""
+    """Return the mean over the seeds in standard errors."""
     mean, error = mean_and_error(values)
     return float(mean / error) if error > 0 else float(np.sign(mean) * np.inf if mean else 0.0)
 
 
 def above(values: xr.DataArray, sigmas: float = NOISE) -> bool:
-    """Tell whether the mean over the seeds exceeds 0, at the level of so many normal standard errors."""
+    """Return whether the mean over the seeds exceeds 0, at the level of so many normal standard errors."""
     mean, error = mean_and_error(values)
     return bool(mean > student_limit(sigmas, values.sizes["seed"]) * error)
 
@@ -107,7 +107,7 @@ def agrees(statement: object) -> Verdict:
 
 
 def agreement(z: float, limit: float = 5.0, count: float = math.inf) -> Verdict:
-    """Tell whether simulation and theory differ by less than `limit` standard errors.
+    """Judge whether simulation and theory differ by less than `limit` standard errors.
 
     `count` is the number of independent values that the standard error was estimated from; few of them
     raise the limit to that of Student's distribution at the same level (`student_limit`).
@@ -116,14 +116,14 @@ def agreement(z: float, limit: float = 5.0, count: float = math.inf) -> Verdict:
 
 
 def compare_value(claim: str, one: xr.Dataset, name: str, note: str = "") -> Finding:
-    """Hold a variable that is one number against what theory predicts for it."""
+    """Compare a variable that is one number with its prediction."""
     z = score(one, name).item()
     return Finding(claim, f"{format_value(one, name)} (z = {z:+.1f})", agreement(z), note)
 
 
 @functools.lru_cache
 def student_limit(sigmas: float, count: float) -> float:
-    """Standard errors that chance exceeds as rarely as a normal variable exceeds `sigmas`.
+    """Return the standard errors that chance exceeds as rarely as a normal variable exceeds `sigmas`.
 
     The standard error is estimated from `count` independent values: Student's distribution with
     ``count - 1`` degrees of freedom. Infinite for a single value.
@@ -140,8 +140,8 @@ def no_more(gap: float, error: float, margin: float, count: float) -> Verdict:
 
     ``"reproduced"`` where the upper end of the 95 % confidence interval lies below `margin`, which the
     finding states; otherwise ``"not reproduced"`` where the lower end lies above 0, and ``"not tested"``
-    where the interval is too wide to tell. More seeds make either answer likelier; few of them never make
-    the claim come out.
+    where the interval is too wide to decide. More seeds make either answer likelier; few seeds never
+    make the claim hold.
 
     Parameters
     ----------
@@ -169,14 +169,14 @@ def no_more_over_seeds(values: xr.DataArray, margin: float) -> Verdict:
 
 
 def less_over_seeds(values: xr.DataArray) -> Verdict:
-    """Tell whether the mean over the seeds is below 0, beyond their noise; above 0 is the contrary."""
+    """Judge whether the mean over the seeds is below 0, beyond their noise."""
     if above(-values):
         return "reproduced"
     return "not reproduced" if above(values) else "not tested"
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
-    """Judge a claim of several parts: all of them come out, some, or none."""
+    """Judge a claim of several parts: all of them hold, some, or none."""
     if all(verdict == "reproduced" for verdict in verdicts):
         return "reproduced"
     if any(verdict in ("reproduced", "partly reproduced") for verdict in verdicts):
@@ -185,7 +185,7 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def name_seeds(data: xr.Dataset) -> str:
-    """Say how many seeds there are."""
+    """Format the number of seeds."""
     return f"{data.sizes['seed']} seeds"
 
 

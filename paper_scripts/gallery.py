@@ -52,12 +52,12 @@ class Entry:
         return f"python -m paper_scripts --only {self.name}{options}"
 
     def to_json(self) -> str:
-        """Text for the attributes of a netCDF file."""
+        """Return the entry as text for the attributes of a netCDF file."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Inverse of `to_json`."""
+        """Return the entry of a text that `to_json` made."""
         held = json.loads(text)
         return cls(**{**held, "findings": tuple(Finding(**finding) for finding in held["findings"])})
 
@@ -81,14 +81,14 @@ def all_figures() -> dict[str, Figure]:
 
 
 def _numbers(name: str) -> list[tuple[int, str]]:
-    """Key of an order in which 9 comes before 10."""
+    """Return the key of an order in which 9 comes before 10."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> Entry:
     """Simulate, draw, and write NAME.png and NAME.nc into `out`."""
     began, now = time.perf_counter(), time.time()
-    # Long simulations keep what they have finished, so that a killed one goes on.
+    # Long simulations keep what they have finished, so that a killed one resumes.
     cells = out / ".cells" if "folder" in inspect.signature(figure.simulate).parameters else None
     kept = {} if cells is None else {"folder": cells}
     dataset = figure.simulate(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
@@ -137,7 +137,7 @@ def _save_picture(drawn: Picture, path: Path) -> None:
     from PIL import Image
 
     drawn.canvas.draw()
-    # Neither time nor software is written into it: the same picture is the same file.
+    # Time and software are not written into it: the same picture is the same file.
     picture = Image.fromarray(np.asarray(drawn.canvas.buffer_rgba())[..., :3])
     picture.save(path, optimize=True)
     if path.stat().st_size > LARGE:
@@ -145,7 +145,7 @@ def _save_picture(drawn: Picture, path: Path) -> None:
 
 
 def foreign(out: Path, names: Sequence[str]) -> list[str]:
-    """Files of other origin that these figures, or the table, would replace in a folder."""
+    """Return files of other origin that these figures, or the table, would replace in a folder."""
     readme = out / "README.md"
     found = []
     if readme.exists() and _SIGNED not in readme.read_text(encoding="utf-8", errors="replace")[:500]:
@@ -164,7 +164,7 @@ def foreign(out: Path, names: Sequence[str]) -> list[str]:
 
 
 def read_entries(out: Path) -> dict[str, Entry]:
-    """The entries in a folder, by name; other results files are passed over."""
+    """Return the entries in a folder, by name; other results files are passed over."""
     entries = {}
     for path in sorted(out.glob("*.nc")):
         try:
@@ -191,7 +191,7 @@ def compose_readme(held: dict[str, Entry], order: Sequence[str]) -> str:
     lines = [
         "# Figures",
         "",
-        f"{_SIGNED}; the numbers behind a picture lie beside it in netCDF (`madtheory.storage.load`).",
+        f"{_SIGNED}; the numbers behind a picture are next to it in netCDF (`madtheory.storage.load`).",
         "± is one standard error. Theory is dashed black, a bound is dotted.",
         "",
         *_table("figure", "from", "run time", "device", "verdicts"),
@@ -261,5 +261,5 @@ def _row(*cells: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot break out of a table's cell."""
+    """Escape a text so that it stays within the cell of a table."""
     return " ".join(text.replace("|", "\\|").split())

@@ -21,7 +21,7 @@ DOTTED: dict[str, Any] = {"color": "0.45", "linestyle": ":", "linewidth": 1.1, "
 
 
 def gradient(n: int, end: float = 0.85, name: str = "viridis") -> np.ndarray:
-    """Colours from dark to light, shape (n, 4)."""
+    """Return the colours from dark to light, shape (n, 4)."""
     return plt.get_cmap(name)(np.linspace(0, end, n))
 
 
@@ -60,13 +60,13 @@ def label_theory(ax: Axes, label: str = "theory") -> None:
 
 
 def number_generations(ax: Axes) -> None:
-    """Ticks of whole generations."""
+    """Label the axis of generations, with ticks at whole numbers."""
     ax.set_xlabel("generation")
     ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def legend_below(figure: Picture | SubFigure, ax: Axes, columns: int | None = None, **keywords: Any) -> None:
-    """Legend of one of the panels, below all of them."""
+    """Draw the legend of one of the panels below all of them."""
     handles, labels = ax.get_legend_handles_labels()
     keywords = {"loc": "outside lower center", "ncols": columns or len(labels), **keywords}
     figure.legend(handles, labels, **keywords)

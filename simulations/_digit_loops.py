@@ -44,7 +44,7 @@ class RealDigits:
     points: Array
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Array:
-        """`n` of the images, with their class as last coordinate."""
+        """Return `n` of the images, with their class as last coordinate."""
         if n > len(self.points):
             raise ValueError(f"n={n} exceeds the {len(self.points)} images; they are drawn once each.")
         order = rng.permutation(len(self.points))
@@ -62,7 +62,7 @@ def to_grey(points: Array) -> Array:
 
 @cache
 def halves() -> tuple[Array, Array, Any]:
-    """Real images to train on and held out, with their classes, and the classifier of the former."""
+    """Return the training and the held-out images, with their classes, and the classifier of the former."""
     from madtheory.networks import digits_classifier
 
     train, test = (sources.digits(part, labels=True).points for part in ("train", "test"))
@@ -70,7 +70,7 @@ def halves() -> tuple[Array, Array, Any]:
 
 
 def measure(points: Array) -> dict[str, float]:
-    """Numbers of images with their intended class as last coordinate, against the held-out half."""
+    """Measure images with their intended class as last coordinate, against the held-out half."""
     _, test, classifier = halves()
     pixels, labels = points[:, :-1], points[:, -1]
     real, fake = classifier.features(test[:, :-1]), classifier.features(pixels)
@@ -89,7 +89,7 @@ def measure(points: Array) -> dict[str, float]:
 
 
 def describe_run(*, images: int, rng: int, quick: bool, **sizes: int) -> dict[str, Any]:
-    """What the figures on digits say in their attributes."""
+    """Return what the figures on digits have in their attributes."""
     return {
         "real": "scikit-learn load_digits: 897 images to train on, 900 held out",
         **sizes,
@@ -113,7 +113,7 @@ def one_loop(
     grey: bool = True,
     kept: int = 0,
 ) -> xr.Dataset:
-    """One loop of one seed; a cell.
+    """Simulate one loop of one seed; a cell.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class Lattice:
     spacing: float = 1.0
 
     def fit(self, data: np.ndarray, *, rng: np.random.Generator | None = None) -> Lattice:
-        """Shares of the points at each place; they must lie on places, shape (*replicate, n, d)."""
+        """Return the shares of points, shape (*replicate, n, d), at each place; they must lie on places."""
         keys = self._keys(self.places)
         order = np.argsort(keys)
         index = order[np.searchsorted(keys, self._keys(data), sorter=order)]

@@ -1,4 +1,4 @@
-"""A family that does not hold the law of its data, with an exact loop: logistic densities, any location.
+"""A family that does not contain the law of its data, with an exact loop: logistic densities, any location.
 
 All laws have atoms at the same quantiles, so that expectations, the Wasserstein distance and the loop's map
 are finite sums, and the assumptions of Bertrand et al. 2024 (arXiv 2310.00429) hold to rounding.
@@ -22,7 +22,7 @@ Array = NDArray[np.floating]
 
 @lru_cache(maxsize=4)
 def quantile_levels(atoms: int = 400) -> tuple[Array, Array]:
-    """Levels in (0, 1), symmetric about one half, and their weights."""
+    """Return levels in (0, 1), symmetric about one half, and their weights."""
     nodes, weights = np.polynomial.legendre.leggauss(atoms)
     return (1 + nodes) / 2, weights / 2
 
@@ -63,7 +63,7 @@ class LocationFamily:
         return float(self._mean(np.abs(self.data - self.optimum - self.noise)))
 
     def next(self, theta: ArrayLike, *, synthetic_ratio: float, correction: float = 0.0) -> Array:
-        """Location that the loop goes to from each of `theta`, for infinitely many points."""
+        """Return the next location of the loop for each of `theta`, for infinitely many points."""
         theta, best = np.asarray(theta, dtype=float), self.optimum
         weight = synthetic_ratio / (1 + correction)
 
@@ -75,7 +75,7 @@ class LocationFamily:
         return self._solve(total, theta, best)
 
     def contraction(self, *, synthetic_ratio: float, correction: float = 0.0, step: float = 1e-3) -> float:
-        """Size of the derivative of `next` at the optimum, by a central difference."""
+        """Return the size of the derivative of `next` at the optimum, by a central difference."""
         best = self.optimum
         ends = self.next([best + step, best - step], synthetic_ratio=synthetic_ratio, correction=correction)
         return float(abs(ends[0] - ends[1]) / (2 * step))
@@ -87,7 +87,7 @@ class LocationFamily:
         return self._mean(np.tanh((points - np.asarray(theta)[..., None]) / 2))
 
     def _solve(self, score, theta: Array, centre: float) -> Array:
-        """Root of a falling score, by bisection: no starting point can mislead it."""
+        """Return the root of a falling score, by bisection: no starting point can mislead it."""
         reach = np.abs(self.data - centre).max() + np.abs(theta - centre) + 40.0
         low, high = centre - reach, centre + reach
         for _ in range(64):

@@ -1,4 +1,4 @@
-"""What the simulations of SIMS on digits share: real images, diffusions, and who judges samples.
+"""What the simulations of SIMS on digits share: real images, diffusions, and the judge of samples.
 
 scikit-learn's digits, 8 x 8 pixels, take the place of CIFAR-10 and FFHQ. 897 images train, 900 are held out.
 "FID" is the Frechet distance in the features of a small convolutional classifier of the training half.
@@ -28,16 +28,16 @@ class Images:
 
     @classmethod
     def train(cls, labels: bool = True) -> Images:
-        """The half to train on."""
+        """Return the half to train on."""
         return cls(sources.digits("train", labels=labels).points)
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> np.ndarray:
-        """`n` of the images, none twice."""
+        """Return `n` of the images, none twice."""
         return rng.choice(self.points, n, replace=False)
 
 
 def diffusion(images: int, *, hidden: Sequence[int], classes: int | None = 10) -> Any:
-    """The base: EDM with 18 steps of Heun, averaged weights; `images` is the budget of its training."""
+    """Return the base: EDM, 18 steps of Heun, averaged weights; `images` is the budget of its training."""
     from madtheory.networks import Diffusion, Training
 
     training = Training(images=images, batch=128, learning_rate=2e-3, ema_images=20_000)
@@ -52,17 +52,17 @@ def _classifier() -> Any:
 
 
 def features(points: np.ndarray) -> np.ndarray:
-    """Features of images, whose class, if they have one, is left out."""
+    """Return features of images, whose class, if they have one, is left out."""
     return _classifier().features(points[:, :64])
 
 
 def labels_of(points: np.ndarray) -> np.ndarray:
-    """The digits that the classifier sees in images."""
+    """Return the digits that the classifier sees in images."""
     return _classifier().labels(points[:, :64])
 
 
 def fid_of(points: np.ndarray, *, reference: np.ndarray) -> float:
-    """Frechet distance of the features of images to features."""
+    """Return the Frechet distance of the features of images to features."""
     return metrics.frechet_distance(real=reference, fake=features(points))
 
 
@@ -75,12 +75,12 @@ class Judge:
 
     @classmethod
     def of(cls, train: np.ndarray, test: np.ndarray) -> Judge:
-        """Of two sets of images."""
+        """Return the judge of two sets of images."""
         return cls(features(train), features(test))
 
     @classmethod
     def of_digits(cls) -> Judge:
-        """Of the two halves of the digits."""
+        """Return the judge of the two halves of the digits."""
         return cls.of(sources.digits("train").points, sources.digits("test").points)
 
     @property
@@ -89,7 +89,7 @@ class Judge:
         return partial(fid_of, reference=self.train)
 
     def __call__(self, points: np.ndarray) -> dict[str, float]:
-        """Frechet distance, precision and recall with respect to the images held out."""
+        """Return the Frechet distance, precision and recall with respect to the images held out."""
         fake = features(points)
         precision, recall = metrics.precision_recall(real=self.test, fake=fake)
         distance = metrics.frechet_distance(real=self.test, fake=fake)

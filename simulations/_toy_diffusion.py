@@ -1,8 +1,9 @@
-"""The diffusion of Neon's toy (arXiv 2510.03597, Appendix B.11), put together from `madtheory.networks`.
+"""The diffusion of Neon's toy (arXiv 2510.03597, Appendix B.11), built from `madtheory.networks`.
 
 A plain network that predicts the noise from the point and the time, trained on a cosine chain of 1,000 steps.
 Its sampler recomputes the chain for 20 steps, each with its own count of time, as the published code does:
-the network is asked at times that are 5 % too late. That, and the coarse steps, make its samples too narrow.
+the network is evaluated at times that are 5 % too late. Its samples are too narrow for that, and for the
+coarse steps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _START = math.cos(0.008 / 1.008 * math.pi / 2)
 
 
 def _level(time: Any) -> Any:
-    """Noise level of the cosine schedule (arXiv 2102.09672, Eq. 17) at a time from 0 to 1."""
+    """Return the noise level of the cosine schedule (arXiv 2102.09672, Eq. 17) at a time from 0 to 1."""
     return np.sqrt(np.maximum((_START / np.cos((time + 0.008) / 1.008 * math.pi / 2)) ** 2 - 1, 0.0))
 
 
@@ -36,11 +37,11 @@ class ToyChain:
     steps: int = 1000
 
     def levels(self, steps: int) -> np.ndarray:
-        """Noise levels of a sampler, decreasing to 0, shape (steps,): a chain of so many steps."""
+        """Return the noise levels of a sampler, decreasing to 0, shape (steps,): a chain of so many steps."""
         return _level(np.arange(steps - 1, -1, -1) / steps)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Noise levels to train at, shape (n, 1)."""
+        """Draw noise levels to train at, shape (n, 1)."""
         table = torch.from_numpy(_level(np.arange(1, self.steps) / self.steps).astype(np.float32))
         return table[torch.randint(self.steps - 1, (n, 1), generator=generator)]
 
@@ -63,8 +64,8 @@ class ScaledDDIM:
     ) -> Any:
         """Take points x from the noise level ``sigmas[0]`` to the last one."""
         times = np.arange(self.steps - 1, 0, -1) / (self.steps - 1)
-        asked = _level(times * (self.chain - 1) / self.chain).tolist()
-        for (now, then), level in zip(pairwise(np.asarray(sigmas).tolist()), asked, strict=True):
+        trained = _level(times * (self.chain - 1) / self.chain).tolist()
+        for (now, then), level in zip(pairwise(np.asarray(sigmas).tolist()), trained, strict=True):
             # The network is shown x as it is, with the time of its own chain.
             seen = x * math.sqrt((1 + level**2) / (1 + now**2))
             epsilon = (seen - denoiser(seen, level)) / level
@@ -85,7 +86,7 @@ class _Network(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], dim))
 
     def forward(self, x: Tensor, sigma: Tensor | float, labels: Tensor | None = None) -> Tensor:
-        """Mean of x0 given x."""
+        """Return the mean of x0 given x."""
         level = sigma if isinstance(sigma, Tensor) else torch.full((len(x), 1), sigma)
         root = (1 + level**2) ** -0.5
         time = 1.008 * 2 / math.pi * torch.arccos((root * _START).clamp(max=1.0)) - 0.008

@@ -31,7 +31,7 @@ _WINDOW = np.array([0.8, 1.0, 1.25])  # where a crossing is looked up, about a f
 
 
 def over_real(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Fig. 11: ``n_e / n_real`` over (bias, n_real, n_synthetic), and where it falls through 1.
+    """Simulate Fig. 11: ``n_e / n_real`` over (bias, n_real, n_synthetic), and where it crosses 1.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def over_real(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Data
 
 
 def over_bias(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Fig. 12: ``n_e / n_real`` over (n_real, bias, n_synthetic), and where it falls through 1."""
+    """Simulate Fig. 12: ``n_e / n_real`` over (n_real, bias, n_synthetic), and where it crosses 1."""
     coords = {
         "n_real": N_REAL_OVER_BIAS,
         "bias": BIASES[::2] if quick else BIASES,
@@ -64,7 +64,7 @@ def over_bias(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Data
 
 
 def crossing(n_synthetic: np.ndarray, ratio: np.ndarray) -> float:
-    """Where ``n_e / n_real`` falls through 1 for the last time on a grid; nan if nowhere.
+    """Return where ``n_e / n_real`` falls through 1 for the last time on a grid; nan if nowhere.
 
     Interpolates logarithms by a monotone cubic.
     """
@@ -81,7 +81,7 @@ def _log_grid(low: int, high: int, count: int) -> tuple[int, ...]:
 
 
 def _map(coords: dict[str, tuple], quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
-    """Ratio on a grid whose last dimension is n_synthetic, and its crossings."""
+    """Return the ratio on a grid whose last dimension is n_synthetic, and its crossings."""
     cells = [Setting(**dict(zip(coords, cell, strict=True))) for cell in product(*coords.values())]
     limits = _limits(cells, quick, rng, n_jobs)
     shape = tuple(len(values) for values in coords.values())
@@ -97,7 +97,7 @@ def _map(coords: dict[str, tuple], quick: bool, rng: int, n_jobs: int) -> xr.Dat
 
 
 def _edges(rows: dict[str, tuple], guesses: np.ndarray, quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
-    """Largest admissible number of synthetic points, from three more cells around each first guess.
+    """Return the largest admissible numbers of synthetic points, from three more cells around each guess.
 
     A parabola through the logarithms: straight lines between the cells of the map are off by up to 7 %.
     """
@@ -131,7 +131,7 @@ def _edges(rows: dict[str, tuple], guesses: np.ndarray, quick: bool, rng: int, n
 
 
 def _root(x: np.ndarray, y: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
-    """Exponential of the root of a falling parabola, and its standard error."""
+    """Return the exponential of the root of a falling parabola, and its standard error."""
     parabola = np.polynomial.Polynomial.fit(x, y, 2)
     roots = parabola.roots().real
     root = roots[np.abs(roots - x[1]).argmin()]
@@ -153,7 +153,7 @@ def _limits(cells: list[Setting], quick: bool, rng: int, n_jobs: int) -> xr.Data
 
 
 def _predicted_edges(rows: dict[str, tuple]) -> np.ndarray:
-    """Largest admissible number of synthetic points by theory; nan where all are."""
+    """Return the largest admissible number of synthetic points by theory; nan where all are."""
     edges = [
         float(gaussian.admissible_n_synthetic(**dict(zip(rows, row, strict=True)), dim=DIM))
         for row in product(*rows.values())
@@ -163,7 +163,7 @@ def _predicted_edges(rows: dict[str, tuple]) -> np.ndarray:
 
 
 def _line(n_real: tuple[int, ...]) -> xr.Dataset:
-    """What theory says of the largest admissible number, and where it ends for many real points."""
+    """Return the predicted largest admissible number, and its limit for many real points."""
     rows = {"bias": BIASES_OVER_REAL[:-1], "n_real": n_real}
     limits = [
         gaussian.phase_boundary(n_real=rows["n_real"][-1], bias=bias, dim=DIM)["admissible_limit"]

@@ -4,8 +4,8 @@
 and the reward -10 max(0, |x - x*| - r_min), with x* = (2, 0), r_min = 1 for the mixture and the left end of
 the upper moon, r_min = 0.6. `digits` is the analogue of its figure on CIFAR-10 with the confidence of a
 classifier as reward: scikit-learn's 8 x 8 digits, an unconditional diffusion, and 15 times the largest
-probability of the small convolutional classifier of the real digits. Every synthetic point is the chosen one
-of two, every synthetic digit that of four. Each generation goes on training the network of the last one.
+probability of the small convolutional classifier of the real digits. Every synthetic point is chosen
+from two, every synthetic digit from four. Each generation continues the training of the last network.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def digits(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path 
 
 
 def plateau(law: str) -> Callable[[np.ndarray], np.ndarray]:
-    """The reward of a law: zero on the plateau, a steep slope outside."""
+    """Return the reward of a law: zero on the plateau, a steep slope outside."""
     centre, radius = LAWS[law]
 
     def reward(points: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ def plateau(law: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _planar(*, law: str, quick: bool, seed: int) -> xr.Dataset:
-    """Both loops of one law and seed: they share generation 1, and the noise of the judged samples."""
+    """Simulate both loops of one law and seed, with common generation 1 and noise of judged samples."""
     sizes, reward = PLANAR[quick], plateau(law)
     make = sources.two_moons if law == "two moons" else sources.eight_gaussians
     atoms = make(labels=True).sample(ATOMS, rng=np.random.default_rng(0))
@@ -140,7 +140,7 @@ def _planar(*, law: str, quick: bool, seed: int) -> xr.Dataset:
 
 
 def _exact(atoms: np.ndarray, reward: Callable, generations: int) -> xr.Dataset:
-    """The loops of infinitely many points, on a sample of the law."""
+    """Return the loops of infinitely many points, on a sample of the law."""
     rewards, law = reward(atoms[:, :-1]), np.full(len(atoms), 1 / len(atoms))
     member = atoms[:, -1][:, None] == _classes(atoms)
     paths = [
@@ -172,7 +172,7 @@ def _nearest_class(points: np.ndarray, atoms: np.ndarray) -> np.ndarray:
 
 
 def _digits(*, quick: bool, seed: int) -> xr.Dataset:
-    """All loops of one seed: they share generation 1, and the noise of the judged samples."""
+    """Simulate all loops of one seed, with common generation 1 and noise of the judged samples."""
     from madtheory.networks import digits_classifier
 
     sizes, classifier = DIGITS[quick], digits_classifier(device="cpu")
@@ -244,7 +244,7 @@ def _loops(
 def _judge(
     loops: dict[str, mad.Loop], sizes: _Sizes, seed: int, measure: Callable[[np.ndarray], dict[str, Any]]
 ) -> tuple[xr.Dataset, np.ndarray, list[np.ndarray]]:
-    """Numbers of every generation of all loops, samples of the first one, and of the last of each."""
+    """Return numbers of all generations and loops, and samples of the first and of the last ones."""
     shared = next(mad.iterate(loops["with real data"], rng=seed))
 
     def sample(snapshot: mad.Snapshot) -> np.ndarray:

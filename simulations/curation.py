@@ -38,7 +38,7 @@ LOOPS = {"curated only": np.inf, "with real data": 1.0}
 
 
 def symbols(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Two symbols under K choices, and five with real data; `n_jobs` is not used, as this takes seconds.
+    """Simulate two symbols under K choices, and five with real data; `n_jobs` is not used (seconds).
 
     Returns
     -------
@@ -86,7 +86,7 @@ def symbols(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
 
 
 def _divergence(choices: int, ratio: float) -> tuple[float, float]:
-    """KL to the real data and log of the largest density ratio after 60 generations, over three laws."""
+    """Return the KL to the real data and the largest log density ratio after 60 generations."""
     largest = ratio_of = 0.0
     for rare in (0.001, 0.03, 0.3):
         p, reward = np.array([1 - rare, rare]), np.array([0.0, 20.0])
@@ -97,7 +97,7 @@ def _divergence(choices: int, ratio: float) -> tuple[float, float]:
 
 
 def mixture(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Eight modes under both rewards, with and without real data; `n_jobs` is not used.
+    """Simulate eight modes under both rewards, with and without real data; `n_jobs` is not used.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def simulate_update(
     variance_of: str | None = None,
     reward_of: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> xr.Dataset:
-    """Expectations of functions of the place: in loops of `n` points, and in the exact loop.
+    """Return expectations of functions of the place, in loops of `n` points and in the exact loop.
 
     Real data are drawn afresh in each generation, so that both have the same law to start from.
     """
@@ -205,7 +205,7 @@ def simulate_update(
 
 
 def eight_modes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities and places of the cells, and the mode of each: radius 2, standard deviation 0.02."""
+    """Return probabilities, places and modes of the cells: radius 2, standard deviation 0.02."""
     angle = np.arange(8) * np.pi / 4
     centres = 2 * np.stack([np.cos(angle), np.sin(angle)], -1)
     steps = np.arange(-11, 12)
@@ -217,7 +217,7 @@ def eight_modes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def plateau_reward(r_min: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Zero within `r_min` of the first mode, and a steep slope outside."""
+    """Return the reward that is zero within `r_min` of the first mode, with a steep slope outside."""
 
     def reward(points: np.ndarray) -> np.ndarray:
         distance = np.hypot(points[..., 0] - 2.0, points[..., 1])
@@ -245,7 +245,7 @@ def _variance(name: str, values: np.ndarray) -> Callable[[mad.Snapshot], np.ndar
 
 
 def _blur(law: np.ndarray, places: np.ndarray, axis: np.ndarray, width: float = 0.12) -> np.ndarray:
-    """Density after adding normal noise, shape (y, x)."""
+    """Return the density after adding normal noise, shape (y, x)."""
     x, y = (
         np.exp(-0.5 * ((axis[:, None] - places[:, i]) / width) ** 2) / (width * np.sqrt(2 * np.pi))
         for i in (0, 1)

@@ -67,11 +67,11 @@ class _Digit:
         return cls(images @ basis, basis, mean - basis @ (basis.T @ mean))
 
     def images(self, points: np.ndarray) -> np.ndarray:
-        """Pixels of points, shape (..., 64)."""
+        """Return pixels of points, shape (..., 64)."""
         return points @ self.basis.T + self.offset
 
     def gaussian(self) -> mad.Gaussian:
-        """The Gaussian with the moments of the class."""
+        """Return the Gaussian with the moments of the class."""
         return mad.Gaussian(self.points.mean(0), np.cov(self.points, rowvar=False, ddof=0))
 
 
@@ -114,7 +114,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
 
 
 def load() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of all images, from 0 to 1, and their classes."""
+    """Return pixels of all images, from 0 to 1, and their classes."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -129,7 +129,7 @@ def _one(
     sizes: _Sizes,
     rng: int,
 ) -> xr.Dataset:
-    """One regime and bias: ten loops side by side."""
+    """Simulate one regime and bias: ten loops side by side."""
     loops = [mad.Loop(real=d.points, model=mad.Gaussian(), regime=LOOPS[name], bias=bias) for d in digits]
     measured: dict[str, list[np.ndarray]] = {metric.__name__: [] for metric in METRICS}
     quality, images = [], []
@@ -144,7 +144,7 @@ def _one(
     variables = {}
     for key, values in measured.items():
         each = np.array(values)  # (generation, class, replicate)
-        # The classes are independent: their variances add, which uses all of them to tell the error.
+        # The classes are independent: their variances add, so that all of them contribute to the error.
         spread = each.var(-1, ddof=1).sum(-1) / each.shape[-2] ** 2
         variables[key] = ("generation", each.mean((-2, -1)))
         variables[f"{key}_error"] = ("generation", np.sqrt(spread / sizes.replicates))
@@ -166,7 +166,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]:
-    """The snapshots of all classes, one generation after another.
+    """Yield the snapshots of all classes, one generation after another.
 
     The seed depends on the class alone: all regimes start from the same first fits.
     """
@@ -179,7 +179,7 @@ def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]
 
 
 def _sample(snapshots: tuple, digits: list[_Digit], rng: int) -> np.ndarray:
-    """Unbiased samples of all classes in pixels, shape (replicate, 10 * PER_CLASS, 64)."""
+    """Return unbiased samples of all classes in pixels, shape (replicate, 10 * PER_CLASS, 64)."""
     parts = []
     for c, (snapshot, digit) in enumerate(zip(snapshots, digits, strict=True)):
         stream = np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(1, c, snapshot.generation)))
@@ -190,7 +190,7 @@ def _sample(snapshots: tuple, digits: list[_Digit], rng: int) -> np.ndarray:
 def _predict(
     name: str, bias: float, digits: list[_Digit], loops: list[mad.Loop], generations: int
 ) -> dict[str, tuple]:
-    """Averages over the classes of what theory says."""
+    """Return the averages of the predictions over the classes."""
     exact = [mad.predict(loop, generations) for loop in loops]
     out = {}
     for key in ("total_variance", "mean_error"):
@@ -215,7 +215,7 @@ def _predict(
 
 
 def _wasserstein_bound(predicted: xr.Dataset, digit: _Digit) -> np.ndarray:
-    """Lower bound of the mean squared distance: the part due to the mean and to the total variance."""
+    """Return a lower bound of the mean squared distance: the part of the mean and the total variance."""
     truth = np.trace(digit.gaussian().covariance)
     gap = np.sqrt(predicted["total_variance"].values) - np.sqrt(truth)
     return predicted["mean_error"].values + gap**2

@@ -77,7 +77,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
 
 
 def _cell(*, bias: float, seed: int, quick: bool) -> xr.Dataset:
-    """One loop."""
+    """Simulate one loop."""
     from madtheory.networks import Flow, Training
 
     sizes, truth = SIZES[quick], sources.rosenbrock()
@@ -106,7 +106,7 @@ def _cell(*, bias: float, seed: int, quick: bool) -> xr.Dataset:
 
 
 def _true_masses() -> np.ndarray:
-    """The exact mass of each tail, the last one by an integral over x1."""
+    """Return the exact mass of each tail, the last one by an integral over x1."""
     at = np.linspace(-12, 12, 24_001)
     law = np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi)
     upper = np.trapezoid(law * ndtr(np.sqrt(2.0) * (at**2 - 4)), at)

@@ -25,7 +25,7 @@ VARIABLE = "wasserstein2_squared"
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Mean trajectories, and the limits of longer runs.
+    """Simulate mean trajectories, and the limits of longer runs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Loops of a diffusion of images: what becomes of digits, and of patches of photographs.
+"""Loops of a diffusion of images: digits, and patches of photographs.
 
 The three loops of Alemohammad et al. 2024 (MAD, arXiv 2307.01850), and the fully synthetic one with SIMS
 (arXiv 2408.16333), with the package's image backend: a U-Net, trained from scratch in every generation, and
@@ -112,7 +112,7 @@ def _run(name: str, *, quick: bool, rng: int, n_jobs: int, folder: Path | None) 
 
 
 def scale_of(quick: bool) -> str:
-    """Which sizes: quick ones, or those for the device that is there."""
+    """Return the name of the sizes: quick ones, or those for the device that is there."""
     import torch
 
     return "quick" if quick else "accelerator" if torch.cuda.is_available() else "cpu"
@@ -140,7 +140,7 @@ def _cell(*, name: str, scale: str, seed: int, loop: str) -> xr.Dataset:
 
 
 def _pick(images: Any, number: int) -> np.ndarray:
-    """Some images: one of each class, where there are classes."""
+    """Return some images: one of each class, where there are classes."""
     if images.labels is None:
         return images.batch(np.arange(number))
     return images.batch([np.flatnonzero(images.labels == k % 10)[k // 10] for k in range(number)])
@@ -174,7 +174,7 @@ def _regime(loop: str, sizes: Sizes) -> Any:
 
 
 def _share(n: int) -> int:
-    """New real images of a generation of the fresh data loop."""
+    """Return new real images of a generation of the fresh data loop."""
     return n // 4
 
 

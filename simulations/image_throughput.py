@@ -4,7 +4,7 @@ The baseline of training is the step of diffusers' example script for unconditio
 scheduler, squared error, accelerate, clipped gradient, AdamW, a moving average of the weights, the loss of
 every step logged. That of sampling is its DDIM pipeline, with as many network evaluations. On an accelerator
 both also run in half precision, which the script and the pipeline have as an option. What a run costs once,
-as compilation does, does not count.
+such as compilation, does not count.
 
 On an accelerator the network is the U-Net of EDM's size for CIFAR-10 (Karras et al. 2022, arXiv 2206.00364),
 for images of 32 x 32 pixels in colour; on a CPU a tiny one, for 8 x 8 grey pixels.
@@ -87,11 +87,11 @@ class Bench:
         self.weights = sum(p.numel() for p in self.module().parameters())
 
     def module(self) -> Any:
-        """The network, with new weights."""
+        """Return the network with new weights."""
         return self.unet.module(self.shape, None)
 
     def model(self, batch: int, **settings: Any) -> Any:
-        """Our diffusion of it."""
+        """Return our diffusion of the network."""
         from madtheory.images import ImageDiffusion, ImageTraining
 
         how = {"precision": "bf16", "compile": True, "channels_last": True} if self.accelerator else {}
@@ -99,11 +99,11 @@ class Bench:
         return ImageDiffusion(unet=self.unet, training=training, batch=batch, **settings)
 
     def pixels(self) -> np.ndarray:
-        """Random images: what they show has no effect on the time."""
+        """Return random images: what they show has no effect on the time."""
         return np.random.default_rng(self.rng).integers(0, 256, (1024, *self.shape), dtype=np.uint8)
 
     def operations(self, task: str) -> int:
-        """Floating-point operations for one image: three passes of the network count for a training step."""
+        """Return the floating-point operations for one image; a training step counts as three passes."""
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
@@ -113,7 +113,7 @@ class Bench:
         return int(counter.get_total_flops()) * (3 if task == "training" else self.evaluations)
 
     def rate(self, task: str, code: str, batch: int, quick: bool = False) -> float:
-        """Images per second; NaN for half precision on a CPU."""
+        """Return images per second; NaN for half precision on a CPU."""
         half = code == CODES[2]
         if half and not self.accelerator:
             return float("nan")
@@ -126,14 +126,14 @@ class Bench:
         return batch / self._seconds(work, 3 if quick else units)
 
     def train(self, batch: int) -> Callable[[int], Any]:
-        """Our training, by number of steps."""
+        """Return our training as a function of the number of steps."""
         from madtheory.images import Images
 
         model, data = self.model(batch), Images.of(self.pixels())
         return lambda n: _with_budget(model, n * batch).fit(data, rng=self._rng())
 
     def sample(self, batch: int) -> Callable[[int], Any]:
-        """Our sampling, by number of batches."""
+        """Return our sampling as a function of the number of batches."""
         from madtheory.images import Images
         from madtheory.networks import DDIM, DDPM, sample_seeds
 
@@ -143,7 +143,7 @@ class Bench:
         return lambda n: model.generate(sample_seeds(n * batch, self._rng()))
 
     def train_by_diffusers(self, batch: int, half: bool = False) -> Callable[[int], Any]:
-        """The step of diffusers' example, by number of steps."""
+        """Return the training of diffusers' example as a function of the number of steps."""
         import torch
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
@@ -181,7 +181,7 @@ class Bench:
         return steps
 
     def sample_by_diffusers(self, batch: int, half: bool = False) -> Callable[[int], Any]:
-        """The pipeline, by number of batches."""
+        """Return the sampling of diffusers' pipeline as a function of the number of batches."""
         from diffusers import DDIMPipeline, DDIMScheduler
 
         module = self.module().eval().to("cuda" if self.accelerator else "cpu")
@@ -195,7 +195,7 @@ class Bench:
         return batches
 
     def _seconds(self, work: Callable[[int], Any], units: int) -> float:
-        """Seconds of one unit of work, without what it costs once; the best of three."""
+        """Measure the seconds of one unit of work, without what it costs once: the best of three."""
         work(1)
         seconds: dict[int, list[float]] = {1: [], 1 + units: []}
         for _ in range(3):
@@ -223,7 +223,7 @@ def _with_budget(model: Any, images: int) -> Any:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One thread, and torch's own random numbers left as they were."""
+    """Limit torch to one thread, and restore its global random state at the end."""
     import torch
 
     threads = torch.get_num_threads()

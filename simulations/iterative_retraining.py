@@ -2,7 +2,7 @@
 
 The loop of Bertrand et al. 2024 (arXiv 2310.00429): a fixed real set and a batch of the last model, lambda
 synthetic points per real point. `contraction` measures one generation near the optimum, for Gaussians and for
-a family that does not hold the law of the data, with the theorem's bound and tighter ones. `run` follows
+a family that does not contain the law of the data, with the theorem's bound and tighter ones. `run` follows
 loops of 100 real points for 100 generations, and the fully synthetic loop.
 """
 
@@ -40,7 +40,7 @@ THRESHOLDS = {
 
 
 def contraction(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Contraction of one generation at the optimum; `n_jobs` is not used, as this takes seconds.
+    """Measure the contraction of one generation at the optimum; `n_jobs` is not used (seconds).
 
     Returns
     -------
@@ -84,7 +84,7 @@ def contraction(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Da
 
 
 def two_groups(distance: float = 2.0, spread: float = 0.6) -> LocationFamily:
-    """Two normal groups of equal size, at plus and minus `distance`: no logistic law is like that."""
+    """Return two normal groups of equal size, at plus and minus `distance`, as no logistic law is."""
     from scipy.special import ndtr
 
     grid = np.linspace(-distance - 12 * spread, distance + 12 * spread, 200_001)
@@ -125,7 +125,7 @@ def measure_contraction(
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Loops of 100 real points; `n_jobs` is not used, as the loops run as one array.
+    """Simulate loops of 100 real points; `n_jobs` is not used, as the loops run as one array.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def loops_of(
     seed: int | np.random.SeedSequence,
     n_real: int = N_REAL,
 ) -> xr.Dataset:
-    """Errors of loops with one ratio."""
+    """Simulate the errors of loops with one ratio."""
     loop = mad.Loop(
         real=mad.Gaussian.standard(1),
         model=mad.Gaussian(),
@@ -226,7 +226,7 @@ def _augment(n_real: int, synthetic_ratio: float) -> regimes.Regime:
 
 
 def _n_synthetic(n_real: int, synthetic_ratio: float) -> int:
-    """The paper's number of synthetic points, the integer part of lambda n (0.29 of 100 are 29)."""
+    """Return the paper's number of synthetic points, the integer part of lambda n (0.29 of 100 are 29)."""
     return int(synthetic_ratio * n_real * (1 + 1e-12))
 
 

@@ -76,10 +76,10 @@ def _one(n: int, replicates: int, seed: np.random.SeedSequence) -> xr.Dataset:
 
 
 def _log_eigenvalues(factors: np.ndarray) -> np.ndarray:
-    """Logs of the eigenvalues of L Lᵀ, descending, shape (replicate, d).
+    """Return the logs of the eigenvalues of L Lᵀ, descending, shape (replicate, d).
 
-    From the singular values of L, whose columns differ by hundreds of orders of magnitude: of a matrix graded
-    like this they are all accurate, while the eigenvalues of L Lᵀ itself would drown in the largest.
+    The singular values of L, whose columns differ by hundreds of orders of magnitude, are all accurate, while
+    the small eigenvalues of L Lᵀ itself would be lost in the rounding errors of the largest.
     """
     return 2 * np.log(np.linalg.svd(factors, compute_uv=False))
 
@@ -89,7 +89,7 @@ def _error(values: np.ndarray) -> np.ndarray:
 
 
 def _median_error(values: np.ndarray) -> np.ndarray:
-    """Standard error of the median, from the order statistics one standard deviation of rank away."""
+    """Return the standard error of the median, from order statistics one standard deviation of rank away."""
     step = 0.5 / np.sqrt(len(values))
     low, high = np.quantile(values, (0.5 - step, 0.5 + step), axis=0)
     return (high - low) / 2

@@ -120,7 +120,7 @@ def _loop(kind: str, n: int) -> mad.Loop:
 
 
 def _recall_generations(sizes: _Sizes) -> set[int]:
-    """Generations at which points are compared: even in the logarithm and even in time."""
+    """Return the generations at which points are compared: even in the logarithm and even in time."""
     half = sizes.recalled // 2
     spread = [*np.geomspace(1, sizes.generations, half), *np.linspace(1, sizes.generations, half + 1)]
     return {round(float(t)) for t in spread} | set(sizes.shown)
@@ -132,7 +132,7 @@ def _generations(kind: str, seed: int, sizes: _Sizes, rng: int) -> Iterator[mad.
 
 
 def _chain(kind: str, seed: int, sizes: _Sizes, recalled: set[int], rng: int) -> xr.Dataset:
-    """One loop by points: its modes at every generation, its points compared with real ones at some."""
+    """Simulate one loop by points: modes at every generation, comparison with real points at some."""
     reference = _real().sample(sizes.judged, rng=np.random.default_rng([rng, 1]))
     counted, compared, pictures = [], [], []
     for snapshot in _generations(kind, seed, sizes, rng):
@@ -166,7 +166,7 @@ def _chain(kind: str, seed: int, sizes: _Sizes, recalled: set[int], rng: int) ->
 
 
 def _modes(points: np.ndarray, labels: np.ndarray) -> tuple[float, float, int]:
-    """Total variance, average variance of the modes that hold points, and their number.
+    """Return the total variance, average variance of the modes that hold points, and their number.
 
     Without labels (a column of them, or none) a point belongs to the nearest mode of the truth.
     """
@@ -183,7 +183,7 @@ def _modes(points: np.ndarray, labels: np.ndarray) -> tuple[float, float, int]:
 
 
 def _drift(sizes: _Sizes, rng: int) -> xr.Dataset:
-    """Many loops with observed labels, by their statistics."""
+    """Simulate many loops with observed labels, by their statistics."""
 
     def total_variance(snapshot: mad.Snapshot) -> Any:
         return metrics.total_variance(snapshot)

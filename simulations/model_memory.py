@@ -27,7 +27,7 @@ METRICS = (metrics.wasserstein2_squared, metrics.mean_error, metrics.total_varia
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Effective sample ratio ``n_e / n_real`` over the number K of remembered models.
+    """Simulate the effective sample ratio ``n_e / n_real`` over the number K of remembered models.
 
     The loop forgets in (K + 1) / 2 * n / n_real generations, 550 for K = 100. It need not run that long: the
     first K models are copies of generation 1, whose size is chosen such that the exact mean error, averaged

@@ -106,7 +106,7 @@ def _cell(*, quick: bool, seed: int) -> xr.Dataset:
 
 
 def _schemes(base: Any) -> tuple[Callable[[Any], Callable[[float], Any]], ...]:
-    """Neon and SIMS: from an auxiliary, the model at any w."""
+    """Return Neon and SIMS, as functions from an auxiliary to the model at any w."""
     return (
         lambda auxiliary: lambda w: base.extrapolated(auxiliary, w),
         lambda auxiliary: lambda w: base.guided(auxiliary, w),
@@ -122,7 +122,7 @@ def _judge(model: Any, sizes: _Sizes, seed: int) -> np.ndarray:
 
 
 def _distance(points: np.ndarray) -> float:
-    """Squared Frechet distance of the samples' moments to the true ones."""
+    """Return the squared Frechet distance of the samples' moments to the true ones."""
     truth, covariance, mean = np.array(TRUTH), np.cov(points.T), points.mean(0)
     roots = np.linalg.svd(np.linalg.cholesky(truth).T @ np.linalg.cholesky(covariance), compute_uv=False)
     return float(mean @ mean + np.trace(truth) + np.trace(covariance) - 2 * roots.sum())

@@ -96,7 +96,7 @@ def run_augment(
 def run_embedding(
     *, bias: float, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | None = None
 ) -> xr.Dataset:
-    """The fully synthetic loop at one bias, with real digits and samples of some generations in the plane.
+    """Simulate the fully synthetic loop at one bias, and embed real digits and samples in the plane.
 
     One t-SNE of pixels for each generation that is shown, of real digits and samples of the first seed
     together: ``embedding`` and ``real_embedding``, with the classes ``label`` and ``real_label``. All start
@@ -119,7 +119,7 @@ def run_embedding(
 
 
 def _plane(real: Array, fake: Array, rng: int) -> Array:
-    """t-SNE of real points and others, in this order."""
+    """Return the t-SNE of real points and others, in this order."""
     from sklearn.manifold import TSNE
 
     points = np.concatenate([real, fake]) - real.mean(0)
@@ -130,7 +130,7 @@ def _plane(real: Array, fake: Array, rng: int) -> Array:
 
 
 def _replace_cells(sizes: _Sizes, rng: int) -> list[dict[str, Any]]:
-    """The fully synthetic loops; the first seed at the biases `PICTURED` is longer and keeps samples."""
+    """Return cells of fully synthetic loops; the first seed at the biases `PICTURED` keeps samples."""
     cells = []
     for bias in BIASES:
         for seed in range(sizes.seeds):
@@ -155,7 +155,7 @@ def _cell(regime: str, sizes: _Sizes, bias: float, seed: int, generations: int, 
 
 
 def _gather(cells: list[dict[str, Any]], done: list[xr.Dataset], generations: int) -> xr.Dataset:
-    """`VARIABLES` by bias, seed and generation, and those of the real halves."""
+    """Return `VARIABLES` by bias, seed and generation, and those of the real halves."""
     biases = list(dict.fromkeys(cell["bias"] for cell in cells))
     rows = [
         xr.concat([d[list(VARIABLES)].isel(generation=slice(generations)) for d in one], "seed")
@@ -166,5 +166,5 @@ def _gather(cells: list[dict[str, Any]], done: list[xr.Dataset], generations: in
 
 
 def real_halves() -> dict[str, float]:
-    """`VARIABLES` of the training half in place of samples: what a perfect generator would give."""
+    """Return `VARIABLES` of the training half in place of samples: what a perfect generator would give."""
     return {f"real_{name}": value for name, value in measure(halves()[0]).items()}

@@ -1,7 +1,7 @@
 """Fresh real digits in every generation, with a diffusion: MAD (arXiv 2307.01850), Fig. 10 right.
 
-And the effective sample size of such loops on digits: how many real digits alone would give a model as good
-(their Eq. 4, which the paper has for Gaussians only, Figs. 11 and 12). Fresh digits are drawn without
+The effective sample size of such loops is the number of real digits alone that would give an equally good
+model (Eq. 4 of MAD, which has it for Gaussians only, Figs. 11 and 12). Fresh digits are drawn without
 replacement in each generation, but from the same 897: over the generations they repeat. Models are measured
 without bias, as the paper's Gaussians are; the bias is that of what they are trained on. Samples are not
 rounded to grey levels here: fresh digits hold the loops in place, and without rounding a model's distance

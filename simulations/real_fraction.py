@@ -24,13 +24,13 @@ REPLICATES = (6, 12)  # quick, and full size
 
 
 def bias_floor(*, real_fraction: float, bias: float, dim: int) -> float:
-    """E W2^2 for n to infinity at a fixed share of real points; the mean is then exact (derived here)."""
+    """Return E W2^2 for n to infinity at a fixed share of real points; the mean is exact (derived here)."""
     variance = real_fraction / (1 - (1 - real_fraction) * bias)
     return float(dim * (1 - np.sqrt(variance)) ** 2)
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Limits of E W2^2 on both grids.
+    """Simulate the limits of E W2^2 on both grids.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Iterative retraining of diffusions in the plane: Bertrand et al. 2024 (arXiv 2310.00429), Fig. 2.
 
-Each generation goes on training the network of the last one, on the same 1,000 real points and on
+Each generation continues the training of the last network, on the same 1,000 real points and on
 ``ratio * 1000`` synthetic ones of the last network. Eight Gaussians have a DDPM, two moons flow matching. The
 paper shows pictures; here are numbers too. Its settings for them are not published: those of the eight
 Gaussians (radius 2, standard deviation 0.02, chain of 100 steps, linear schedule, network of width 128 that
@@ -93,7 +93,7 @@ def _run(law: str, quick: bool, rng: int, n_jobs: int, folder: Path | None) -> x
 
 
 def _cell(*, law: str, quick: bool, seed: int) -> xr.Dataset:
-    """All loops of one seed: they share generation 1, and the noise of the samples that are judged."""
+    """Simulate all loops of one seed, with common generation 1 and noise of the judged samples."""
     sizes = SIZES[law][quick]
     truth = sources.two_moons() if law == "two moons" else sources.eight_gaussians()
     judge = _Judge.of(truth, sizes.judged)

@@ -3,9 +3,8 @@
 The paper corrects each MNIST digit that a diffusion model generates to the nearest of the 16 cluster centres
 of the real images of that digit. Here are scikit-learn's 8 x 8 digits (1797 images; Alpaydin and Kaynak 1998)
 with a Gaussian for each class as the generator, 100 fixed real images a class, and 100 lambda synthetic ones.
-The distance is the Frechet distance in pixels, to all images of the class, and no noise of evaluation enters
-it. Beside the paper's correction stand the ideal one of its theory, at strength 1, and the loop without real
-images.
+The distance is the Frechet distance in pixels, to all images of the class, without noise of evaluation. Also
+simulated: the ideal correction of the paper's theory, at strength 1, and the loop without real images.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def _treatments(kind: str, nearest: object) -> tuple:
 
 
 def _references(data: xr.Dataset, classes: list[np.ndarray], maps: list) -> None:
-    """What the correction does to real images, and pictures of it."""
+    """Add what the correction does to real images, and pictures of it."""
     corrected = [nearest(images) for images, nearest in zip(classes, maps, strict=True)]
     data["real_variance"] = np.mean([images.var(0).sum() for images in classes])
     data["centre_variance"] = np.mean([images.var(0).sum() for images in corrected])

@@ -1,12 +1,12 @@
 """Self-correction of digits with a diffusion: an analogue of Gillman et al. 2024 (arXiv 2402.07087), Fig. 3.
 
 The paper corrects each MNIST digit that a class-conditional diffusion generates to the nearest of the 16
-cluster centres of the real images of its class, and goes on training on these and the real images. Here are
+cluster centres of the real images of its class, and continues training on these and the real images. Here are
 scikit-learn's 8 x 8 digits (897 to train on, 900 held out) and a multilayer perceptron. As in the paper the
 clusters are found once, on raw pixels, later generations have a smaller learning rate, and the distance is
-that of Frechet in the features of a small convolutional classifier, to held-out images. Beside the corrected
-and the plain loop stands the network that goes on training on the real images alone. There are two budgets:
-the brief one was added after the long one had come out against the paper, whose generator is a worse one.
+that of Frechet in the features of a small convolutional classifier, to held-out images. Apart from the
+corrected and the plain loop, one network continues training on the real images alone. There are two budgets:
+the brief one was added after the long one had contradicted the paper, whose generator is a worse one.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
 
 
 def _cell(*, training: str, quick: bool, seed: int) -> xr.Dataset:
-    """All loops of one seed: they share generation 1, and the noise of the samples that are judged."""
+    """Simulate all loops of one seed, with common generation 1 and noise of the judged samples."""
     sizes = SIZES[quick]
     real = sources.digits("train", labels=True).points
     correction, judge = _correction(real), _judge()
@@ -146,7 +146,7 @@ def _model(first: int, later: int) -> Any:
 
 
 def _correction(real: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The map of labelled images to the nearest centre of their class."""
+    """Return the map of labelled images to the nearest centre of their class."""
     from sklearn.cluster import KMeans
 
     pixels, labels = real[:, :-1], real[:, -1]
@@ -165,7 +165,7 @@ def _correction(real: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _judge() -> Callable[[np.ndarray], dict[str, float]]:
-    """Numbers of labelled images, against the held-out ones."""
+    """Return numbers of labelled images, against the held-out ones."""
     from madtheory.networks import digits_classifier
 
     classifier = digits_classifier(device="cpu")
@@ -189,7 +189,7 @@ def _judge() -> Callable[[np.ndarray], dict[str, float]]:
 
 
 def _pictures(model: Any) -> np.ndarray:
-    """One image of each digit, from the same noise for all models."""
+    """Return one image of each digit, from the same noise for all models."""
     return np.asarray(model.generate(np.arange(10, dtype=np.uint64), np.arange(10))[:, :-1])
 
 

@@ -33,7 +33,7 @@ QUICK, FULL = (101, 8, 200), (501, 24, 400)  # generations, seeds; seeds of the 
 
 
 def wasserstein2(snapshot: mad.Snapshot) -> np.ndarray:
-    """Wasserstein-2 distance, not squared, of the model to the truth."""
+    """Return the Wasserstein-2 distance, not squared, of the model to the truth."""
     return np.sqrt(metrics.wasserstein2_squared(snapshot))
 
 
@@ -98,7 +98,7 @@ def _loop(regime: regimes.Regime, strength: float, sampler: str) -> mad.Loop:
 
 
 def _predict(data: xr.Dataset, generations: int, n_jobs: int) -> None:
-    """Exact first moments of both loops with the exact sampler."""
+    """Add the exact first moments of both loops with the exact sampler."""
     common = {"n_synthetic": N_SYNTHETIC, "ddof": 0, "dim": 2, "generations": generations}
     calls = [partial(correction.accrual, n_initial=N_REAL, correction=s, **common) for s in STRENGTHS]
     accrued = run_parallel(calls, n_jobs=n_jobs)

@@ -35,7 +35,7 @@ REPLICATES = (60, 600)
 
 
 def distance(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """One model, its auxiliary, and the law that is sampled; `n_jobs` is not used, as this takes seconds.
+    """Simulate one model, its auxiliary, and the sampled law; `n_jobs` is not used (seconds).
 
     All weights act on the same models and auxiliaries.
 
@@ -104,7 +104,7 @@ def _improve(
     replicates: int,
     seed: np.random.SeedSequence,
 ) -> tuple[list[float], list[float]]:
-    """Mean W2 squared between truth and samples of one improved model, and its error, for all weights."""
+    """Return the mean W2 squared between truth and samples of an improved model, with its error."""
     truth = _truth(dim)
     means, errors = [], []
     for w in grid:
@@ -118,7 +118,7 @@ def _improve(
 
 
 def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Loops of a hundred generations; `n_jobs` is not used, as the loops run as one array.
+    """Simulate a hundred generations; `n_jobs` is not used, as the loops run as one array.
 
     The law of the samples is judged, bias included. Auxiliaries are trained on samples of the same bias.
 
@@ -171,7 +171,7 @@ def loops_of(
     bias: float = 1.0,
     dim: int = 2,
 ) -> xr.Dataset:
-    """Loops of n real points and n synthetic ones, or of n synthetic ones; auxiliaries see n as well."""
+    """Simulate loops of n real and n synthetic points, or of n synthetic ones, and auxiliaries of n."""
     truth = _truth(dim)
     which = regimes.replace(n=n) if regime == "replace" else regimes.augment(n_real=n, n_synthetic=n)
     model = SIMS(mad.Gaussian(), weight, n_auxiliary=n, auxiliary_bias=bias)
@@ -216,7 +216,7 @@ def loops_of(
 
 
 def _with_sampling_law(snapshot: mad.Snapshot, bias: float) -> mad.Snapshot:
-    """The snapshot of a model that is the law of the samples."""
+    """Return the snapshot of a model that is the law of the samples."""
     if bias == 1:
         return snapshot
     law = mad.Gaussian(snapshot.model.mean, bias * snapshot.model.covariance)
@@ -224,7 +224,7 @@ def _with_sampling_law(snapshot: mad.Snapshot, bias: float) -> mad.Snapshot:
 
 
 def rates(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
-    """Rates of the fully synthetic loop; `n_jobs` is not used, as this takes seconds.
+    """Measure rates of the fully synthetic loop; `n_jobs` is not used, as this takes seconds.
 
     Returns
     -------

@@ -127,14 +127,14 @@ def _budgets(*, quick: bool, seed: int) -> xr.Dataset:
 
 
 def _displacement(base: Any, auxiliary: Any) -> float:
-    """Distance of the weights of both over the norm of the base's."""
+    """Return the distance of the weights of both over the norm of the base's."""
     names = [name for name in base.weights if not name.startswith("_")]
     square = sum(np.square(auxiliary.weights[n] - base.weights[n]).sum() for n in names)
     return float(np.sqrt(square / sum(np.square(base.weights[n]).sum() for n in names)))
 
 
 def _neon(base: Any, auxiliary: Any) -> Callable[[float], Any]:
-    """Neon with the auxiliary that SIMS has too."""
+    """Return Neon with the auxiliary that SIMS has too."""
     return lambda w: base.extrapolated(auxiliary, w)
 
 
@@ -177,7 +177,7 @@ def _classes(*, quick: bool, seed: int) -> xr.Dataset:
 
 
 def _mix(part: Any) -> np.ndarray:
-    """Images of which a share `TARGET` is odd: all the odd ones, and evenly spaced even ones."""
+    """Return images of which a share `TARGET` is odd: all the odd ones, and evenly spaced even ones."""
     points = sources.digits(part, labels=True).points
     odd = points[:, -1] % 2 == 1
     even = points[~odd]
@@ -201,7 +201,7 @@ def _grid(values: Sequence[float], quick: bool) -> list[float]:
 def _sweep(
     at: Callable[[float], Any], weights: Sequence[float], judge: Judge, seed: int, count: int = JUDGED
 ) -> xr.Dataset:
-    """Chosen and reported numbers of every w, with two sets of seeds that all of them share."""
+    """Return chosen and reported numbers of every w, with two sets of seeds that all of them share."""
     rows = []
     for w in weights:
         model = at(w)

@@ -29,7 +29,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         Natural logs of the variance relative to the truth: ``log_variance`` (n, bias, quantile, generation),
         its sampling error ``log_variance_error``, ``log_average`` (log of the loops' average variance),
         ``largest_share`` (share of that average that is due to the largest loop),
-        ``log_mean`` (average of the logs) and its standard error; and what theory says of each.
+        ``log_mean`` (average of the logs) and its standard error; and the prediction of each.
     """
     replicates, generations = (2_000, 200) if quick else (20_000, 400)
     grid = [

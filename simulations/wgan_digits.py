@@ -64,7 +64,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
 
 
 def _cell(*, seed: int, quick: bool) -> xr.Dataset:
-    """One loop."""
+    """Simulate one loop."""
     from madtheory.networks import WGANGP, Training
 
     sizes, judge = SIZES[quick], _Judge.of_digits()
@@ -89,7 +89,7 @@ def _cell(*, seed: int, quick: bool) -> xr.Dataset:
 
 
 def to_grey(images: np.ndarray) -> np.ndarray:
-    """Pixels 0, 1/16, ..., 1, as those of the data."""
+    """Round pixels to 0, 1/16, ..., 1, as those of the data."""
     return np.rint(16 * np.clip(images, 0, 1)) / 16
 
 
@@ -102,7 +102,7 @@ class _Judge:
 
     @classmethod
     def of_digits(cls) -> _Judge:
-        """Against the digits that no network is trained on."""
+        """Return the judge that compares with the digits that no network is trained on."""
         from madtheory.networks import digits_classifier
 
         return cls(sources.digits("test").points, digits_classifier(device="cpu"))

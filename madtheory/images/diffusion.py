@@ -65,7 +65,7 @@ def check_data(model: Any, images: Images) -> None:
     """Refuse images that this model cannot be trained on."""
     model.unet.check_shape(images.shape[1:])
     if not len(images):
-        raise ValueError("data holds no images; pass at least one.")
+        raise ValueError("data is empty; pass at least one image.")
     if model.weights is not None and tuple(model.weights["_shape"].tolist()) != images.shape[1:]:
         raise ValueError(
             f"data has images of shape {images.shape[1:]} and this network was fitted to "
@@ -125,7 +125,7 @@ class ImageDiffusion(Trained):
         Deviation of the data that the parameterisation assumes. Default: 0.5 for ``"edm"``, as in the paper,
         and 1 for the others, which gives DDPM and flow matching their own input.
     sampler : Heun or DDIM
-        How images are made of the denoiser.
+        Method that makes images with the denoiser.
     classes : int, optional
         Class-conditional: images have labels, 0 to classes - 1. ``None``: they have none.
     dropout : float
@@ -133,7 +133,7 @@ class ImageDiffusion(Trained):
     training : ImageTraining
         Budget, batch, learning rate, precision, checkpoints.
     device : str, optional
-        Default: the one accelerate chooses; ``"cpu"`` keeps from accelerators.
+        Default: the one accelerate chooses; ``"cpu"`` does not use accelerators.
     batch : int
         Images sampled at once. No effect on the images, beyond rounding.
     store : path, optional
@@ -225,7 +225,7 @@ class ImageDiffusion(Trained):
             return replace(self, weights=make())
         store = Store(Path(self.store))
         found = store.weights(key)
-        # Nobody writes before everybody has looked.
+        # A process writes only after all processes have looked.
         accelerator.wait_for_everyone()
         if found is None:
             with store.lock(key, accelerator.is_main_process):

@@ -53,7 +53,7 @@ def make_in_shards(folder: Path, make: Make, seeds: Any, labels: Any, batch: int
     n, shard = len(seeds), batch * max(1, _SHARD // batch)
     missing = missing_shards(folder, n, shard=shard)
     complete = not missing and (folder / "manifest.json").is_file()
-    # Nobody writes before everybody has looked.
+    # A process writes only after all processes have looked.
     accelerator.wait_for_everyone()
     if complete:
         return open_shards(folder)

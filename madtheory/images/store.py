@@ -1,4 +1,4 @@
-"""A folder that remembers fits and samples: both are functions of their inputs, and are found by them."""
+"""A folder of fits and samples, which are functions of their inputs and are found by them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Store:
     def lock(self, key: str, main: bool = True) -> Iterator[None]:
         """Keep a second run away from a fit; the system lifts the lock of a process that is killed.
 
-        Of several processes of one run the main one alone holds the lock.
+        Only the main one of several processes of a run holds the lock.
         """
         if not main:
             yield
@@ -148,7 +148,7 @@ class Checkpoint:
 
     @property
     def paths(self) -> tuple[Path, Path]:
-        """Of the last checkpoint, and of the one before."""
+        """Paths of the last checkpoint, and of the one before."""
         return self.folder / "checkpoint.safetensors", self.folder / "checkpoint.previous.safetensors"
 
     def write(self, tensors: Arrays, about: Mapping[str, Any]) -> None:
@@ -243,7 +243,7 @@ def make_folder(folder: Path) -> None:
 
 
 WHERE = frozenset({"device", "path", "store", "checkpoint_every_images", "checkpoint_every_seconds"})
-"""Where something is done or lies, and what is kept meanwhile: no part of what is computed."""
+"""Where something is done or lies, and what is kept meanwhile: it does not change what is computed."""
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -254,7 +254,7 @@ def content(name: str, value: Any) -> str:
     Raises
     ------
     ValueError
-        If it has no such digest, as a running generator has none; it says what `name` is.
+        If the value does not have a digest, such as a running generator; the message has the `name`.
     """
     try:
         return identify(value, _instead).digest[:32]

@@ -141,15 +141,15 @@ class ImageTraining(Budget):
     images : int
         Images seen by a fit from random weights, with repetition.
     batch : int
-        Images of a step, over all processes. Smaller training sets are repeated within a batch.
+        Images per step, over all processes. Smaller training sets are repeated within a batch.
     learning_rate : float
-        Of Adam, after the warm-up.
+        Learning rate of Adam, after the warm-up.
     warm_up_images : int
-        Images over which the learning rate rises from 0, also when a fitted model is trained on.
+        Images over which the learning rate rises from 0, also when the training of a fitted model continues.
     decay : {"constant", "linear", "cosine"}
-        Of the learning rate, to 0 at the end of the budget.
+        Decay of the learning rate, to 0 at the end of the budget.
     betas : (float, float)
-        Of Adam.
+        Coefficients of Adam's moments.
     clip_norm : float, optional
         Largest norm of the gradient; ``None`` sets no limit.
     ema_images : int
@@ -165,12 +165,12 @@ class ImageTraining(Budget):
         parts, two processes compute the bits that one computes.
     compile, channels_last : bool
         Compile the network (``torch.compile``), store images by pixel: together faster on accelerators, where
-        the first steps then take a minute. No use on a CPU.
+        the first steps then take a minute. Not useful on a CPU.
     checkpoint_every_images, checkpoint_every_seconds : int, float
         A checkpoint is written as soon as either has passed. No effect on the weights, nor has the store.
     warm_images, warm_learning_rate : int, float, optional
-        Of a fit that starts from fitted weights (``Loop(warm_start=True)``, the auxiliary of SIMS and Neon).
-        Default: as above.
+        Budget and learning rate of a fit that starts from fitted weights (``Loop(warm_start=True)``, the
+        auxiliary of SIMS and Neon). Default: as above.
     """
 
     images: Count = 5_000_000
@@ -282,7 +282,7 @@ class Fit:
             module.train().place(device, channels_last=training.channels_last, compiled=training.compile)
             state = State(module, self.learning_rate, training.betas, training.ema_images)
             first = state.read(checkpoint, accelerator.scaler)
-            # Nobody writes a checkpoint before everybody has read the last one.
+            # A process writes a checkpoint only after all processes have read the last one.
             accelerator.wait_for_everyone()
             denoiser, optimiser = accelerator.prepare(module, state.optimiser)
             written, seconds = first, time.monotonic()

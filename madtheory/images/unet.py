@@ -34,7 +34,7 @@ class UNet:
     attention : tuple of int
         Heights of the feature maps that have self-attention, apart from the coarsest.
     dropout : float
-        Of the residual blocks.
+        Dropout of the residual blocks.
     """
 
     block_out_channels: tuple[int, ...] = (128, 256, 256)

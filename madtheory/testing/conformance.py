@@ -277,7 +277,7 @@ def _within_rng(draw: Callable[[], Any]) -> Any:
 
 
 def _watch(draw: Callable[[], Any]) -> tuple[Any, str | None]:
-    """What `draw` returns, and the global generator that it has used, with what to do."""
+    """Return what `draw` returns, and the global generator that it has used, with advice."""
     torch = sys.modules.get("torch")
     python, device = random.getstate(), None if torch is None else torch.random.get_rng_state()
     before = np.random.get_state(legacy=False)  # noqa: NPY002

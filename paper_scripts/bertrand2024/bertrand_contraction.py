@@ -30,7 +30,7 @@ BOUNDS = {
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """One panel per system: what is measured, the exact map, and the three bounds with their thresholds."""
+    """Draw a panel per system: measurements, the exact map, and three bounds with their thresholds."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.0), sharex=True, sharey=True)
     _bounds(data.sel(system="Gaussian"), left)
     for name, mark, label in (("mean", "o", "mean"), ("second_moment", "s", "second moment")):
@@ -66,7 +66,7 @@ def _bounds(one: xr.Dataset, ax: Axes) -> None:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The theorem's bound, the exact map, and what becomes of the threshold of one half."""
+    """Judge the theorem's bound, the exact map, and what becomes of the threshold of one half."""
     gaussian, groups = data.sel(system="Gaussian"), data.sel(system="two groups")
     inside = data["ratio"] < gaussian["bound_threshold"].item()
     held = all(

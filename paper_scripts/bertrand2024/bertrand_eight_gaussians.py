@@ -23,7 +23,7 @@ from simulations import retrained_networks
 SOURCE = "Bertrand et al., Fig. 2"
 NETWORKS = True
 SETTING = (
-    "Every generation goes on training the network of the last one, on the same 1,000 real points and λ "
+    "Every generation continues the training of the last network, on the same 1,000 real points and λ "
     "synthetic ones for each. Pictures: one seed. Numbers: mean over the seeds, bands are two standard "
     "errors; all λ of a seed share generation 1. Dotted: a new sample of the truth. Network and budget are "
     "smaller than the paper's, which are not published for these pictures. "
@@ -45,7 +45,7 @@ MARGIN = 0.1  # stable: worse than real points only by less than this part of wh
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Pictures, a row for each ratio and a column for each generation; below them the numbers."""
+    """Draw pictures, a row for each ratio and a column for each generation; below them the numbers."""
     rows, columns = data.sizes["ratio"], data.sizes["shown"]
     real = data["real_points"].values
     middle, half = (real.max(0) + real.min(0)) / 2, 1.25 * np.ptp(real, axis=0) / 2
@@ -91,7 +91,7 @@ def _name(ratio: float) -> str:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Stability at small ratios, the collapse without real data, and the order in between."""
+    """Judge stability at small ratios, the collapse without real data, and the order in between."""
     distance, last = data["distance"], int(data["generation"][-1])
     # Two generations at the end: the noise of one training is larger than a step of the loop.
     end = distance.isel(generation=slice(-2, None)).mean("generation")
@@ -143,7 +143,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _interpolation(data: xr.Dataset, name: str) -> Finding:
-    """Whether a number follows the synthetic share of the training set, from real only to synthetic only."""
+    """Judge whether a number follows the synthetic share of the training set."""
     end = data[name].isel(generation=slice(-2, None)).mean("generation")
     sign = 1 if name == "distance" else -1
     ratios = data["ratio"].values

@@ -12,14 +12,14 @@ SOURCE = "Bertrand et al., Theorem 2 and Proposition 1"
 CAPTION = (
     "Gaussian loops on a fixed set of 100 real points and 100 λ synthetic ones, and on 100 "
     "synthetic ones alone. Bands are two standard errors; theory is dashed. λ = 0 trains on the "
-    "real set for ever."
+    "real set in every generation."
 )
 
 simulate = iterative_retraining.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Errors of mean and variance for all ratios, and the fully synthetic loop beside them."""
+    """Draw errors of mean and variance for all ratios, and the fully synthetic loop."""
     figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.9))
     colours = gradient(data.sizes["ratio"])
     titles = {"rms_mean": "(a) mean: root mean squared error", "rms_variance": "(b) variance: the same"}
@@ -43,7 +43,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """No blow-up with real data, at any ratio; collapse without."""
+    """Judge the errors with real data, at every ratio, and the collapse without."""
     last = data.isel(generation=-1)
     n, t = data.attrs["n_real"], int(last["generation"])
     for name, what in (("rms_mean", "mean"), ("rms_variance", "variance")):
@@ -55,8 +55,8 @@ def judge(data: xr.Dataset) -> Findings:
             f"{join('{:.4f}', last[f'predicted_{name}'].values)}",
             ours=f"{format_values(last, name)}; largest abs(z) over all generations is {worst:.1f}",
             verdict=agreement(worst),
-            note=f"no blow-up: at most {growth:.2f} times generation 1, also for λ >= 1/2, of which the "
-            "theorem says nothing; neighbouring generations are correlated",
+            note=f"no blow-up: at most {growth:.2f} times generation 1, also for λ >= 1/2, for which the "
+            "theorem makes no statement; neighbouring generations are correlated",
         )
     rate = "the paper proves that some rate below 1 exists; c4 is it"
     for name, claim, note in (

@@ -24,7 +24,7 @@ simulate = curated_networks.digits
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Confidence, imbalance, distance, precision and recall by generation; shares of the digits; pictures."""
+    """Draw confidence, imbalance, distance, precision and recall by generation, class shares, pictures."""
     figure = plt.figure(figsize=(13.0, 7.4), layout="constrained")
     upper, middle, lower = figure.subfigures(3, 1, height_ratios=(1.2, 1, 0.5))
     panels = {
@@ -55,7 +55,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Confidence rises in both loops; classes drift apart without real data, and stay with them."""
+    """Judge whether confidence rises in both loops, and classes drift apart without real data only."""
     claim = "Fig. 3: the reward (confidence) rises in both loops"
     yield judge_rise(data["confidence"], claim, name_run(data))
     rise = data["imbalance"].isel(generation=-1) - data["imbalance"].isel(generation=0)

@@ -20,7 +20,7 @@ simulate = curation.mixture
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """One row per reward: the reward, the initial law, the limit, and the loops' last generations."""
+    """Draw one row per reward: the reward, the initial law, the limit, and the loops' last generations."""
     rows = data.sizes["r_min"]
     figure, axes = plt.subplots(rows, 5, figsize=(13.0, 2.75 * rows), sharex=True, sharey=True)
     x, y = data["x"], data["y"]
@@ -52,7 +52,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Which modes survive."""
+    """Judge which modes survive."""
     for r_min in data["r_min"].values:
         one = data.sel(r_min=r_min)
         expected = int((one["limit_mode_mass"] > 0.01).sum())

@@ -27,7 +27,7 @@ simulate = curated_networks.planar
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """A row for each law: pictures, mean reward, share of the plateau, and the smallest mode."""
+    """Draw A row for each law: pictures, mean reward, share of the plateau, and the smallest mode."""
     figure, axes = plt.subplots(data.sizes["law"], 6, figsize=(14.5, 2.7 * data.sizes["law"]))
     last = int(data["generation"][-1])
     for row, law in zip(axes, data["law"].values, strict=True):
@@ -54,14 +54,14 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def _frame(ax: Axes, points: np.ndarray) -> None:
-    """A square around almost all points."""
+    """Set limits that make a square around almost all points."""
     low, high = np.quantile(points, [0.005, 0.995], axis=0)
     middle, half = (low + high) / 2, 0.65 * (high - low).max()
     ax.set(xlim=middle[0] + [-half, half], ylim=middle[1] + [-half, half])
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Rewards rise, the plateau takes all without real data, and modes survive with them."""
+    """Judge whether rewards rise, and modes survive with real data only."""
     for law in data["law"].values:
         one = data.sel(law=law)
         first, end = one.isel(generation=0), one.isel(generation=-1)

@@ -21,7 +21,7 @@ simulate = curation.mixture
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Mean, variance and expected exponential of the reward by generation."""
+    """Draw mean, variance and expected exponential of the reward by generation."""
     rows = data.sizes["r_min"]
     figure, axes = plt.subplots(rows, 3, figsize=(11.0, 2.9 * rows), sharex=True)
     names = {"reward_mean": "mean reward", "reward_variance": "variance of the reward"}
@@ -50,7 +50,7 @@ def _exponential(one: xr.Dataset, ax: Axes) -> None:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Rewards rise, their variance dies out, and with real data they stop short."""
+    """Judge how rewards rise, and their variance falls, with and without real data."""
     for name, label in (("reward_mean", "mean"), ("reward_variance", "variance")):
         z = largest_score(data, name)
         yield Finding(

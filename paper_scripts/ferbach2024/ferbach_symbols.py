@@ -22,7 +22,7 @@ simulate = curation.symbols
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Share of the better symbol, what the reward gains beside real data, and the divergence from them."""
+    """Draw the better symbol's share, the reward's gain with real data, and the divergence from them."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.9))
     t = data["generation"]
     for choices, colour in zip(data["choices"].values, gradient(data.sizes["choices"]), strict=True):
@@ -53,7 +53,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The exact update against samples, the lemma, and the bounds with real data."""
+    """Judge the exact update against samples, the lemma, and the bounds with real data."""
     for choices in data["choices"].values:
         one = data.sel(choices=choices, generation=6)
         z = largest_score(data.sel(choices=choices), "share")

@@ -20,7 +20,7 @@ def draw_loops(ax: Axes, values: xr.DataArray, theory: xr.DataArray | None = Non
 
 
 def judge_rise(values: xr.DataArray, claim: str, note: str) -> Finding:
-    """Tell whether a number rises from the first to the last generation, in both loops."""
+    """Judge whether a number rises from the first to the last generation, in both loops."""
     rise = values.isel(generation=-1) - values.isel(generation=0)
     gains = {loop: rise.sel(loop=loop) for loop in ("curated only", "with real data")}
     return Finding(
@@ -33,12 +33,12 @@ def judge_rise(values: xr.DataArray, claim: str, note: str) -> Finding:
 
 
 def name_run(data: xr.Dataset) -> str:
-    """Say what was run."""
+    """Format the number of generations and of seeds."""
     return f"generation {int(data['generation'][-1])}, {name_seeds(data)}"
 
 
 def largest_score(data: xr.Dataset, name: str) -> float:
-    """Largest distance to theory in standard errors; a mass of less than a point has no normal error."""
+    """Return the largest distance to theory in standard errors, where the error is normal."""
     return float(abs(score(data, name).where(error_of(data, name) > 1e-6)).max())
 
 

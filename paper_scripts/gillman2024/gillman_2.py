@@ -43,7 +43,7 @@ VARIANCES = (0.0, 0.1, 1.0)  # strengths of the panel on the variance
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Distances of the four loops by generation, the last generation, and the variance with theory."""
+    """Draw distances of the four loops by generation, the last generation, and the variance with theory."""
     figure, axes = plt.subplots(2, 3, figsize=(11.5, 7.0))
     colours = gradient(data.sizes["strength"], 0.92)
     top = 1.12 * data["wasserstein2"].max().item()
@@ -119,7 +119,7 @@ def _variance(data: xr.Dataset, ax: Axes) -> None:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The figure's values with each sampler, what the correction does, and exact first moments."""
+    """Judge the figure's values with each sampler, what the correction does, and exact first moments."""
     end = data.isel(generation=-1)
     if "paper" in data:
         for sampler, note in (
@@ -140,7 +140,7 @@ def judge(data: xr.Dataset) -> Findings:
         note=f"generation {end['generation'].item()}; the order survives the exact sampler",
     )
     yield Finding(
-        claim="Strength 0 is no correction",
+        claim="Strength 0 does not change the loop",
         ours="mean variance over the true one "
         f"{format_value(published.isel(strength=0) / 2, 'total_variance')} with the published sampler, "
         f"{format_value(none / 2, 'total_variance')} without one",

@@ -25,7 +25,7 @@ CORRECTIONS = {"none": RED, "nearest centre": BLUE, "ideal, strength 1": GREEN}
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Frechet distances for every ratio, and pictures before and after correction."""
+    """Draw Frechet distances for every ratio, and pictures before and after correction."""
     columns = data.sizes["ratio"]
     figure = plt.figure(figsize=(11.5, 5.6), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(2.6, 1))
@@ -54,7 +54,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The distance with and without correction at every ratio, and what the centres cost in variance."""
+    """Judge the distance with and without correction at every ratio, and the variance that centres lose."""
     end = data.isel(generation=-1)
     for ratio in data["ratio"].values:
         one = end.sel(ratio=ratio)

@@ -22,12 +22,12 @@ SOURCE = "Gillman et al., Fig. 3, analogue on other data"
 NETWORKS = True
 CAPTION = (
     "An analogue: scikit-learn's 8 x 8 digits, a class-conditional diffusion with a multilayer "
-    "perceptron. Every generation goes on training on the 897 real images and λ synthetic ones for each, "
+    "perceptron. Every generation continues training on the 897 real images and λ synthetic ones for each, "
     "at a tenth of the learning rate; corrected ones are replaced by the nearest of 16 cluster centres "
     "of the real images of their class. Against 900 held-out images, features of a small convolutional "
     "classifier. Means over the seeds, bands are two standard errors; all loops of a seed share "
     "generation 1 (dotted). Dashed: λ = 0.5. Long training unless the panel says brief: that budget was "
-    "added after the long one had come out against the paper, whose generator is a worse one."
+    "added after the long one had contradicted the paper, whose generator is a worse one."
 )
 
 simulate = self_corrected_networks.run
@@ -42,7 +42,7 @@ PANELS = {
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Six numbers by generation, with pictures of the last generation below."""
+    """Draw six numbers by generation, with pictures of the last generation below."""
     figure = plt.figure(figsize=(11.5, 8.0), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(2.9, 1))
     axes = upper.subplots(2, 3)
@@ -75,7 +75,7 @@ def _curves(data: xr.Dataset, name: str, ax: Axes) -> None:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Distances of plain, corrected and real-only loops; what the centres do to real images."""
+    """Judge distances of plain, corrected and real-only loops; what the centres do to real images."""
     for training in data["training"].values:
         yield from _distances(data.sel(training=training), f"{training} training")
     one = data.isel(training=0)
@@ -83,7 +83,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _distances(data: xr.Dataset, training: str) -> Findings:
-    """The paper's statements, for one budget."""
+    """Judge the paper's statements, for one budget."""
     frechet = data["frechet"].isel(generation=slice(-3, None)).mean("generation")
     first = data["frechet"].isel(generation=0, loop=0)
     ratios = [name.removesuffix(", corrected") for name in data["loop"].values if "corrected" in name]
@@ -119,7 +119,7 @@ def _distances(data: xr.Dataset, training: str) -> Findings:
             note=training,
         )
     yield Finding(
-        claim="Fig. 3: going on training brings every loop below generation 1",
+        claim="Fig. 3: further training brings every loop below generation 1",
         ours=f"generation 1 {format_mean(first)}; late: " + format_means(frechet, "{1} {0}"),
         verdict=combine([less_over_seeds(one - first) for one in frechet.transpose("loop", "seed")]),
         note=f"{training}; in the paper even the plain loop of λ = 1, narrowly",

@@ -32,7 +32,7 @@ MARGIN = 0.2
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """One panel of images for each loop, a generation a row; below, the metrics by generation."""
+    """Draw one panel of images for each loop, a generation a row; below, the metrics by generation."""
     loops = list(data["loop"].values)
     layout = [[f"loop {i}" for i in range(len(loops)) for _ in CURVES]]
     layout += [[name for name, _ in CURVES for _ in loops]]
@@ -63,7 +63,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The last generation against the first, and the loops against each other."""
+    """Judge the last generation against the first, and the loops against each other."""
     plain, augmented, fresh, sims = (data.sel(loop=loop) for loop in data["loop"].values)
     last, seeds = data["generation"].values[-1], data.sizes["seed"]
 
@@ -123,5 +123,5 @@ def _exceeds(more: xr.DataArray, less: xr.DataArray) -> bool:
 
 
 def _clearly(values: xr.DataArray, margin: float) -> bool:
-    """Whether the mean exceeds a margin, and 0 beyond the seeds' noise where that is known."""
+    """Return whether the mean exceeds a margin, and 0 beyond the seeds' noise where that is known."""
     return bool(values.mean() > margin) and (values.sizes["seed"] == 1 or above(values))

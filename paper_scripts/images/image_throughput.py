@@ -25,7 +25,7 @@ NO_GPU = "no GPU here"
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Images per second against the batch, ours and those of diffusers."""
+    """Draw images per second against the batch, ours and those of diffusers."""
     figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.4))
     batches = data["batch"].values
     for ax, task, letter in zip(axes, data["task"].values, "ab", strict=True):
@@ -49,7 +49,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Ratios at the largest batch: what is asked of an accelerator, or what this processor does."""
+    """Judge the ratios at the largest batch, on an accelerator or on this processor."""
     rates = data["images_per_second"].isel(batch=-1)
     ours, theirs, half = (rates.isel(code=i) for i in range(3))
     on_gpu = bool(data.attrs["accelerator"])

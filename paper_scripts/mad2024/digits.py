@@ -45,7 +45,7 @@ DOTS: dict[str, Any] = {"marker": "o", "markersize": 2.5}
 
 
 def scale_logarithmic(ax: Axes) -> None:
-    """A logarithmic axis with plain numbers, also where it spans no decade."""
+    """Make an axis logarithmic, with plain numbers, also where it spans no decade."""
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -53,14 +53,14 @@ def scale_logarithmic(ax: Axes) -> None:
 
 
 def finish_panel(ax: Axes, data: xr.Dataset, name: str) -> None:
-    """Labels, and what the real training half gives."""
+    """Label a panel, and draw what the real training half gives."""
     ax.axhline(data[f"real_{name}"].item(), **REAL)
     ax.set_ylabel(LABELS[name])
     number_generations(ax)
 
 
 def legend_of_biases(figure: Picture, biases: np.ndarray, others: dict[str, Line2D] | None = None) -> None:
-    """Legend of the biases, of other lines, and of the real half, below all panels."""
+    """Draw a legend of the biases, of other lines, and of the real half, below all panels."""
     lines = {f"bias {bias:g}": Line2D([], [], color=COLOURS[bias]) for bias in biases} | (others or {})
     lines["real training half"] = Line2D([], [], **REAL)
     where = {"loc": "outside lower center", "ncols": len(biases) + 2, "fontsize": "small"}
@@ -68,28 +68,28 @@ def legend_of_biases(figure: Picture, biases: np.ndarray, others: dict[str, Line
 
 
 def change(values: xr.DataArray, generation: int | None = None) -> xr.DataArray:
-    """Value at a generation (the last) minus that at generation 1, by seed."""
+    """Return the value at a generation (the last) minus that at generation 1, by seed."""
     end = values.isel(generation=-1) if generation is None else values.sel(generation=generation)
     return end.drop_vars("generation") - values.isel(generation=0, drop=True)
 
 
 def ratio_of_ends(values: xr.DataArray) -> xr.DataArray:
-    """What is left of generation 1 in the last, by seed."""
+    """Return what is left of generation 1 in the last, by seed."""
     return values.isel(generation=-1, drop=True) / values.isel(generation=0, drop=True)
 
 
 def is_clear(values: xr.DataArray, sign: int = 1) -> bool:
-    """Tell whether the mean over the seeds is clearly above 0 (below, for sign -1)."""
+    """Return whether the mean over the seeds is clearly above 0 (below, for sign -1)."""
     return sign * seed_score(values) > CLEAR
 
 
 def are_clear(values: xr.DataArray, sign: int = 1, over: str = "bias") -> list[bool]:
-    """The same for each value along another dimension."""
+    """Return `is_clear` for each value along another dimension."""
     return [is_clear(values.isel({over: i}), sign) for i in range(values.sizes[over])]
 
 
 def judge_merging(data: xr.Dataset) -> Findings:
-    """Bias 1: classes drift and merge (MAD's Figs. 5 and 26)."""
+    """Judge bias 1: classes drift and merge (MAD's Figs. 5 and 26)."""
     last, ratio = data["generation"][-1].item(), _ratios(data.sel(bias=1.0))
     lost = is_clear(ratio["accuracy"] - KEPT, -1)
     yield Finding(
@@ -102,7 +102,7 @@ def judge_merging(data: xr.Dataset) -> Findings:
 
 
 def judge_collapsing(data: xr.Dataset) -> Findings:
-    """Bias 0.8: each class collapses, and stays legible (MAD's Figs. 7 and 27)."""
+    """Judge bias 0.8: each class collapses, and stays legible (MAD's Figs. 7 and 27)."""
     one = data.sel(bias=0.8)
     last, ratio = data["generation"][-1].item(), _ratios(one)
     kept = [is_clear(ratio[name] - KEPT) for name in ("between_variance", "accuracy")]
@@ -123,7 +123,7 @@ def judge_collapsing(data: xr.Dataset) -> Findings:
 
 
 def _ratios(one: xr.Dataset) -> dict[str, xr.DataArray]:
-    """What is left of generation 1 in the last, by seed."""
+    """Return what is left of generation 1 in the last, by seed."""
     return {n: ratio_of_ends(one[n]) for n in ("within_variance", "between_variance", "accuracy")}
 
 

@@ -1,7 +1,7 @@
 """What MAD's figures on Gaussians share: maps of the effective ratio, and theory where MAD prints no number.
 
-MAD prints curves and colours, but hardly any numbers: where it prints none, simulation is held against our
-own theory, and the verdict says so.
+MAD prints curves and colours, but hardly any numbers: where it prints none, simulation is compared with our
+own theory, and the verdict states that.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ EDGE = "admissible_n_synthetic"
 
 
 def ratio_map(ax: Axes, part: xr.Dataset, across: str, *, top: float) -> Any:
-    """Heat map with 1 in the middle of the colours, and the largest admissible numbers on it."""
+    """Draw a heat map with 1 in the middle of the colours, and the largest admissible numbers."""
     x, y = part[across].values, part["n_synthetic"].values
     ratio = part["effective_ratio"].transpose("n_synthetic", across).values
     x_edges = _borders(x, logarithmic=across != "bias")
@@ -44,7 +44,7 @@ def ratio_map(ax: Axes, part: xr.Dataset, across: str, *, top: float) -> Any:
 
 
 def _borders(centres: np.ndarray, *, logarithmic: bool) -> np.ndarray:
-    """Borders of cells, half-way between their centres."""
+    """Return the borders of cells, half-way between their centres."""
     c = np.log(centres) if logarithmic else np.asarray(centres, dtype=float)
     middle = (c[1:] + c[:-1]) / 2
     edges = np.concatenate([[2 * c[0] - middle[0]], middle, [2 * c[-1] - middle[-1]]])
@@ -52,7 +52,7 @@ def _borders(centres: np.ndarray, *, logarithmic: bool) -> np.ndarray:
 
 
 def label_ticks(axis: Any, values: tuple[float, ...]) -> None:
-    """Plain numbers at these ticks of a logarithmic axis, and nowhere else."""
+    """Put plain numbers at these ticks of a logarithmic axis, and nowhere else."""
     axis.set_ticks(values, [f"{value:,g}" for value in values])
     axis.set_minor_formatter(NullFormatter())
 
@@ -60,7 +60,7 @@ def label_ticks(axis: Any, values: tuple[float, ...]) -> None:
 def compare_with_theory(
     claim: str, items: Sequence[tuple[str, xr.Dataset, str, str]], *, tolerance: float, note: str = ""
 ) -> Finding:
-    """Numbers that MAD does not print against our theory, each as (where, numbers, variable, predicted).
+    """Compare numbers that MAD does not print with theory: (where, numbers, variable, predicted).
 
     They agree where they differ by no more than the relative `tolerance`, which is that of the theory, and
     three standard errors.
@@ -84,7 +84,7 @@ def compare_with_theory(
 
 
 def against_theory(data: xr.Dataset, prefix: str = "", n_real: xr.DataArray | None = None) -> Finding:
-    """The cells of a map against the predicted stationary distance."""
+    """Compare the cells of a map with the predicted stationary distance."""
     ours, predicted = data[f"{prefix}{W2}"], data[f"{prefix}predicted_{W2}"]
     many = np.full(ours.shape, True) if n_real is None else n_real.transpose(*ours.dims).values >= 29
     off = np.abs(predicted / ours - 1).values
@@ -102,7 +102,7 @@ def against_theory(data: xr.Dataset, prefix: str = "", n_real: xr.DataArray | No
 
 
 def compare_edges(data: xr.Dataset, corners: Sequence[tuple[int, float]], figure: str) -> Finding:
-    """Largest admissible numbers at (n_real, bias) against theory."""
+    """Compare the largest admissible numbers at (n_real, bias) with theory."""
     parts = _parts(data, corners)
     straight = ", ".join(f"{_cross_straight(part):,.0f}" for part in parts.values())
     return compare_with_theory(
@@ -114,7 +114,7 @@ def compare_edges(data: xr.Dataset, corners: Sequence[tuple[int, float]], figure
 
 
 def compare_peaks(data: xr.Dataset, corners: Sequence[tuple[int, float]], figure: str) -> Finding:
-    """Peaks of the effective ratio at (n_real, bias) against theory."""
+    """Compare the peaks of the effective ratio at (n_real, bias) with theory."""
     peaks = {where: _find_peak(part) for where, part in _parts(data, corners).items()}
     return compare_with_theory(
         f"{figure}: peak of n_e / n_real at (n_real, bias)",
@@ -129,14 +129,14 @@ def _parts(data: xr.Dataset, corners: Sequence[tuple[int, float]]) -> dict[str, 
 
 
 def _cross_straight(part: xr.Dataset) -> float:
-    """Where a log-log line between two cells of the map falls through 1."""
+    """Return where a log-log line between two cells of the map falls through 1."""
     x, y = np.log(part["n_synthetic"].values), np.log(part["effective_ratio"].values)
     i = np.flatnonzero((y[:-1] >= 0) & (y[1:] < 0))[-1]
     return float(np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i])))
 
 
 def _find_peak(part: xr.Dataset) -> xr.Dataset:
-    """The ratio at its largest, along a cubic spline of the logarithms; the error is the next cell's."""
+    """Return the largest ratio along a cubic spline of the logarithms; the error is the next cell's."""
     x = np.log(part["n_synthetic"].values)
     fine = np.linspace(x[0], x[-1], 2001)
     names = ("effective_ratio", "predicted_effective_ratio")

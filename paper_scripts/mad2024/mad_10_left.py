@@ -21,7 +21,7 @@ simulate = fresh_limits.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 10 left: four trajectories, two limits."""
+    """Draw Fig. 10 left: four trajectories, two limits."""
     figure, ax = plt.subplots(figsize=(5.6, 3.7))
     markers = {100: "o", 1000: "s"}
     for bias, color in zip(data["bias"].values, COLOURS, strict=False):
@@ -46,7 +46,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Fig. 10 left."""
+    """Judge the claims of Fig. 10 left."""
     for bias in (1.0, 0.8):
         part = data.sel(bias=bias)
         gap, gap_error = part["late"].diff("n_initial").item(), np.hypot(*part["late_standard_error"].values)

@@ -24,7 +24,7 @@ FLAT = 0.01  # largest growth per generation of a distance that stays bounded
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Distances of two loops that differ in the number of initial digits."""
+    """Draw distances of two loops that differ in the number of initial digits."""
     figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.7))
     for ax, name in zip(axes, ("fid", "pixel_frechet"), strict=True):
         for colour, n in zip((BLUE, RED), data["n_initial"].values, strict=True):
@@ -37,7 +37,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Limits for two numbers of initial digits, and whether there are limits."""
+    """Judge limits for two numbers of initial digits, and whether there are limits."""
     few, many = data["n_initial"].values
     for name in ("fid", "pixel_frechet"):
         one = data[name]
@@ -59,7 +59,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _judge_growth(data: xr.Dataset) -> Finding:
-    """Whether the distance still grows at the end."""
+    """Judge whether the distance still grows at the end."""
     one = data["fid"].mean("n_initial")
     last = min(LAST, one.sizes["generation"] - 1)
     tail = one.isel(generation=slice(-last, None))

@@ -30,7 +30,7 @@ simulate = admissible_synthetic.over_real
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 11: three heat maps over n_real and n_synthetic, and where their boundaries go."""
+    """Draw Fig. 11: three heat maps over n_real and n_synthetic, and where their boundaries go."""
     figure, axes = plt.subplots(1, 4, figsize=(12.4, 3.3), width_ratios=(1, 1, 1, 1.3))
     for ax, bias in zip(axes[:3], data["bias"].values, strict=True):
         part = data.sel(bias=bias)
@@ -62,7 +62,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Fig. 11."""
+    """Judge the claims of Fig. 11."""
     biased = data.sel(bias=[b for b in data["bias"].values if b < 1])
     edge, peaks = biased[EDGE], biased["effective_ratio"].max("n_synthetic")
     unbiased = data["effective_ratio"].sel(bias=1.0)
@@ -104,7 +104,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _far(data: xr.Dataset) -> Findings:
-    """The admissible number for more real points than MAD shows."""
+    """Judge the admissible number for more real points than MAD shows."""
     for bias in data["far_bias"].values:
         part, end = data.sel(far_bias=bias), float(data["line_asymptote"].sel(line_bias=bias))
         ours = part[f"far_{EDGE}"]

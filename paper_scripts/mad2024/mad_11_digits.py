@@ -23,7 +23,7 @@ simulate = network_digits_fresh.run_admissible
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Distances of real digits alone and of the loops, and the effective size that follows."""
+    """Draw distances of real digits alone and of the loops, and the effective size that follows."""
     rows = data.sizes["distance"]
     figure, axes = plt.subplots(rows, 2, figsize=(8.5, 3.3 * rows), squeeze=False)
     n_real = data.attrs["n_real"]
@@ -53,7 +53,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """How the effective size depends on the number of synthetic digits."""
+    """Judge how the effective size depends on the number of synthetic digits."""
     for distance in data["distance"].values:
         one = data.sel(distance=distance)
         alone = one["alone"].mean("model").values

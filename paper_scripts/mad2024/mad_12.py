@@ -22,7 +22,7 @@ simulate = admissible_synthetic.over_bias
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 12: three heat maps over bias and n_synthetic."""
+    """Draw Fig. 12: three heat maps over bias and n_synthetic."""
     figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.3), sharey=True)
     for ax, n_real in zip(axes, data["n_real"].values, strict=True):
         mesh = ratio_map(ax, data.sel(n_real=n_real), "bias", top=2.5)
@@ -34,7 +34,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Fig. 12."""
+    """Judge the claims of Fig. 12."""
     edge = data[EDGE]
     change = edge.sel(n_real=1000) / edge.sel(n_real=250)
     corners = [(n, b) for n in (100, 1000) for b in (0.1, 0.5, 0.7)]

@@ -34,7 +34,7 @@ FLAT = 0.25  # saturated: the second half of the generations changes less than t
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 13: distance, precision and recall per generation, and samples."""
+    """Draw Fig. 13: distance, precision and recall per generation, and samples."""
     figure = plt.figure(figsize=(11.5, 6.0), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.2, 1))
     axes = upper.subplots(1, len(MEASURES))
@@ -52,13 +52,13 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def _grid(images: np.ndarray, columns: int = 6) -> np.ndarray:
-    """Images (n, 64) as one picture, with a white line between them."""
+    """Return the images (n, 64) as one picture, with a white line between them."""
     tiles = np.pad(images.reshape(-1, columns, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
     return tiles.transpose(0, 2, 1, 3).reshape(-1, columns * 10)
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Distance, precision and recall: first generation, direction, saturation."""
+    """Judge distance, precision and recall: first generation, direction, saturation."""
     last, note = int(data["generation"][-1]), f"{data.attrs['seeds']} seeds, digits"
     yield Finding(
         claim="MAD Fig. 13 starts from a working generator",
@@ -94,7 +94,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _steps(rising: xr.DataArray) -> tuple[list[int], str]:
-    """Generations that are compared, each about twice the last, and where the curve falls between two."""
+    """Return the compared generations, each about twice the last, and where the curve falls between two."""
     last = int(rising["generation"][-1])
     steps = [t for t in (1, 2, 5, 10, 20, 50, 100) if t < last] + [last]
     pairs = [
@@ -106,7 +106,7 @@ def _steps(rising: xr.DataArray) -> tuple[list[int], str]:
 
 
 def _late_share(mean: xr.DataArray) -> float:
-    """Change from the middle to the end over that from the start to the middle, each averaged over 5."""
+    """Return the change in the second half over that in the first half, each end averaged over 5."""
     width = min(5, mean.sizes["generation"] // 4)
     half = mean.sizes["generation"] // 2
     middle = mean.isel(generation=slice(half - width // 2 - 1, half + (width + 1) // 2 - 1)).mean().item()

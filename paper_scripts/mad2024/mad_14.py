@@ -27,7 +27,7 @@ LABELS = {
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 14: share of points in each pixel, a row for each way to fit, a column for each generation."""
+    """Draw Fig. 14: share of points in each pixel, a row for each fit, a column for each generation."""
     rows = ("warm 1", "scratch", "observed")
     figure, axes = plt.subplots(len(rows), data.sizes["shown"], figsize=(8.2, 8.0), sharex=True, sharey=True)
     edge = float(data["x"][-1])
@@ -49,7 +49,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """How many modes are left at the generations that the paper shows."""
+    """Judge how many modes are left at the generations that the paper shows."""
     shown = data["shown"].values
     alive = data["surviving_modes"].sel(generation=shown)
     yield Finding(

@@ -23,7 +23,7 @@ COLOURS = {"warm 1": BLUE, "warm 2": "#56B4E9", "scratch": RED, "observed": GREE
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 15: total variance, modal variance, recall and surviving modes per generation."""
+    """Draw Fig. 15: total variance, modal variance, recall and surviving modes per generation."""
     figure, ((total, modal), (recall, modes)) = plt.subplots(2, 2, figsize=(9.5, 6.4), sharex=True)
     for chain, label in LABELS.items():
         one, style = data.sel(chain=chain), {"color": COLOURS[chain], "linewidth": 1.0}
@@ -47,7 +47,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """What variance, modal variance and recall tell of the loss of modes."""
+    """Judge what variance, modal variance and recall show of the loss of modes."""
     last = int(data["generation"][-1])
     start, end = data["predicted_total_variance"].values[[0, -1]]
     worst = _largest_score(data, "total_variance")
@@ -102,13 +102,13 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _largest_score(data: xr.Dataset, name: str) -> float:
-    """Standard errors between the loops with observed labels and theory, where loops differ."""
+    """Return the standard errors between the loops with observed labels and theory, where loops differ."""
     gap, error = data[f"observed_{name}"] - data[f"predicted_{name}"], data[f"observed_{name}_error"]
     return float(abs(gap / error.where(error > 0)).max())
 
 
 def _series(data: xr.Dataset, name: str) -> np.ndarray:
-    """EM from the last model where points are compared, in parts of generation 1, a row for each seed."""
+    """Return the values of EM from the last model, over those of generation 1, a row for each seed."""
     one = data[name].sel(chain=[chain for chain in data["chain"].values if chain.startswith("warm")])
     values = (one if name == "recall" else one.sel(generation=data["compared"].values)).values
     return values / values[:, :1]

@@ -27,7 +27,7 @@ MAIN = "|x1| > 2"
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 17: densities of truth and samples, and the mass of each tail per generation."""
+    """Draw Fig. 17: densities of truth and samples, and the mass of each tail per generation."""
     figure = plt.figure(figsize=(11.5, 6.2), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1))
     axes = upper.subplots(1, 5, sharex=True, sharey=True)
@@ -58,7 +58,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Tail masses of the first generation, of the last one with each bias, and of the two against another."""
+    """Judge the tails of the first generation, and of the last one with each bias."""
     mass, last = data["mass"], int(data["generation"][-1])
     note = f"{data.attrs['seeds']} seeds, {data.attrs['n']:,} points a generation"
     gap = mass.sel(bias=1.0).isel(generation=0) - data["true_mass"]
@@ -95,7 +95,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _drift(data: xr.Dataset) -> str:
-    """How far the tail wanders, and how far one that is only copied would."""
+    """Describe how far the tail wanders, and how far one that is only copied would."""
     p, t = data["true_mass"].sel(tail=MAIN).item(), data.sizes["generation"]
     drift = np.sqrt(p * (1 - p) * (1 - (1 - 1 / data.attrs["n"]) ** t))
     end = data["mass"].sel(bias=1.0, tail=MAIN).isel(generation=-1)

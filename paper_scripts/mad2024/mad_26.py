@@ -23,7 +23,7 @@ simulate = network_digits.run
 
 
 def draw_bias(data: xr.Dataset, *, bias: float) -> Picture:
-    """Two samples of each class, a row for every generation: the same noise in all of them."""
+    """Draw two samples of each class, a row for every generation, with the same noise in all."""
     one = data.sel(shown_bias=bias)
     one = one.isel(point=np.argsort(one["label"].values, kind="stable"))
     generations = [str(t) for t in one["shown_generation"].values]

@@ -17,7 +17,7 @@ simulate = model_memory.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 30: the effective sample ratio grows with the number of remembered models."""
+    """Draw Fig. 30: the effective sample ratio by the number of remembered models."""
     figure, ax = plt.subplots(figsize=(4.8, 3.5))
     error = 2 * data["effective_ratio_standard_error"]
     mark = {"fmt": "o", "color": BLUE, "capsize": 2, "label": "simulation, ± 2 s.e."}
@@ -32,7 +32,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Fig. 30."""
+    """Judge the claims of Fig. 30."""
     memory, ratio = data["memory"].values, data["effective_ratio"].values
     slopes = np.diff(ratio) / np.diff(memory)
     bound = 1 + data.attrs["n_synthetic"] / data.attrs["n_real"]

@@ -25,7 +25,7 @@ SIZES = (1_000, 2_000, 10_000, 100_000)
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Fig. 31: the limit over the size of the training set, for shares of real data and for biases."""
+    """Draw Fig. 31: the limit over the size of the training set, for shares of real data and for biases."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.7))
     for value, color in zip(data["real_fraction"].values, COLOURS, strict=False):
         _distances(left, data.sel(real_fraction=value), "left", "n", color, f"{100 * value:g} % real")
@@ -55,7 +55,7 @@ def _distances(ax: Axes, part: xr.Dataset, prefix: str, size: str, color: str, l
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Fig. 31."""
+    """Judge the claims of Fig. 31."""
     left, right, floor = data[f"left_{W2}"], data[f"right_{W2}"], data["bias_floor"]
     shares, biases = left["real_fraction"].values, [b for b in data["bias"].values if b < 1]
     slopes = np.diff(np.log(left.values[:, -2:]))[:, 0] / np.diff(np.log(left["n"].values[-2:]))

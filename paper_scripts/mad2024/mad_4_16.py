@@ -47,7 +47,7 @@ MIDDLE = 5  # the generation at which precision and recall are compared, or the 
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """FID, precision and recall of the fully synthetic loop, and what becomes of the classes."""
+    """Draw FID, precision and recall of the fully synthetic loop, and what becomes of the classes."""
     figure, axes = plt.subplots(2, 3, figsize=(11.5, 6.6))
     names = ("fid", "precision", "recall", "accuracy", "within_variance", "between_variance")
     for ax, name in zip(axes.flat, names, strict=True):
@@ -60,7 +60,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The fully synthetic loop: statements of MAD's Figs. 4, 6 and 16."""
+    """Judge the statements of MAD's Figs. 4, 6 and 16 on the fully synthetic loop."""
     yield _quality(data)
     last, middle = data["generation"][-1].item(), min(MIDDLE, data["generation"][-1].item())
     plain, biased = data.sel(bias=1.0), data.sel(bias=data["bias"] < 1)
@@ -108,7 +108,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _why(biased: xr.Dataset, less: list[bool], data: xr.Dataset, middle: int) -> str:
-    """Why precision falls."""
+    """Explain why precision falls."""
     fewer = ", ".join(f"{b:g}" for b in biased["bias"].values[np.array(less)]) or "none"
     between = biased["between_variance"].isel(bias=-1)
     first, then = (format_mean(between.sel(generation=t)) for t in (1, middle))
@@ -120,7 +120,7 @@ def _why(biased: xr.Dataset, less: list[bool], data: xr.Dataset, middle: int) ->
 
 
 def _quality(data: xr.Dataset) -> Finding:
-    """What generation 1 is worth."""
+    """Describe how good generation 1 is."""
     first = data.sel(bias=1.0).isel(generation=0)
     names = {
         "fid": "FID", "precision": "precision", "recall": "recall", "accuracy": "in the intended class",
@@ -139,7 +139,7 @@ def _quality(data: xr.Dataset) -> Finding:
 
 
 def _judge_tracking(data: xr.Dataset, last: int) -> Findings:
-    """Whether the total variance tells what recall tells."""
+    """Judge whether the total variance shows what recall shows."""
     for bias in (b for b in (1.0, 0.8) if b in data["bias"].values):
         one = data.sel(bias=bias)
         recall, variance = (ratio_of_ends(one[name]) - 1 for name in ("recall", "total_variance"))
@@ -153,7 +153,7 @@ def _judge_tracking(data: xr.Dataset, last: int) -> Findings:
 
 
 def _judge_storing(data: xr.Dataset) -> Finding:
-    """What rounding to grey levels does."""
+    """Describe what rounding to grey levels does."""
     raw = data["raw_fid"].rename(raw_seed="seed")
     end = raw["raw_generation"][-1].item()
     parts = []

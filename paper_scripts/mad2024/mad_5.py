@@ -27,7 +27,7 @@ DIGITS = ListedColormap(plt.get_cmap("tab10").colors)
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Real digits (crosses) and samples of some generations (dots), coloured by class."""
+    """Draw real digits (crosses) and samples of some generations (dots), coloured by class."""
     columns = data.sizes["shown"]
     figure, axes = plt.subplots(1, columns, figsize=(2.9 * columns, 3.5), squeeze=False)
     for ax, generation in zip(axes[0], data["shown"].values, strict=True):

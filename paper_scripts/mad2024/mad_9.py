@@ -1,4 +1,4 @@
-"""Digits beside fixed real ones: degradation is delayed (an analogue)."""
+"""Digits alongside fixed real ones: degradation is delayed (an analogue)."""
 
 import matplotlib.pyplot as plt
 import xarray as xr
@@ -35,7 +35,7 @@ DASHES = {"linestyle": (0, (4, 2)), "linewidth": 0.9}
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """The augmentation loop (lines) beside the fully synthetic one (dashes)."""
+    """Draw the augmentation loop (lines) with the fully synthetic one (dashes)."""
     figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.9))
     for ax, name in zip(axes, ("fid", "precision", "recall"), strict=True):
         for bias in data["bias"].values:
@@ -50,7 +50,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The augmentation loop: statements of MAD's Figs. 8 and 9."""
+    """Judge the statements of MAD's Figs. 8 and 9 on the augmentation loop."""
     augment, replace = (data.sel(loop=name, drop=True) for name in ("augment", "replace"))
     last, one = data["generation"][-1].item(), augment.sel(bias=1.0)
     rises, recall = change(augment["fid"]), change(augment["recall"])
@@ -58,7 +58,7 @@ def judge(data: xr.Dataset) -> Findings:
     least = min(seed_score(worse.sel(generation=t)) for t in worse["generation"].values)
     moved = {name: change(one[name]) for name in ("precision", "recall")}
     yield Finding(
-        claim="Fig. 9: beside fixed real data, bias 1, every generation is worse than the first: FID "
+        claim="Fig. 9: with fixed real data, bias 1, every generation is worse than the first: FID "
         "higher, precision and recall lower",
         ours=f"change from generation 1 to {last}: FID {format_mean(rises.sel(bias=1.0))}, precision "
         f"{format_mean(moved['precision'])}, recall {format_mean(moved['recall'])}",

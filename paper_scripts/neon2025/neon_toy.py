@@ -24,7 +24,7 @@ simulate = neon_toy.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Samples, and FID against w for samples that are too wide and too narrow."""
+    """Draw samples, and FID against w for samples that are too wide and too narrow."""
     figure, axes = plt.subplots(1, 3, figsize=(12.0, 4.0), width_ratios=(1, 1.3, 1.3))
     sets = data["synthetic_points"]
     for points, colour, label in (
@@ -57,7 +57,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The notebook's read-offs against our seeds."""
+    """Judge the notebook's read-offs against our seeds."""
     neon = data["fid"].sel(scheme="Neon")
     base, best = neon.sel(weight=0.0, method="nearest").isel(scale=0, epochs=0), neon.min("weight")
     error = abs(base.mean().item() - data.attrs["paper_base"])
@@ -65,7 +65,7 @@ def judge(data: xr.Dataset) -> Findings:
         claim=f"Fig. B.3: FID of the base about {data.attrs['paper_base']:g}",
         ours=format_mean(base),
         verdict=holds(error < max(2 * base.std("seed", ddof=1).item(), 0.02)),
-        note="20 steps, and a network asked at times 5 % too late: mean variance of a coordinate "
+        note="20 steps, and a network evaluated at times 5 % too late: mean variance of a coordinate "
         f"{np.trace(data['base_covariance'].mean('seed').values) / 2:.2f} in place of 2",
     )
     at = neon.idxmin("weight")

@@ -46,7 +46,7 @@ NO_WORSE = f"no change for the worse: the 95 % interval ends below {SAME:.0%} of
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Sampled digits by loop, bias and generation; below them four measures with theory."""
+    """Draw sampled digits by loop, bias and generation; below them four measures with theory."""
     rows, columns = 1 + data.sizes["shown"], data.sizes["digit"] * data.sizes["sample"]
     pictures = data.sizes["bias"] * (3.4 * rows / columns + 0.4)
     figure = plt.figure(figsize=(11, pictures + 3.2))
@@ -109,7 +109,7 @@ def _measure(one: xr.Dataset, variable: str, ax: Axes, colour: str, dash: object
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Exact means and bounds on real data, then MAD's statements about the three loops."""
+    """Judge exact means and bounds on real data, then MAD's statements about the three loops."""
     last = int(data["generation"][-1])
     for name, words in (("total_variance", "total variance"), ("mean_error", "squared error of the mean")):
         worst, one = largest(score(data, name)), data.sel(loop="augment", bias=0.9, generation=last)
@@ -172,7 +172,7 @@ def _judge_no_fall(change: float, error: float, start: float) -> Verdict:
 def _judge_change(
     claim: str, one: xr.Dataset, expected: dict[str, Callable[..., Verdict]], note: str = ""
 ) -> Finding:
-    """First and last generation of some measures, held against the direction that a paper says."""
+    """Compare the first and last generation of some measures with the direction that a paper states."""
     texts, verdicts = [], []
     for name, judge_change in expected.items():
         ends = [one.isel({one[name].dims[0]: i}) for i in (0, -1)]
@@ -186,7 +186,7 @@ def _judge_change(
 
 
 def _judge_bounds(data: xr.Dataset) -> Finding:
-    """Whether the squared distance lies between its bounds, within five standard errors."""
+    """Judge whether the squared distance lies between its bounds, within five standard errors."""
     value, error = data[W2], data[f"{W2}_error"]
     below = (data[f"predicted_{W2}_lower"] - value) / error
     above = ((value - data[f"predicted_{W2}_upper"]) / error).sel(loop="replace")

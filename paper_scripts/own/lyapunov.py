@@ -21,7 +21,7 @@ simulate = lyapunov.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Eigenvalues of one size, rates of all sizes, condition number, and number of directions left."""
+    """Draw eigenvalues of one size, rates of all sizes, condition number, and number of directions left."""
     figure, ((spectrum, rates), (condition, left)) = plt.subplots(2, 2, figsize=(9.5, 6.6))
     _eigenvalues(data, spectrum)
     per_e = np.log10(np.e)
@@ -78,7 +78,7 @@ def _eigenvalues(data: xr.Dataset, ax: Axes, n: int = 20) -> None:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Rates of the directions, of the condition number, and how many directions are left."""
+    """Judge rates of the directions, of the condition number, and how many directions are left."""
     worst = largest(score(data, "rate"))
     yield Finding(
         claim="Rate of eigenvalue j per generation: ln(2 / (n - 1)) + digamma((n - j) / 2), "

@@ -23,7 +23,7 @@ simulate = variance_collapse.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """One panel per bias: median and 5-95 % band for both sizes, the exact law dashed, the mean dotted."""
+    """Draw a panel per bias: median and 5-95 % band for both sizes, exact law dashed, mean dotted."""
     figure, axes = plt.subplots(1, data.sizes["bias"], figsize=(10.5, 3.6), sharex=True)
     colours = dict(zip(data["n"].values, (RED, BLUE), strict=True))
     for ax, bias in zip(axes, data["bias"].values, strict=True):
@@ -53,7 +53,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def _ticks_from_one(ax: Axes) -> None:
-    """At most nine powers of ten, with 1 among them."""
+    """Set at most nine ticks at powers of ten, with 1 among them."""
     low, high = np.log10(ax.get_ylim())
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if s >= (high - low) / 8)
     ax.set_yticks(10.0 ** np.arange(0, low, -step))
@@ -61,7 +61,7 @@ def _ticks_from_one(ax: Axes) -> None:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Quantiles against the exact law, the half-life, and what the mean hides."""
+    """Judge quantiles against the exact law, the half-life, and what the mean hides."""
     last, loops = int(data["generation"][-1]), f"{data.attrs['replicates']:,} loops"
     n = data["n"].values[0]
     for bias in data["bias"].values:
@@ -89,7 +89,7 @@ def judge(data: xr.Dataset) -> Findings:
         )
     rare = data.sel(n=data["n"].values[0], bias=1.0, generation=last)
     yield Finding(
-        claim=f"The mean misleads: at bias 1 it stays 1 for ever while every loop collapses "
+        claim=f"The mean misleads: at bias 1 it stays 1 indefinitely while every loop collapses "
         f"(n = {rare['n'].item()}, generation {last})",
         ours=f"average of {loops}: {np.exp(rare['log_average'].item()):.2g}, "
         f"{rare['largest_share'].item():.0%} of it from one loop; "

@@ -12,5 +12,5 @@ BASE, SIMS, NEON = "0.35", "#0072B2", "#D55E00"
 
 
 def at_choice(data: xr.Dataset) -> xr.Dataset:
-    """Every variable at the w of the smallest ``choice``: other samples, and the training half."""
+    """Return every variable at the w of the smallest ``choice``: other samples, and the training half."""
     return data.isel(weight=data["choice"].argmin("weight"))

@@ -21,7 +21,7 @@ simulate = sims_digits.budgets
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """FID against w, the gain at the w chosen, and precision and recall."""
+    """Draw FID against w, the gain at the w chosen, and precision and recall."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.0, 3.9), width_ratios=(1.5, 1, 1))
     guided = data.sel(curve=data["scheme"] == "SIMS")
     colours = gradient(guided.sizes["curve"])
@@ -57,7 +57,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """What SIMS gains, the shape of the curves, and Neon with the same auxiliary."""
+    """Judge what SIMS gains, the shape of the curves, and Neon with the same auxiliary."""
     guided = data.sel(curve=data["scheme"] == "SIMS")
     base, chosen = data["fid"].sel(weight=0.0).isel(curve=0), at_choice(guided)
     best = chosen["choice"].mean("seed").argmin("curve")
@@ -131,7 +131,7 @@ def _precision(guided: xr.Dataset) -> Finding:
 
 
 def _unimodal(fid: xr.DataArray) -> Verdict:
-    """Whether the mean falls, then rises; a step the other way within the noise leaves it open."""
+    """Return whether the mean falls, then rises; a step the other way within the noise leaves it open."""
     low = int(fid.mean("seed").argmin("weight"))
     steps = [fid.isel(weight=i + 1) - fid.isel(weight=i) for i in range(fid.sizes["weight"] - 1)]
     wrong = [step if i < low else -step for i, step in enumerate(steps)]

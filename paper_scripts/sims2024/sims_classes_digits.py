@@ -21,7 +21,7 @@ simulate = sims_digits.classes
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """The share of odd digits and the FID to the target against w, and every digit's share."""
+    """Draw the share of odd digits and the FID to the target against w, and every digit's share."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.0, 3.7))
     odd = data["share"].isel(digit=slice(1, None, 2)).sum("digit")
     seed_band(left, data["weight"], odd, color=SIMS, marker="o")
@@ -47,7 +47,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The mix of classes and the distance to the wanted one."""
+    """Judge the mix of classes and the distance to the wanted one."""
     odd, target = data["share"].isel(digit=slice(1, None, 2)).sum("digit"), data.attrs["target"]
     mean, base = odd.mean("seed"), odd.sel(weight=0.0)
     chosen = at_choice(data)

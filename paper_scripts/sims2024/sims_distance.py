@@ -21,7 +21,7 @@ simulate = self_improvement.distance
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """One generation: exact curves in one dimension, and SIMS beside Neon in two."""
+    """Draw one generation: exact curves in one dimension, and SIMS and Neon in two."""
     figure, (left, *others) = plt.subplots(1, 3, figsize=(12.0, 3.9))
     for bias, colour in zip(data["bias"].values, (BLUE, GREEN, RED), strict=True):
         one = data.sel(bias=bias)
@@ -50,7 +50,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """What one generation gains, with an unbiased and with a biased sampler."""
+    """Judge what one generation gains, with an unbiased and with a biased sampler."""
     worst = largest(score(data, "line"))
     yield Finding(
         claim="Exact mean squared W2 of SIMS in one dimension, at every guidance and bias",

@@ -24,7 +24,7 @@ simulate = sims_loop_digits.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """FID, precision and recall per generation, the w chosen, and digits of the last generation."""
+    """Draw FID, precision and recall per generation, the w chosen, and digits of the last generation."""
     figure, axes = plt.subplots(2, 3, figsize=(12.0, 6.6))
     colours = {"plain": BASE, "SIMS": SIMS}
     first = data["fid"].sel(generator="plain").isel(generation=0, loop=0).mean().item()
@@ -59,7 +59,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The last generation against the first base, with SIMS and without it."""
+    """Judge the last generation against the first base, with SIMS and without it."""
     last = data["generation"].values[-1]
     first = data["fid"].sel(generator="plain").isel(generation=0)
     for loop in data["loop"].values:

@@ -21,7 +21,7 @@ simulate = self_improvement.run
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Distance in the augmentation loop and log volume in the fully synthetic one, by bias and size."""
+    """Draw distance in the augmentation loop and log volume in the fully synthetic one, by bias and size."""
     figure, axes = plt.subplots(2, 4, figsize=(13.5, 6.4), sharex=True)
     colours = gradient(data.sizes["weight"], 0.9)
     columns = product(data["bias"].values, data["size"].values)
@@ -43,7 +43,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Whether the augmentation loop stays sane, and the exact volume of the fully synthetic one."""
+    """Judge whether the augmentation loop stays sane, and the exact volume of the fully synthetic one."""
     cells = [{"bias": b, "size": n} for b, n in product(data["bias"].values, data["size"].values)]
     for cell in cells:
         yield _judge_sanity(data.sel(regime="augment", **cell))
@@ -60,7 +60,7 @@ def judge(data: xr.Dataset) -> Findings:
 
 
 def _judge_sanity(one: xr.Dataset) -> Finding:
-    """One augmentation loop: is it better with SIMS, and for which guidance does it stay near its start?"""
+    """Judge whether an augmentation loop is better with SIMS, and stays near its start."""
     last, start = one.isel(generation=-1), one["median"].sel(weight=0.0).isel(generation=0).item()
     weights, ends = one["weight"].values.tolist(), last["median"].values.tolist()
     best = ends.index(min(ends))

@@ -17,7 +17,7 @@ simulate = sims_digits.pollution
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """FID against the amount of pollution, and against w for every amount."""
+    """Draw FID against the amount of pollution, and against w for every amount."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 3.9))
     standard, guided = data["fid"].sel(weight=0.0), at_choice(data)["fid"]
     seed_band(left, data["ratio"], standard, label="standard training", color=BASE, marker="o")
@@ -36,7 +36,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """Standard training and SIMS against the amount of synthetic images."""
+    """Judge standard training and SIMS against the amount of synthetic images."""
     standard, guided = data["fid"].sel(weight=0.0), at_choice(data)["fid"]
     clean = standard.sel(ratio=0.0)
     rises = [above(step) for step in standard.transpose("ratio", "seed").diff("ratio")]

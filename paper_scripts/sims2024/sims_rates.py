@@ -25,7 +25,7 @@ SCHEMES = {
 
 
 def draw(data: xr.Dataset) -> Picture:
-    """Rate of collapse, and variance of the log volume, against guidance."""
+    """Draw rate of collapse, and variance of the log volume, against guidance."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.0))
     for scheme, (label, colour) in SCHEMES.items():
         critical = data[f"critical_{scheme}"].item()
@@ -54,7 +54,7 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def judge(data: xr.Dataset) -> Findings:
-    """The rate's zero, and the price."""
+    """Judge the rate's zero, and the price."""
     notes = {"rate": "zero exactly: proved", "growth": "twice that of the loop without guidance"}
     for name, what in (("rate", "Mean"), ("growth", "Variance")):
         worst, one = largest(score(data, name)), data.sel(dim=1, weight=1.0)

@@ -169,9 +169,9 @@ def test_labels_of_files(tmp_path, place):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"labels": null}', "lists no labels"),
-        ("nothing", "lists no labels"),
-        ("{}", "lists no labels"),
+        ('{"labels": null}', "does not list labels"),
+        ("nothing", "does not list labels"),
+        ("{}", "does not list labels"),
         ('{"labels": [["0.png", 1]]}', "the label of '1.png' in its dataset.json is None"),
         ('{"labels": [["0.png", 1], ["1.png", [0.5, 1]]]}', r"is \[0.5, 1\]; expected the number"),
         ('{"labels": [["0.png", 1], ["1.png", -1]]}', "is -1; expected the number"),
@@ -419,7 +419,7 @@ def test_hugging_face(monkeypatch):
     for keywords, message in (
         ({}, "image='image' is not a column of mnist; choose one of img, digit"),
         ({"image": "img", "label": "class"}, "label='class' is not a column"),
-        ({"image": "digit"}, "holds int, no images"),
+        ({"image": "digit"}, "holds int objects, not images"),
         ({"image": "img", "split": "none"}, "holds no images"),
         ({"image": "img", "size": 0}, "size=0"),
     ):

@@ -409,7 +409,7 @@ def test_images_that_do_not_fit(fitted):
         (pictures(), None, "labels and classes=None"),
         (pictures(classes=None), 3, "there are none; open the data set with labels=True, or pass Images.of"),
         (pictures(classes=5), 3, "there are labels from 0 to 4"),
-        (pictures().select([]), 3, "holds no images"),
+        (pictures().select([]), 3, "data is empty"),
         (np.zeros((4, 8, 8)), None, r"expected \(n, height, width, channels\)"),
     ]:
         with pytest.raises(ValueError, match=match):

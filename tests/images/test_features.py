@@ -257,7 +257,7 @@ def test_a_file_of_weights_is_checked_before_it_is_used(tmp_path, monkeypatch):
             _check_file(name)
     assert not (tmp_path / "was_run").exists()
     torch.save([1.0], "list.pth")
-    with pytest.raises(ImageStoreError, match="holds a list, no weights by name"):
+    with pytest.raises(ImageStoreError, match="holds a list, not weights by name"):
         _check_file("list.pth")
     torch.save(network().state_dict(), "other.pth")
     _check_file("other.pth")

@@ -278,7 +278,7 @@ def test_wrong_input_says_what_to_write():
         (lambda: np.asarray(images, copy=False), "leave copy out"),
         (
             lambda: RealImages(images, "four").take(5, rng=rng()),
-            "n=5 exceeds the 4 images of four; ask for 4",
+            "n=5 exceeds the 4 images of four; request 4",
         ),
         (lambda: RealImages(images).sample(2, rng=rng(), bias=1.0), "leave it out"),
     ]

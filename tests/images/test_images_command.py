@@ -131,7 +131,7 @@ def test_bad_input_is_one_error(tmp_path, folder):
         command(f"run {NAME} --folder {tmp_path / 'new'}")
     assert not (tmp_path / "new").exists()
     for name in ("show", "resume"):
-        with pytest.raises(FileNotFoundError, match="holds no run"):
+        with pytest.raises(FileNotFoundError, match="does not hold a run"):
             command(f"{name} {tmp_path}")
     text = (folder / "metrics.jsonl").read_text()
     (folder / "metrics.jsonl").write_text("{" + text)
@@ -153,7 +153,7 @@ def test_without_torch(monkeypatch, capsys):
 def test_a_data_set_that_is_not_there(tmp_path, capsys):
     line = f"images run mad-ffhq-fully-synthetic --data {tmp_path / 'none'} --folder {tmp_path / 'run'}"
     assert main(line.split()) == 2
-    assert "there is no such folder or archive" in capsys.readouterr().err
+    assert "does not exist; pass FFHQ's folder or archive" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

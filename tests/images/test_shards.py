@@ -81,7 +81,7 @@ def test_an_interrupted_writing_goes_on(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path / "set", interrupted)
     assert missing_shards(tmp_path / "set", N, shard=SHARD) == [2, 3, 4]
-    with pytest.raises(FileNotFoundError, match="no finished set of images"):
+    with pytest.raises(FileNotFoundError, match="not hold a finished set of images"):
         open_shards(tmp_path / "set")
     written(tmp_path / "set", interrupted)
     assert asked == [0, 5, 10, 10, 15, 20]
@@ -221,7 +221,7 @@ def test_wrong_use(tmp_path):
             written(tmp_path / "set", **changes)
     with pytest.raises(ImageStoreError, match="create the folder above"):
         written(tmp_path / "no" / "set")
-    with pytest.raises(FileNotFoundError, match="no finished set"):
+    with pytest.raises(FileNotFoundError, match="not hold a finished set"):
         open_shards(tmp_path / "no")
     with pytest.raises(ValueError, match=r"holds 1 images for shard 0, which has 5"):
         written(tmp_path / "few", lambda i, j: make(0, 1))

@@ -124,7 +124,7 @@ def test_what_cannot_be_picked_by():
         treated(treatments.curate(lambda pixels: np.full(len(pixels), np.nan)))
     with pytest.raises(ValueError, match="a boolean or a probability"):
         treated(treatments.verify(lambda pixels: np.full(len(pixels), 2.0)))
-    with pytest.raises(ValueError, match="asks for labels and the images have none"):
+    with pytest.raises(ValueError, match="takes labels and the images have none"):
         treated(treatments.verify(lambda pixels, labels: labels == 1), labelled=False)
     assert len(treated(treatments.verify(lambda pixels, labels=None: pixels[:, 0, 0, 0] > 9), labelled=False))
 
@@ -201,7 +201,7 @@ def test_mapped_images_pickle_without_pixels(tmp_path):
         (lambda pixels: pixels[:, :2], "uint8 images of shape"),
         (lambda pixels: pixels.mean(), "uint8 images of shape"),
         (GENERATOR.permuted, "at random"),
-        (lambda pixels, labels: pixels, "asks for labels"),
+        (lambda pixels, labels: pixels, "takes labels"),
     ],
 )
 def test_functions_that_cannot_map(function, message):

@@ -1,7 +1,7 @@
 """Real images for loops: digits and photographs, MNIST's and CIFAR-10's files, folders, archives, libraries.
 
-Each function returns a `RealImages`, from which every image is drawn once. Classes come only where they are
-asked for, with ``labels=True``, for a model with classes.
+Each function returns a `RealImages`, from which every image is drawn once. Classes come only with
+``labels=True``, for a model with classes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def digits(part: PartName = "train", *, labels: bool = False) -> RealImages:
     part : {"train", "test", "all"}
         The 897 images to train on, the 900 that are held out, or both together.
     labels : bool
-        With the digit, 0 to 9.
+        Label each image with its digit, 0 to 9.
     """
     points = sources.digits(part, labels=True).points
     pixels = (255 * points[:, :-1]).round().astype(np.uint8).reshape(-1, 8, 8, 1)
@@ -79,7 +79,7 @@ def photographs(
         Pixels from one patch to the next; ``None`` is a quarter of `size`. Below `size` patches overlap, so
         that drawing one gives information about its neighbours, although no patch is drawn twice.
     labels : bool
-        With the photograph, 0 (a temple) or 1 (a flower).
+        Label each image with its photograph, 0 (a temple) or 1 (a flower).
 
     Notes
     -----
@@ -108,7 +108,7 @@ def photographs(
 def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
     """Return the image files in a folder and those below, sorted by name; they are decoded when read.
 
-    PNG, JPEG, WebP, BMP and TIFF, with one picture each; they are turned as their EXIF orientation says.
+    PNG, JPEG, WebP, BMP and TIFF, with one picture each; they are rotated by their EXIF orientation.
     Symbolic links are followed. What is hidden (``.DS_Store``, ``__MACOSX``) is left out.
 
     Parameters
@@ -118,16 +118,16 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
     size : int, optional
         Crop to the central square and resize (Lanczos); ``None`` takes the images as they are.
     labels : bool
-        With classes: those of its ``dataset.json``, ``{"labels": [[name, class], ...]}`` as EDM (arXiv
-        2206.00364) writes it, or else one for each folder, by name, directly within `path`, or within the
-        folder that holds all images, as ``train/`` may.
+        Label each image with its class: that of ``dataset.json``, ``{"labels": [[name, class], ...]}`` as
+        EDM (arXiv 2206.00364) writes it, or else one for each folder, by name, directly within `path`, or
+        within the folder that holds all images, as ``train/`` may.
 
     Raises
     ------
     ValueError
         If there are no images, or some that are not read: of other kinds (``.gif``, ``.heic``), which are
         counted, animated, of several pages, with transparency, or of more than 8 bits per channel; if they
-        differ in shape or number of channels. The first is named, and it is said how many there are. If
+        differ in shape or number of channels. The message names the first one and their number. If
         their folders make one class only, or those are parts of a data set (``train``, ``test``).
     ImageStoreError
         If a file is not an image, or larger than 268 MB; when it is read, if it is damaged.
@@ -173,7 +173,7 @@ def idx(
     part : {"train", "test", "all"}
         The images to train on, those held out (``t10k``), or both, in this order.
     labels : bool
-        With the class of each image.
+        Label each image with its class.
     known : {"MNIST", "Fashion-MNIST"}, optional
         The data set that the files must hold, by their SHA-256; ``None`` reads any in this format.
 
@@ -208,7 +208,7 @@ def cifar10(path: str | os.PathLike[str], part: PartName = "train", *, labels: b
     part : {"train", "test", "all"}
         The images to train on, those held out, or both, in this order.
     labels : bool
-        With the class, 0 to 9.
+        Label each image with its class, 0 to 9.
 
     Raises
     ------
@@ -234,13 +234,13 @@ def torchvision_set(
     Parameters
     ----------
     name : {"MNIST", "FashionMNIST", "CIFAR10"}
-        Which one.
+        Name of the data set.
     root : path-like
         The folder where torchvision keeps it.
     part : {"train", "test", "all"}
         Its images to train on, its test images, or both, in this order.
     labels : bool
-        With the class, 0 to 9.
+        Label each image with its class, 0 to 9.
     download : bool
         Get it where it is not there.
 
@@ -326,8 +326,8 @@ def hugging_face(
         raise ValueError(f"split={split!r} of {name} holds no images; choose another.")
     if not hasattr(table[0][image], "mode"):
         raise ValueError(
-            f"image={image!r} of {name} holds {type(table[0][image]).__name__}, no images; choose another "
-            f"column of {', '.join(table.column_names)}."
+            f"image={image!r} of {name} holds {type(table[0][image]).__name__} objects, not images; choose "
+            f"another column of {', '.join(table.column_names)}."
         )
     shape = shape_of(table[0][image], _check_optional_size(size), f"image 0 of {name}")
     classes = check_labels(None if label is None else table[label][:], len(table))

@@ -223,7 +223,7 @@ def _folder_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
     parts = [name for name in sorted(set(classes)) if name.lower() in _SPLITS]
     if len(parts) == len(set(classes)) or deeper.intersection(parts):
         raise ValueError(
-            f"path={path!r}: {', '.join(map(repr, parts))} are parts of a data set, and no classes. {shown} "
+            f"path={path!r}: {', '.join(map(repr, parts))} are parts of a data set, not classes. {shown} "
             f"Open one part, for example folder(path + '/{parts[0]}', labels=True), or pass labels=False."
         )
     return np.unique(np.array(classes, dtype=str), return_inverse=True)[1].astype(np.int64)
@@ -239,7 +239,7 @@ def _json_labels(path: str, names: tuple[str, ...]) -> NDArray[np.int64]:
         labels: Mapping[str, Any] = {name.replace("\\", "/"): label for name, label in listed}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"path={path!r}: its {_LABELS} lists no labels ({type(error).__name__}: {error}); pass "
+            f"path={path!r}: its {_LABELS} does not list labels ({type(error).__name__}: {error}); pass "
             f'labels=False, or write {{"labels": [[name, class], ...]}} there.'
         ) from error
     for name in names:
@@ -259,7 +259,7 @@ def file_in(path: str, name: str, most: int = _MOST_BYTES) -> Iterator[IO[bytes]
             size = (Path(path) / name).stat().st_size
             opened: IO[bytes] = (Path(path) / name).open("rb")
         else:
-            # No more is unpacked than the archive says here.
+            # At most this number of bytes is unpacked.
             size = _archive(path).getinfo(name).file_size
             opened = _archive(path).open(name)
         with opened as file:
@@ -306,7 +306,7 @@ def pillow() -> Any:
 
 
 class _Unsuitable(ValueError):
-    """An image that is whole, but of no kind that is read."""
+    """An image that is intact, but of a kind that is not read."""
 
 
 def shape_of(image: Any, size: int | None, name: str) -> tuple[int, int, int]:
@@ -326,13 +326,13 @@ def shape_of(image: Any, size: int | None, name: str) -> tuple[int, int, int]:
 
 
 _ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
-"""The EXIF tag that says how a camera was held, and its values with height and width exchanged."""
+"""The EXIF tag of the orientation of the camera, and its values with height and width exchanged."""
 
 
 def decode(image: Any, size: int | None, name: str) -> Pixels:
     """Decode an open file or an image of Pillow's, shape (height, width, channels): grey or red, green, blue.
 
-    It is turned as its EXIF orientation says. With a `size` it is cropped to its central square and resized
+    It is rotated by its EXIF orientation. With a `size` it is cropped to its central square and resized
     by Lanczos' filter.
     """
 
@@ -455,7 +455,7 @@ class Rows:
 
 
 def check_shape(found: Sequence[int], expected: Sequence[int], name: str) -> None:
-    """Return whether an image has the shape of the first."""
+    """Refuse an image of another shape than the first."""
     if tuple(found) != tuple(expected):
         raise ValueError(
             f"{name} has shape {tuple(found)}, and the first image has {tuple(expected)} (height, width, "

@@ -139,18 +139,18 @@ class RealImages:
     """A data set of real images: the `real` of a loop.
 
     Images are drawn without replacement. The loop continues with the source that a draw leaves, so that no
-    image is drawn twice; the fresh data loop ends when there are none left, and the error says so.
+    image is drawn twice; the fresh data loop ends with an error when there are none left.
 
     Attributes
     ----------
     images : Images
-        Those that are left.
+        Remaining images.
     name : str
-        What the errors call it.
+        Name in error messages.
     total : int, optional
-        How many there were at the start; ``None`` is now.
+        Number of images at the start; ``None`` is the present number.
     draws : int
-        How many draws were made since.
+        Number of draws made since.
 
     Examples
     --------
@@ -176,7 +176,7 @@ class RealImages:
 
     @property
     def left(self) -> int:
-        """How many images are left."""
+        """Number of remaining images."""
         return len(self.images)
 
     @property
@@ -185,7 +185,7 @@ class RealImages:
         return self.images.shape
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
-        """Draw `n` different images of those that are left. `bias` is refused: the data are what they are."""
+        """Draw `n` different images of those that are left. `bias` is refused."""
         if bias is not None:
             raise ValueError(f"bias={show(bias)}: real data cannot be sampled with a bias; leave it out.")
         return self.take(n, rng=rng)[0]
@@ -207,7 +207,7 @@ class RealImages:
 
     def _shortage(self, n: int) -> str:
         if not self.draws:
-            return f"n={n} exceeds the {self.left} images of {self.name}; ask for {self.left} or fewer."
+            return f"n={n} exceeds the {self.left} images of {self.name}; request {self.left} or fewer."
         return (
             f"n={n} exceeds the {self.left} images that are left of {self.name}: {self.draws} "
             f"{'draw has' if self.draws == 1 else 'draws have'} used {(self.total or 0) - self.left} of its "
@@ -295,8 +295,8 @@ def mapped(images: Images, function: Callable[..., Any]) -> Mapped:
     tried = np.arange(min(_TRIED, len(images)))
     if len(tried) and not np.array_equal(part.read(tried), part.read(tried)):
         raise ValueError(
-            f"function={function!r} makes other images of the same images in a second call, so that a set "
-            f"which is mapped when it is read would not stay what it is; draw nothing at random in it."
+            f"function={function!r} returns other images for the same images in a second call, so that a set "
+            f"which is mapped when it is read would change; do not draw at random in it."
         )
     return part
 
@@ -320,16 +320,16 @@ def _apply(function: Callable[..., Any], images: Images, index: Index) -> Any:
     """Apply a function to the images at these places, and to their labels if it takes them."""
     pixels = images.batch(index)
     try:
-        asked = inspect.signature(function).parameters.get("labels")
-    except (TypeError, ValueError):  # a function of C, of which nothing is known
-        asked = None
-    if asked is None:
+        parameter = inspect.signature(function).parameters.get("labels")
+    except (TypeError, ValueError):  # a function of C, without a signature
+        parameter = None
+    if parameter is None:
         return function(pixels)
     if images.labels is not None:
         return function(pixels, labels=images.labels[index])
-    if asked.default is inspect.Parameter.empty:
+    if parameter.default is inspect.Parameter.empty:
         raise ValueError(
-            f"function={function!r} asks for labels and the images have none; pass classes to the model and "
+            f"function={function!r} takes labels and the images have none; pass classes to the model and "
             f"open the data with labels=True, or give the function labels=None."
         )
     return function(pixels)
@@ -348,9 +348,9 @@ class Images:
     Attributes
     ----------
     parts : tuple of Part
-        Where the pixels come from; `Images.of` makes one of an array, `open_shards` those of a folder.
+        Sources of the pixels; `Images.of` makes one of an array, `open_shards` those of a folder.
     index : int array, shape (n,), optional
-        Which images these are, counted through all parts in turn; ``None`` is all of them.
+        Places of the images, counted through all parts in turn; ``None`` is all of them.
     """
 
     parts: tuple[Part, ...]
@@ -367,7 +367,7 @@ class Images:
         labels : int array, shape (n,), optional
             The class of each image, 0 or more.
         seeds : uint64 array, shape (n,), optional
-            What each image was sampled with.
+            Seeds that the images were sampled with.
         """
         pixels = freeze(check_pixels("pixels", pixels))
         return cls((Held(pixels, check_labels(labels, len(pixels)), check_seeds(seeds, len(pixels))),))
@@ -385,7 +385,7 @@ class Images:
 
     @property
     def weight(self) -> int:
-        """How many images there are: the size of the training set."""
+        """Number of images: the size of the training set."""
         return len(self)
 
     @property
@@ -431,7 +431,7 @@ class Images:
         """Select the images at these places (numbers, or a mask), in that order, without reading."""
         rows = self._rows(indices)
         where = self._part_of(rows)
-        # Parts that are not used are let go: they may hold memory.
+        # Parts that are not used are dropped: they may hold memory.
         used = np.unique(where) if len(rows) else np.zeros(1, dtype=np.int64)
         before = np.cumsum([0, *(self.parts[k].shape[0] for k in used)])[:-1]
         if len(rows):

@@ -131,7 +131,7 @@ def map_pixels(path: str) -> Pixels:
 
 
 def read_rows(path: str, sha256: str | None = None) -> tuple[NDArray[Any], str]:
-    """Label, seed and sha256 of each image of a shard, and the sha256 of all that, which may be expected."""
+    """Return label, seed and sha256 of each image of a shard, and the sha256 of the file."""
     try:
         content = Path(path).read_bytes()
         found = hashlib.sha256(content).hexdigest()
@@ -181,9 +181,9 @@ def write_shards(
         height, width, channels); called once for each shard that is missing, in order. To copy a set, pass
         ``lambda start, stop: images.batch(np.arange(start, stop))``.
     n : int
-        How many images.
+        Number of images.
     labels, seeds : int arrays, shape (n,), optional
-        Seeds, stored with them.
+        Labels and seeds, stored with the images.
     shard : int
         Images per shard: the most that an interruption can cost.
 
@@ -296,7 +296,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Images:
     Raises
     ------
     FileNotFoundError
-        If there is no finished set in the folder.
+        If the folder does not hold a finished set.
     ImageStoreError
         If the manifest is damaged, or a shard is missing or shorter than it should be.
     """
@@ -304,8 +304,8 @@ def open_shards(folder: str | os.PathLike[str]) -> Images:
     path = folder / _MANIFEST
     if not path.is_file():
         raise FileNotFoundError(
-            f"folder={str(folder)!r} holds no finished set of images (no {_MANIFEST}); write one, or run "
-            f"again what was interrupted."
+            f"folder={str(folder)!r} does not hold a finished set of images ({_MANIFEST} is missing); write "
+            f"one, or run again what was interrupted."
         )
     try:
         described = json.loads(path.read_text())

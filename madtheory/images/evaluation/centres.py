@@ -27,7 +27,7 @@ def nearest(images: Images, clusters: int = 16, *, seed: int = 0) -> NearestCent
     clusters : int
         K, centres of each class. The paper takes 16 for digits of MNIST.
     seed : int
-        Of the clustering.
+        Seed of the clustering.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def cluster_centres(images: Images, clusters: int = 16, *, seed: int = 0) -> Pix
     Returns
     -------
     uint8 array, shape (classes, clusters, height, width, channels)
-        Of images without labels there is one class.
+        Images without labels make one class.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class NearestCentre:
     Attributes
     ----------
     centres : uint8 array, shape (classes, clusters, height, width, channels)
-        As of `cluster_centres`.
+        Centres, as `cluster_centres` returns them.
     """
 
     centres: Pixels = field(repr=False)

@@ -1,4 +1,4 @@
-"""Features of images: what networks make of pixels, for Frechet distances, precision and recall.
+"""Features of images: outputs of networks, for Frechet distances, precision and recall.
 
 Features of one network are points of one space. Compare sets by one network alone: its name, which knows its
 weights, is part of every result that is kept.
@@ -45,7 +45,7 @@ def random_network(seed: int, dim: int, channels: int) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in network.parameters():
-            # He's initialisation, which keeps the size of what goes through; no biases.
+            # He's initialisation, which keeps the scale of the activations; the biases are zero.
             scale = math.sqrt(2 / weight[0].numel()) if weight.ndim > 1 else 0.0
             weight.copy_(scale * torch.randn(weight.shape, generator=generator))
     return network
@@ -156,7 +156,7 @@ def _check_file(path: str) -> None:
         ) from error
     if not isinstance(held, dict):
         raise ImageStoreError(
-            f"weights={path!r} holds a {type(held).__name__}, no weights by name; pass a file of weights."
+            f"weights={path!r} holds a {type(held).__name__}, not weights by name; pass a file of weights."
         )
 
 
@@ -172,9 +172,9 @@ class Features:
     Attributes
     ----------
     name : str
-        What network this is, with which weights: results that are kept are found by it.
+        Name of the network and its weights; stored results are found by it.
     function : callable
-        From uint8 pixels (n, height, width, channels) to numbers (n, d).
+        Function from uint8 pixels (n, height, width, channels) to numbers (n, d).
     """
 
     name: str
@@ -223,20 +223,20 @@ def of_module(
     Parameters
     ----------
     module : nn.Module or callable
-        From float32 (n, channels, height, width), 0 to 1, to (n, d), or to (n, ...), which is flattened. A
-        module is copied and put into evaluation mode: what becomes of it afterwards has no effect.
+        Function from float32 (n, channels, height, width), 0 to 1, to (n, d), or to (n, ...), flattened. A
+        module is copied and put into evaluation mode: later changes of it have no effect.
     name : str, optional
         Name of the features. A checksum of a module's layers and weights is added to it; the name of
-        a function has to say all that it depends on.
+        a function has to identify all that it depends on.
     device : str, optional
-        Where to compute. Default: the accelerator, if there is one.
+        Device of the computation. Default: the accelerator, if there is one.
     """
     place = device_of(device)
     if isinstance(module, nn.Module):
         network = copy.deepcopy(module).eval().to(place)
         label = f"{name or type(module).__name__}-{checksum(module)}"
     elif name is None:
-        raise ValueError("name=None: a function needs a name, which says all that it depends on.")
+        raise ValueError("name=None: a function needs a name, which identifies all that it depends on.")
     else:
         network, label = module, name  # type: ignore[assignment]
 
@@ -271,12 +271,12 @@ def lenet_of(
     Parameters
     ----------
     images : Images
-        With labels, grey and square, for instance
+        Labelled, grey and square images, for instance
         ``datasets.idx("data/mnist", labels=True).images``. They are read at once.
     training : Training, optional
         Default: each image is seen 5 times, and at least 25,000 in all.
     seed : int
-        Of the training.
+        Seed of the training.
     device : str, optional
         Default: the accelerator, if there is one.
 
@@ -300,13 +300,13 @@ def inception(package: str = "torch-fidelity", weights: Any = None, *, device: s
     Parameters
     ----------
     package : {"torch-fidelity", "torchmetrics"}
-        Whose network. Both have the weights of the first FID code (Heusel et al. 2017, arXiv 1706.08500) and
-        resize to 299 x 299: torch-fidelity as that code did, torchmetrics with antialiasing, so that their
-        numbers differ.
+        Package of the network. Both have the weights of the first FID code (Heusel et al. 2017, arXiv
+        1706.08500) and resize to 299 x 299: torch-fidelity as that code did, torchmetrics with antialiasing,
+        so that their numbers differ.
     weights : path, optional
         The file of the weights. ``None``: torch-fidelity downloads it once and keeps it.
     device : str, optional
-        Where to compute. Default: the accelerator, if there is one.
+        Device of the computation. Default: the accelerator, if there is one.
 
     Raises
     ------
@@ -346,13 +346,13 @@ def random_convolutions(
     Parameters
     ----------
     seed : int
-        Draws the weights.
+        Seed of the weights.
     dim : int
         Number of features.
     channels : int
-        Of the images, at least 4 x 4 pixels.
+        Channels of the images, which have at least 4 x 4 pixels.
     device : str, optional
-        Where to compute. Default: the accelerator, if there is one.
+        Device of the computation. Default: the accelerator, if there is one.
     """
     channels, dim = check_size("channels", channels), check_size("dim", dim)
     seed = check_seed(seed, "seed", maximum=2**64 - 1)

@@ -1,6 +1,6 @@
 """How far synthetic images are from real ones: Frechet distance, precision and recall of their features.
 
-Sets are read batch by batch. What is known of the real images is kept in the store.
+Sets are read batch by batch. Summaries of the real images are kept in the store.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FeatureSummary(NamedTuple):
         Number, mean and scatter of the features of all images.
     points : array, shape (m, d)
         Features of `most` images that are chosen at random, always the same ones, in their order; those of
-        all if there are no more.
+        all if there are fewer.
     features : str
         The name of the features.
     """

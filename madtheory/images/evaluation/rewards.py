@@ -77,9 +77,9 @@ class ClassifierReward:
     Attributes
     ----------
     classifier : Classifier or callable
-        Where the probabilities come from.
+        Source of the probabilities.
     gamma : float
-        What they are multiplied by.
+        Factor of the probabilities.
     label : int, optional
         The class whose probability it is; ``None`` is the largest of all.
     """
@@ -145,9 +145,9 @@ def of_module(
         Maps images (n, channels, height, width), single precision, to the logarithms of unnormalised
         probabilities (n, classes). It is copied.
     mean, std : float or one for each channel
-        What it sees is (pixels / 255 - mean) / std, as it was trained.
+        Units of its input, which is (pixels / 255 - mean) / std.
     device : str, optional
-        Where it computes. Default: the accelerator, if there is one.
+        Device of the computation. Default: the accelerator, if there is one.
 
     Returns
     -------
@@ -217,9 +217,9 @@ def vgg_classifier(
     Parameters
     ----------
     images : Images
-        With labels.
+        Labelled images.
     epochs, width, seed : int
-        Of the training; channels of the first layer; of weights and batches.
+        Epochs of the training; channels of the first layer; seed of weights and batches.
     device : str, optional
         Default: the accelerator, if there is one.
     cache : path, optional
@@ -228,7 +228,7 @@ def vgg_classifier(
     Returns
     -------
     callable
-        From uint8 pixels (n, height, width, channels) to probabilities (n, classes), for
+        Function from uint8 pixels (n, height, width, channels) to probabilities (n, classes), for
         `madtheory.images.rewards`.
     """
     if images.labels is None or not len(images):

@@ -1,4 +1,4 @@
-"""What the command prints: presets, plans and runs as text."""
+"""The image commands, and what they print: presets, plans and runs as text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_all(presets: Sequence[Preset]) -> str:
     lines = [f"{name:<{widths[0]}}  {hours:>{widths[1]}}{title}" for name, hours, title in rows]
     return "\n".join([
         "Presets: name, GPU-hours of the full run, what it is.", "", *lines, "", _wrap(_ESTIMATED), "",
-        "madtheory images presets NAME says more of one.",
+        "madtheory images presets NAME describes one.",
     ])  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def describe(preset: Preset) -> str:
         *_head(preset.title, preset.source), "",
         *(_wrap(f"{scale.capitalize()}: {_sentences(preset.settings(scale))}") for scale in scales), "",
         _wrap(f"Cost of the full run: {preset.gpu_hours:g} GPU-hours. {_ESTIMATED}"), "",
-        "What the paper says, and what we chose:",
+        "Settings of the paper, and choices of ours:",
         *(_wrap(note, bullet=True) for note in preset.notes),
     ])  # fmt: skip
 
@@ -225,7 +225,7 @@ one GPU) and smoke (seconds) need none."""
 
 
 def presets(preset: Annotated[str | None, arg(metavar="PRESET"), Positional] = None) -> Job:
-    """List the papers' runs, or say all about one.
+    """List the papers' runs, or describe one.
 
     Parameters
     ----------
@@ -257,15 +257,15 @@ def run(
     Parameters
     ----------
     preset
-        Which run; madtheory images presets lists them.
+        Name of a run; madtheory images presets lists them.
     folder
-        Where everything is written.
+        Folder of all that is written.
     scale
         The paper's run, about an hour or less on one GPU, or seconds.
     seed
         The same seed gives the same run.
     generations
-        How many. Default: the preset's.
+        Number of generations. Default: the preset's.
     device
         cuda or cpu. Default: the accelerator, if there is one.
     data
@@ -296,7 +296,7 @@ def resume(folder: Folder) -> Job:
     Parameters
     ----------
     folder
-        Of a run.
+        Folder of a run.
     """
 
     def job() -> str:
@@ -312,7 +312,7 @@ def show(folder: Folder) -> Job:
     Parameters
     ----------
     folder
-        Of a run, finished or not.
+        Folder of a run, finished or not.
     """
 
     def job() -> str:
@@ -339,11 +339,11 @@ def plan(
     Parameters
     ----------
     preset
-        Which run; madtheory images presets lists them.
+        Name of a run; madtheory images presets lists them.
     scale
         The paper's run, about an hour or less on one GPU, or seconds.
     generations
-        How many. Default: the preset's.
+        Number of generations. Default: the preset's.
     device
         cuda or cpu. Default: the accelerator, if there is one.
     bias
@@ -375,7 +375,7 @@ COMMANDS: dict[str, Callable[..., Job]] = {
 
 
 def _finish(made: Run, folder: Path) -> str:
-    """Run to the end, and say what came out; of several processes the first one alone speaks."""
+    """Run to the end, and return the measurements; of several processes only the first one returns text."""
     made.go(folder)
     return show(folder)() if os.environ.get("RANK", "0") == "0" else ""
 
@@ -385,8 +385,8 @@ def _about(folder: Path) -> tuple[dict[str, Any], int]:
     path = RunFolder(folder).config
     if not path.is_file():
         raise FileNotFoundError(
-            f"folder={str(folder)!r} holds no run (there is no config.json); start one with madtheory images "
-            f"run."
+            f"folder={str(folder)!r} does not hold a run (config.json is missing); start one with "
+            f"madtheory images run."
         )
     try:
         held = json.loads(read_bounded(path))

@@ -1,4 +1,4 @@
-"""The files of a run: each is written whole or not at all, and says what the next call has to know."""
+"""The files of a run: each is written whole or not at all, for the next call to read."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RunFolder:
         Raises
         ------
         ImageStoreError
-            If the folder holds another run, and it says in what they differ.
+            If the folder holds another run; the message names the differences.
         """
         new: dict[str, Any] = json.loads(json.dumps(config))
         known = self._read_config() if self.config.exists() else None
@@ -126,8 +126,8 @@ class RunFolder:
                 good = False
             if not good:
                 raise ImageStoreError(
-                    f"{str(self.metrics)!r} is damaged in line {number}; remove it and run again: what it "
-                    f"says is measured again."
+                    f"{str(self.metrics)!r} is damaged in line {number}; remove it and run again: its "
+                    f"lines are measured again."
                 )
             found.append(line)
         return found
@@ -171,8 +171,8 @@ class RunFolder:
         # Folders of earlier versions do not know it.
         before = known.get("content", new["content"])
         for part in {**before, **new["content"]}:
-            said = any(name.startswith(part) for name in differing)
-            if before.get(part) != new["content"].get(part) and not said:
+            known_already = any(name.startswith(part) for name in differing)
+            if before.get(part) != new["content"].get(part) and not known_already:
                 differing[part] = f"{part} (its code, or something that it refers to, was edited)"
         if differing:
             raise ImageStoreError(

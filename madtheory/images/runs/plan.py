@@ -159,7 +159,7 @@ class Speed:
     sampling : float
         Evaluations of the network, one image each.
     device : str
-        Which device.
+        Name of the device.
     batches : (int, int)
         Images at once, in training and in sampling, as measured.
     """
@@ -181,7 +181,7 @@ class Plan:
     works : tuple of Work
         The work of each generation.
     speed : Speed
-        Of the device.
+        Speed of the device.
     checkpoint : int
         Bytes of the checkpoints of the network that is being trained, which are removed in the end.
     """

@@ -37,13 +37,13 @@ class Run:
         Its model is an `ImageDiffusion`, or `models.SIMS` or `models.Neon` of one, without a store: that is
         in the folder of the run.
     generations : int
-        How many.
+        Number of generations.
     seed : int
-        Of the loop, and of the images that are measured.
+        Seed of the loop, and of the images that are measured.
     features : Features
-        In which each generation is compared with the reference; see `madtheory.images.features`.
+        Features of the comparison with the reference; see `madtheory.images.features`.
     reference : Images
-        The real images that it is compared with.
+        Real images that each generation is compared with.
     n_evaluation : int
         Images of each generation that are measured: made from the same seeds in every generation, with the
         bias of the loop, and untreated.
@@ -112,18 +112,18 @@ class Run:
         Parameters
         ----------
         folder : path
-            Is made. It holds this run or none; one of less generations is made longer.
+            Folder of this run, which is made if it does not exist; a shorter run in it is made longer.
         progress : bool, optional
             A progress bar. Default: in a terminal.
 
         Raises
         ------
         ImageStoreError
-            If the folder holds another run, be it that code of a part was edited, or something else; if
+            If the folder holds another run, for instance with edited code, or something else; if
             another process is at work on it; if a file cannot be written, for instance because the disk is
             full, or one is damaged. Finished work is kept, and the same call continues.
         ValueError
-            If a part refers to what has no content to be known by, such as a random generator.
+            If a part refers to something without an identity, such as a random generator.
 
         Notes
         -----
@@ -151,7 +151,7 @@ class Run:
             config = kept.begin(config) if main else {}
             found = kept.lines()
             drawn = [kept.grid(line["generation"]).exists() for line in found]
-            # Nobody writes before everybody has looked.
+            # A process writes only after all processes have looked.
             with processes() as accelerator:
                 accelerator.wait_for_everyone()
             if main:
@@ -230,7 +230,7 @@ def _network(model: Any) -> Any:
     if not (hasattr(model, "store") and hasattr(model, "training")):
         raise TypeError(
             f"loop.model is a {type(model).__name__}, which is not an ImageDiffusion, nor SIMS or "
-            f"Neon of one: it keeps nothing in a folder. Pass one of these, or use iterate(loop)."
+            f"Neon of one: it does not use a folder. Pass one of these, or use iterate(loop)."
         )
     return model
 

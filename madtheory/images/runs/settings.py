@@ -1,4 +1,4 @@
-"""What a run is made of, as a value: data, network, regime and treatment, and the loop that they make."""
+"""The settings of a run, as a value: data, network, regime and treatment, and the loop that they make."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHANNELS = {"digits": 1, "photographs": 3, "MNIST": 1, "CIFAR10": 3, "FFHQ": 3}
 
 @dataclass(frozen=True, kw_only=True)
 class RealData:
-    """Which real images.
+    """Real images of a run.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class RealData:
     size : int
         Height and width, pixels.
     labels : bool
-        With classes.
+        Open the images with their classes.
     first : int, optional
-        Only the first so many.
+        Number of images, if only the first ones are used.
     """
 
     name: Literal["digits", "photographs", "MNIST", "CIFAR10", "FFHQ"]
@@ -68,7 +68,7 @@ class RealData:
             Where the images lie, unless they come with scikit-learn: the folder of MNIST's or CIFAR-10's
             files, or FFHQ's folder or archive.
         labels : bool, optional
-            With classes. Default: as the run has them.
+            Open the images with their classes. Default: as the run has them.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class RealData:
                 given = Path(path or "")
                 if not given.exists():
                     raise FileNotFoundError(
-                        f"data={os.fspath(given)!r}: there is no such folder or archive; pass FFHQ's."
+                        f"data={os.fspath(given)!r} does not exist; pass FFHQ's folder or archive."
                     )
                 opened = datasets.folder if given.is_dir() else datasets.archive
                 real = opened(given, self.size, labels=marked)
@@ -122,9 +122,9 @@ class Truth:
     Attributes
     ----------
     data : RealData
-        Which.
+        Real images.
     path : path-like, optional
-        Where they lie.
+        Folder or archive of the images.
     """
 
     data: RealData
@@ -137,7 +137,7 @@ class Truth:
 
     @property
     def left(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return self.source.left
 
     def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Images:
@@ -168,7 +168,7 @@ class Centres:
 
     @property
     def sentence(self) -> str:
-        """What is done, in words."""
+        """Description in words."""
         return f"Each of these becomes the nearest of {self.per_class} cluster centres of its class."
 
     def treatment(self, truth: Truth, seed: int, device: str | None) -> Treatment:
@@ -183,11 +183,11 @@ class Chosen:
     Attributes
     ----------
     choices : int
-        How many are made for each that is kept.
+        Number of images made for each that is kept.
     strength : float
-        The reward is that many times the probability.
+        Factor of the probability in the reward.
     target : int, optional
-        Of this class; ``None``: of the likeliest class, the classifier's confidence.
+        Class of the probability; ``None``: the likeliest class, the classifier's confidence.
     """
 
     choices: int
@@ -196,7 +196,7 @@ class Chosen:
 
     @property
     def sentence(self) -> str:
-        """What is done, in words."""
+        """Description in words."""
         wanted = "the likeliest class" if self.target is None else f"class {self.target}"
         return (
             f"Each of these is chosen from {self.choices} by a classifier: the reward is {self.strength:g} "
@@ -252,15 +252,15 @@ class Improvement:
     Attributes
     ----------
     method : {"SIMS", "Neon"}
-        Which of the two.
+        Name of the method.
     weight : float
         w, the guidance of SIMS or the weight of Neon.
     n_auxiliary : int
         Synthetic images that the auxiliary is trained on.
     budget : int
-        Images that it sees.
+        Images that the auxiliary sees.
     learning_rate : float
-        Of its training.
+        Learning rate of the auxiliary's training.
     """
 
     method: Literal["SIMS", "Neon"]
@@ -292,23 +292,23 @@ class Settings:
     model : ImageDiffusion
         Network, noise levels, sampler and training, not fitted.
     regime : Regime
-        Which data each generation is trained on.
+        Data that each generation is trained on.
     generations : int
-        How many.
+        Number of generations.
     n_evaluation : int
         Images of each generation that are measured.
     features : {"lenet", "inception", "convolutions"}
-        In which features.
+        Features of the comparison.
     reference : {"train", "test"}
-        Against which real images.
+        Real images of the comparison.
     bias : float, optional
         Sampling bias of the loop, 1 / (1 + w) for a classifier-free guidance w.
     warm_start : bool
-        Train each generation from the last one's weights on.
+        Start the training of each generation from the last weights.
     improvement : Improvement, optional
         SIMS or Neon.
     treatment : Centres or Chosen, optional
-        What is done to synthetic images before anyone trains on them.
+        Treatment of the synthetic images before they are trained on.
     """
 
     data: RealData
@@ -336,7 +336,7 @@ class Settings:
         Raises
         ------
         ValueError
-            If this run has no such thing.
+            If this run does not have that parameter.
         """
         new = self
         if generations is not None:

@@ -22,8 +22,8 @@ _BERTRAND = Settings(
 _BERTRAND_NOTES = (
     "The paper begins with the public checkpoint of EDM; this run trains that network itself, with the "
     "settings of Karras et al. 2022 (arXiv 2206.00364), but mirrored images in place of its augmentation.",
-    "Generation 1 is that network. In each of 20 others it is trained on for 1 million images, the paper's "
-    "number as far as we know; the published code has 50,000 unless told otherwise, and 5 generations.",
+    "Generation 1 is that network. In each of 20 others its training continues for 1 million images, the "
+    "paper's number as far as we know; the published code has 50,000 by default, and 5 generations.",
     "The learning rate rises anew in every generation, over 10 million images, as in the code of EDM.",
     "The paper has synthetic images to real ones in the ratios 0, 0.001, 0.01, 0.1, 0.5 and 1; this is 0.5. "
     "Pass --n-synthetic for the others.",
@@ -102,7 +102,7 @@ PRESETS: tuple[Preset, ...] = (
             "The generator is flow matching with network and training of Tong et al. (arXiv 2302.00482), "
             "400,000 steps of 128 images, but with independent pairs of noise and image in place of optimal "
             "transport, and Heun's method of 50 steps in place of an adaptive solver.",
-            "Each retraining sees 1 million images, and goes on from the last network: our choice.",
+            "Each retraining sees 1 million images, and continues from the last network: our choice.",
             "The classifier is a VGG11, as in the paper, whose one has an accuracy of 92 %. This run trains "
             "it itself, for 30 epochs, and keeps it in the cache of madtheory.",
         ),

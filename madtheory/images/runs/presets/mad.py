@@ -26,7 +26,7 @@ _SILENT = (
     "with learning rate 1e-4 falling linearly to 0, batch 256, and 1,200,000 images seen in every "
     "generation, which is 20 epochs of MNIST.",
     "Classes are sampled in equal numbers, and every generation is trained from scratch. The paper is silent "
-    "about the former; its definition says the latter.",
+    "about the former; the latter is its definition.",
     "Distances are on the features of a LeNet, as in the paper, between 10,000 images and MNIST's test "
     "images. Number, reference set and training of the LeNet are our choice. Precision and recall have "
     "k = 5.",

@@ -1,4 +1,4 @@
-"""What a preset is: a paper's run at three scales, and what is known and chosen about it."""
+"""A preset: a paper's run at three scales, with its source and our choices."""
 
 from __future__ import annotations
 
@@ -121,15 +121,15 @@ class Preset:
     name : str
         Paper, data set, loop.
     title : str
-        What it is, in a few words.
+        Short description.
     source : str
         The paper, and where in it.
     full : Settings
         The paper's settings, of which the other scales are made.
     gpu_hours : float
-        Of the full run on one H100, by the count of its floating-point operations; see `_work.GPU_RATE`.
+        Hours of the full run on one H100, by its floating-point operations; see `plan.GPU_RATE`.
     notes : tuple of str
-        What the paper does not say or does otherwise, and what was chosen.
+        Choices where the paper is silent, and differences from it.
     """
 
     name: str
@@ -158,15 +158,15 @@ class Preset:
         Parameters
         ----------
         scale : {"full", "small", "smoke"}
-            Of the run.
+            Scale of the run.
         store : path, optional
-            Where fits and samples are kept; ``None`` holds all in memory.
+            Folder of fits and samples; ``None`` holds all in memory.
         seed : int
-            Of cluster centres and classifiers; that of the loop goes to `madtheory.iterate`.
+            Seed of cluster centres and classifiers; that of the loop goes to `madtheory.iterate`.
         data : path, optional
             For the full run: the folder of the data set's files, or FFHQ's folder or archive.
         device : str, optional
-            Where to compute. Default: the accelerator, if there is one.
+            Device of the computation. Default: the accelerator, if there is one.
         """
         return self.settings(scale).loop(store=store, data=data, device=device, seed=seed)
 
@@ -190,7 +190,7 @@ class Preset:
         scale, seed, data, device
             As for `loop`.
         generations : int, optional
-            How many. Default: the preset's.
+            Number of generations. Default: the preset's.
         inception : path, optional
             The file of Inception's weights. Default: a download.
         bias, n_synthetic, weight : number, optional
@@ -266,7 +266,7 @@ def _check_enough(settings: Settings, left: int) -> None:
     if regime.n_initial + again > left:
         raise ValueError(
             f"generations={settings.generations}: the run draws {regime.n_initial + again:,} real images, "
-            f"none of them twice, and there are {left:,}; ask for fewer generations."
+            f"none of them twice, and there are {left:,}; pass fewer generations."
         )
 
 
