@@ -63,7 +63,7 @@ lint: $(VENV)/.dev
 lock:
 	rm -rf out/lock && $(PYTHON) -m venv out/lock && mkdir -p out/lock
 	grep '^torch==' constraints.txt > out/lock/torch.txt
-	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,dev]'
+	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,distributed,dev]'
 	(grep '^#' constraints.txt; out/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//') > out/lock/constraints.txt
 	mv out/lock/constraints.txt constraints.txt
 
@@ -90,5 +90,5 @@ $(VENV)/.torch: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e '.[torch,images,dev]'
+	$(PIP) -c constraints.txt -e '.[torch,images,distributed,dev]'
 	@touch $@ $(VENV)/.core $(VENV)/.torch

@@ -16,6 +16,7 @@ settings.load_profile("madtheory")
 
 EXTRAS = {
     **dict.fromkeys(("torch", "zuko", "safetensors"), "torch"),
+    **dict.fromkeys(("dask", "distributed"), "distributed"),
     **dict.fromkeys(("diffusers", "accelerate", "PIL"), "images"),
 }
 """Which extra of pyproject.toml brings a package; all others come with ``dev``."""
