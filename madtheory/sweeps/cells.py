@@ -130,9 +130,9 @@ class Work:
             run_calls(self.function, [wanted[key] for key in missing], finish, n_jobs=self.n_jobs)
 
 
-def holding(store: Store | None, about: Mapping[str, Any]) -> AbstractContextManager[None]:
+def hold(store: Store | None, about: Mapping[str, Any]) -> AbstractContextManager[None]:
     """Hold the folder of a sweep alone, if it has one."""
-    return nullcontext() if store is None else store.writing(about)
+    return nullcontext() if store is None else store.hold(about)
 
 
 def _call(function: Callable[..., xr.Dataset], point: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def run_cells(
     if store is not None:
         opened = Store(check_path("store", store), identity_of({"function": function}, []))
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
-    with Bar(len(cells), desc, progress) as bar, holding(opened, {"function": name}):
+    with Bar(len(cells), desc, progress) as bar, hold(opened, {"function": name}):
         work = Work(_call, opened, n_jobs)
         work.compute({key: (function, dict(cell)) for key, cell in zip(keys, cells, strict=True)}, bar)
     if work.errors:

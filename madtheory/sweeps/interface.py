@@ -14,7 +14,7 @@ import numpy as np
 from madtheory.core import Loop, Streams
 from madtheory.interpreters import simulate as _simulate
 from madtheory.metrics import defaults as default_metrics
-from madtheory.sweeps.cells import Bar, SweepError, Work, holding, tell_failures
+from madtheory.sweeps.cells import Bar, SweepError, Work, hold, tell_failures
 from madtheory.sweeps.gather import gather
 from madtheory.sweeps.loops import Description, Layout, join_blocks
 from madtheory.sweeps.plan import make_plan
@@ -34,7 +34,7 @@ from madtheory.validation import (
     check_quantiles,
     check_size,
     metric_name,
-    shown,
+    show,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def open_sweep(folder: str | os.PathLike[str]) -> xr.Dataset:
         )
     layout = Layout(**about["layout"] | {"quantiles": _tuple(about["layout"]["quantiles"])})
     points, records = Points.from_description(about["points"]), store.read()
-    cells = [_join(_blocks(records, point), layout) for point in points.listed()]
+    cells = [_join(_blocks(records, point), layout) for point in points.as_list()]
     return gather(points, cells, {"seed": about["seed"], "missing": cells.count(None)})
 
 
@@ -244,28 +244,28 @@ def sweep(
     count, names = _check_first(described, points)
     target = check_target(target_error, names) if described.generations is not None else None
     if target_error is not None and target is None:
-        raise ValueError(f"target_error={shown(target_error)} needs loops; pass generations= with it.")
+        raise ValueError(f"target_error={show(target_error)} needs loops; pass generations= with it.")
     limit = _MOST * count if max_replicates is None else check_size("max_replicates", max_replicates, count)
     layout = Layout(
         described.quantiles, described.keep_replicates, described.record == "last",
         isinstance(described.generations, int), target is None,
     )  # fmt: skip
-    about = {"points": points.described(), "layout": asdict(layout), "seed": str(described.entropy)}
+    about = {"points": points.describe(), "layout": asdict(layout), "seed": str(described.entropy)}
     opened = None
     if store is not None:
         code = (_simulate.start_all, _simulate.advance, default_metrics, join_blocks)
         opened = Store(check_path("store", store), identity_of(described.identity(), code))
-    with holding(opened, about), Bar(len(points), "sweep", progress) as bar:
+    with hold(opened, about), Bar(len(points), "sweep", progress) as bar:
         work = Work(described, opened, n_jobs)
         state = _State(work, layout, target, limit // count, bar)
         if plan:
             return make_plan(points, work, n_jobs)
-        listed = points.listed()
+        listed = points.as_list()
         cells = state.complete(listed)
         crossings: dict[str, Any] = {}
         if refine is not None:
             listed, cells, crossings = _refine(state, points, cells, (refine, level, tolerance), about)
-            points = Points.along(listed, points)
+            points = Points.from_list(listed, points)
     result = gather(points, cells, {"seed": str(described.entropy)}).assign(crossings)
     return _report(result, points, listed, state)
 
@@ -343,7 +343,7 @@ def _refine(
 ) -> tuple[list[Point], list[dict[str, Any] | None], dict[str, Any]]:
     """Add points until the level set is known; return all points, their cells, and the crossings."""
     name, level, tolerance = goal
-    listed = points.listed()
+    listed = points.as_list()
     values = {address_of(point): _value(cell, name) for point, cell in zip(listed, cells, strict=True)}
     every = dict(zip(map(address_of, listed), zip(listed, cells, strict=True), strict=True))
     edges = find_edges(points, listed, [values[address_of(point)] for point in listed], level)
@@ -365,7 +365,7 @@ def _refine(
         if state.work.store is not None and new:
             known = [point for point, _ in every.values()]
             state.work.store.describe(
-                about | {"points": Points.along([*known, *new.values()], points).described()}
+                about | {"points": Points.from_list([*known, *new.values()], points).describe()}
             )
         made = state.complete(list(new.values()))
         for (address, point), cell in zip(new.items(), made, strict=True):
@@ -425,7 +425,7 @@ def _check_first(described: Description, points: Points) -> tuple[int, list[str]
     """Check all arguments at a corner; return its number of replicates and the names of its variables."""
     if described.generations is None:
         return 1, []
-    listed, first = points.listed(), None
+    listed, first = points.as_list(), None
     places = np.arange(len(listed)).reshape(tuple(points.sizes.values()))
     for corner in points.corners():
         try:

@@ -17,7 +17,7 @@ from madtheory.sweeps.cells import encode
 from madtheory.sweeps.points import Point, address_of, seed_of, takes_rng
 from madtheory.theory import NoClosedForm
 from madtheory.types import Array, Metric
-from madtheory.validation import metric_name, shown
+from madtheory.validation import metric_name, show
 
 SETTLED = 0.005
 """Relative distance of the exact means to their limits at which a loop counts as stationary."""
@@ -66,7 +66,7 @@ class Description:
         loop = self.make_at(point)
         if not isinstance(loop, Loop):
             raise TypeError(
-                f"make_loop returned {shown(loop)}, which is not a Loop; return madtheory.Loop(...), or "
+                f"make_loop returned {show(loop)}, which is not a Loop; return madtheory.Loop(...), or "
                 f"leave generations= out if it returns a Dataset."
             )
         length = self.length(loop, point)
@@ -88,7 +88,7 @@ class Description:
             made = self.make_at(point)
             if not hasattr(made, "data_vars"):
                 raise TypeError(
-                    f"make_loop returned {shown(made)} and generations is missing; pass generations= for a "
+                    f"make_loop returned {show(made)} and generations is missing; pass generations= for a "
                     f"Loop, or return an xarray.Dataset."
                 )
             return {"cell": encode(made), "point": point, "seconds": time.perf_counter() - began}

@@ -64,7 +64,7 @@ def make_plan(points: Points, work: Work, n_jobs: int | None) -> Plan:
     """Compute one cell per corner, and return what the others will cost."""
     import pandas as pd
 
-    listed = points.listed()
+    listed = points.as_list()
     places = np.arange(len(listed)).reshape(tuple(points.sizes.values()))
     finished = {i for i, point in enumerate(listed) if f"{address_of(point)}.0" in work.records}
     corners = {corner: listed[int(places[corner])] for corner in points.corners()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from madtheory.validation import shown
+from madtheory.validation import show
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,7 +47,7 @@ class Points:
             return cls._zipped(over, make)
         if not isinstance(over, Mapping) or not all(isinstance(name, str) for name in over):
             raise TypeError(
-                f"over={shown(over)} is neither a dict of coordinates nor a Dataset; pass for example "
+                f"over={show(over)} is neither a dict of coordinates nor a Dataset; pass for example "
                 f"over={{'bias': [0.5, 1.0], 'n_synthetic': [100, 1000]}}."
             )
         coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
@@ -77,7 +77,7 @@ class Points:
         """Return the number of points."""
         return int(np.prod(list(self.sizes.values()), dtype=int))
 
-    def listed(self) -> list[Point]:
+    def as_list(self) -> list[Point]:
         """Return the keywords of every point, the last dimension fastest."""
         full = [
             np.broadcast_to(_expand(self.coords[name], tuple(self.sizes)), tuple(self.sizes.values())).ravel()
@@ -85,7 +85,7 @@ class Points:
         ]
         return [dict(zip(self.names, values, strict=True)) for values in zip(*map(_items, full), strict=True)]
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return what JSON can hold of the points; `from_description` reads it."""
         coords = {name: [list(dims), a.tolist(), a.dtype.str] for name, (dims, a) in self.coords.items()}
         return {"sizes": self.sizes, "coords": coords, "names": list(self.names)}
@@ -100,7 +100,7 @@ class Points:
         return cls(dict(about["sizes"]), coords, tuple(about["names"]))
 
     @classmethod
-    def along(cls, listed: list[Point], like: Points) -> Points:
+    def from_list(cls, listed: list[Point], like: Points) -> Points:
         """Return points one by one, along the dimension ``point``, with the types of other ones."""
         coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
             name: (("point",), np.array([point[name] for point in listed], dtype=_wide(like.coords[name][1])))
@@ -139,7 +139,7 @@ def _coordinate(name: str, values: Any) -> np.ndarray:
         )
     expected = "pass numbers, texts or booleans, one or a list of them"
     if isinstance(values, (set, frozenset, dict)):
-        raise ValueError(f"over[{name!r}]={shown(values)} has no order; pass a list.")
+        raise ValueError(f"over[{name!r}]={show(values)} has no order; pass a list.")
     listed = list(values) if not isinstance(values, str) and hasattr(values, "__iter__") and not hasattr(
         values, "shape"
     ) else values  # fmt: skip
@@ -149,11 +149,11 @@ def _coordinate(name: str, values: Any) -> np.ndarray:
         array = np.asarray(None)
     mixed = isinstance(listed, list) and len({_family(value) for value in listed}) > 1
     if array.dtype.kind not in "biufU" or mixed:
-        raise ValueError(f"over[{name!r}]={shown(values)} cannot be a coordinate; {expected}.")
+        raise ValueError(f"over[{name!r}]={show(values)} cannot be a coordinate; {expected}.")
     if not array.size:
         raise ValueError(f"over[{name!r}] is empty; {expected}.")
     if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"over[{name!r}]={shown(values)} holds NaN, which is not a place; {expected}.")
+        raise ValueError(f"over[{name!r}]={show(values)} holds NaN, which is not a place; {expected}.")
     return array
 
 

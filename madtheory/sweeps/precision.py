@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from madtheory.sweeps.loops import moments
-from madtheory.validation import check_number, shown
+from madtheory.validation import check_number, show
 
 _GROWTH = 1.25  # of the number of blocks, from one look at the error to the next
 _AHEAD = 4  # times as many blocks at most before the next look
@@ -23,7 +23,7 @@ def check_target(target: Any, names: Sequence[str]) -> dict[str, float] | None:
         unknown = sorted(map(str, set(target) - set(names)))
         if unknown or not target:
             raise ValueError(
-                f"target_error={shown(target)} names {unknown or 'nothing'}; the variables are {list(names)}."
+                f"target_error={show(target)} names {unknown or 'nothing'}; the variables are {list(names)}."
             )
         each = dict(target)
     else:

@@ -15,7 +15,7 @@ from madtheory.files import (
     StorageError,
     digest_of,
     identify,
-    locked,
+    lock,
     pack,
     unpack,
     write_atomically,
@@ -44,7 +44,7 @@ class Store:
         self.identity = identity
 
     @contextmanager
-    def writing(self, about: Mapping[str, Any]) -> Iterator[None]:
+    def hold(self, about: Mapping[str, Any]) -> Iterator[None]:
         """Hold the folder alone; other processes that sweep the same wait, and then read what is there.
 
         Parameters
@@ -59,7 +59,7 @@ class Store:
                 f"store={str(self.folder.parent)!r} is not a folder that can be written ({error}); choose "
                 f"another one, or change its permissions."
             ) from error
-        with locked(self.folder / _ABOUT):
+        with lock(self.folder / _ABOUT):
             for path in self.folder.glob(".*.partial"):
                 path.unlink(missing_ok=True)
             self.describe(about)

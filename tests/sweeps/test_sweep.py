@@ -416,9 +416,11 @@ def test_errors_name_the_argument_before_anything_is_computed(error, changed, mo
 
 def test_points_are_described_as_json():
     points = Points.of({"bias": [0.1, 1e-300], "n": np.array([3], dtype=np.int32), "law": "normal"}, fresh)
-    again = Points.from_description(json.loads(json.dumps(points.described())))
-    assert again.listed() == points.listed()
-    assert [address_of(point) for point in again.listed()] == [address_of(point) for point in points.listed()]
+    again = Points.from_description(json.loads(json.dumps(points.describe())))
+    assert again.as_list() == points.as_list()
+    assert [address_of(point) for point in again.as_list()] == [
+        address_of(point) for point in points.as_list()
+    ]
 
 
 def test_equal_numbers_have_one_address():
