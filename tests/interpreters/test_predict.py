@@ -97,13 +97,26 @@ def disagreements_of(predicted, result, loop, method):
 
 
 def assert_three_answers_agree(loop, seed, *, statistics, samples):
+    """Compare the three answers, and return what was simulated by method, to hold others against it."""
     methods = {"samples": samples}
     if statistics_obstacle(loop) is None:
         methods["statistics"] = statistics
+    predicted, simulated = mad.predict(loop, GENERATIONS), {}
     for method, replicates in methods.items():
-        failed, made = disagreements(loop, method, replicates, seed)
+        simulated[method] = simulated_for(predicted, loop, method, replicates, seed)
+        failed, made = disagreements_of(predicted, simulated[method], loop, method)
         assert made >= 2
         assert not failed, "\n".join([str(loop), *failed])
+    return simulated
+
+
+def assert_rejected(predicted, simulated, loop, method):
+    """Hold a wrong prediction of the two moments against a simulation."""
+    moments = predicted[["total_variance", "mean_error"]]
+    failed, made = disagreements_of(moments, simulated[method], loop, method)
+    assert made == 2
+    assert failed
+    return failed
 
 
 @pytest.mark.parametrize("name", testing.REGIMES)
@@ -167,13 +180,10 @@ def test_fresh_real_batches_that_stay(kept):
         regime=regimes.Regime(**sizes, **kept),
         bias=0.7,
     )
-    assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_000)
+    simulated = assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_000)
     dropped = regimes.Regime(**sizes, **{**kept, "retain_real": "last"})
-    other = mad.predict(dataclasses.replace(loop, regime=dropped), GENERATIONS)[
-        ["total_variance", "mean_error"]
-    ]
-    failed, made = disagreements(loop, "samples", 1_000, 0, predicted=other)
-    assert (made, len(failed)) == (2, 2)
+    other = mad.predict(dataclasses.replace(loop, regime=dropped), GENERATIONS)
+    assert len(assert_rejected(other, simulated, loop, "samples")) == 2
     if "budget" not in kept:
         assert statistics_obstacle(loop) is None
 
@@ -238,13 +248,11 @@ def test_axes_of_the_design_space(name):
     )
     by_points = loop.regime.n_carried != 0 or callable(loop.regime.n_real) or loop.regime.budget is not None
     assert (statistics_obstacle(loop) is not None) == by_points
-    assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_500)
+    simulated = assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_500)
+    assert len(simulated) == (1 if by_points else 2)
     other = dataclasses.replace(loop, regime=regimes.Regime(**fields | without))
-    wrong_one = mad.predict(other, GENERATIONS)[["total_variance", "mean_error"]]
-    for method in ("samples",) if by_points else ("samples", "statistics"):
-        failed, made = disagreements(loop, method, 1_500, 0, predicted=wrong_one)
-        assert made == 2
-        assert failed
+    for method in simulated:
+        assert_rejected(mad.predict(other, GENERATIONS), simulated, loop, method)
 
 
 @pytest.mark.parametrize("name", ["carried, known points", "fixed and all fresh", "parts by a function"])
@@ -303,11 +311,8 @@ def test_a_real_law_that_changes(fields, treatment):
     regime = regimes.Regime(**fields)
     loop = mad.Loop(real=moving, model=mad.Gaussian(), regime=regime, bias=0.7, treatments=treatment)
     assert set(mad.predict(loop, GENERATIONS)) == {"total_variance", "mean_error"}
-    assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_500)
-    still = mad.predict(loop.at(1), GENERATIONS)[["total_variance", "mean_error"]]
-    failed, made = disagreements(loop, "samples", 1_500, 0, predicted=still)
-    assert made == 2
-    assert failed
+    simulated = assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_500)
+    assert_rejected(mad.predict(loop.at(1), GENERATIONS), simulated, loop, "samples")
 
 
 @pytest.mark.parametrize(
@@ -419,17 +424,14 @@ def test_corrections_and_kernels_in_every_regime(fields, other, parts):
     """
     loop = mad.Loop(real=mad.Gaussian.standard(DIM), regime=regimes.Regime(**fields), **parts)
     assert set(mad.predict(loop, 1)) == {"total_variance", "mean_error"}
-    assert_three_answers_agree(loop, 0, statistics=4_000, samples=2_000)
+    simulated = assert_three_answers_agree(loop, 0, statistics=4_000, samples=2_000)
     if "treatments" in parts:
         wrong = dataclasses.replace(loop, treatments=(treatments.correct(0.5),))
     else:
         wrong = dataclasses.replace(loop, model=mad.KernelDensity("scott"), bias=0.8)
     neighbour = dataclasses.replace(loop, regime=dataclasses.replace(loop.regime, **other))
     for false in (wrong, neighbour):
-        predicted = mad.predict(false, GENERATIONS)
-        failed, made = disagreements(loop, "samples", 2_000, 0, predicted=predicted)
-        assert made == 2
-        assert failed
+        assert_rejected(mad.predict(false, GENERATIONS), simulated, loop, "samples")
 
 
 @pytest.mark.parametrize(("fields", "other"), EVERYWHERE.values(), ids=EVERYWHERE)
