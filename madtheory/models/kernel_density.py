@@ -11,7 +11,14 @@ import numpy as np
 from madtheory.data import Moments, Weighted, triangular
 from madtheory.models.gaussian import Gaussian, OnceKnown
 from madtheory.models.log_density import Whitening, check_test_points
-from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth, distances, relative_factor
+from madtheory.numerics import (
+    Bandwidth,
+    absolute_width,
+    check_bandwidth,
+    distances,
+    relative_factor,
+    scales_with_data,
+)
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import check_arguments, check_kernel_bias, check_points, check_size
@@ -82,9 +89,12 @@ class KernelDensity:
     def moments(self) -> Gaussian:
         """The Gaussian of the mean and, at bias 1, the covariance: that of the points (divisor n) plus H."""
         _, kernel, summary = self._check_fitted()
+        if scales_with_data(self.bandwidth):
+            # H is a multiple of the covariance, and so is their sum.
+            share = 1 / np.asarray(summary.weight) + self._relative_scale(summary) ** 2
+            return Gaussian.of_factor(summary.mean, np.sqrt(share)[..., None, None] * summary.root)
         spread = summary.root / np.sqrt(summary.weight)[..., None, None]
-        pad = np.zeros((*spread.shape[:-1], self.dim))
-        return Gaussian.of_factor(summary.mean, triangular(np.concatenate([spread, kernel, pad], -1)))
+        return Gaussian.of_factor(summary.mean, triangular(spread, kernel))
 
     @property
     def covariance(self) -> Array:
@@ -106,15 +116,7 @@ class KernelDensity:
         dim = points.shape[-1]
         width = absolute_width(self.bandwidth, points.shape[-2], dim)
         if width is None:
-            effective = np.asarray(moments.weight**2 / moments.squared_weight)
-            if (effective <= 1).any():
-                raise ValueError(
-                    f"bandwidth={self.bandwidth!r} needs the spread of 2 or more points, and there is "
-                    f"one. Pass a number."
-                )
-            divisor = moments.weight * (1 - 1 / effective)
-            factor = relative_factor(self.bandwidth, effective, dim)
-            kernel = moments.root * (factor / np.sqrt(divisor))[..., None, None]
+            kernel = moments.root * self._relative_scale(moments)[..., None, None]
         else:
             kernel = np.broadcast_to(width * np.eye(dim), (*points.shape[:-2], dim, dim))
         return self._with(points, steps, kernel, moments)
@@ -198,6 +200,17 @@ class KernelDensity:
         return self._with(
             view(points), None if self.steps is None else view(self.steps), view(kernel), moments
         )
+
+    def _relative_scale(self, moments: Moments) -> Array:
+        """Root of H over that of the scatter matrix, shape (*replicate,), for rules that scale with the data."""
+        effective = np.asarray(moments.weight**2 / moments.squared_weight)
+        if (effective <= 1).any():
+            raise ValueError(
+                f"bandwidth={self.bandwidth!r} needs the spread of 2 or more points, and there is one. Pass "
+                f"a number."
+            )
+        divisor = moments.weight * (1 - 1 / effective)
+        return np.asarray(relative_factor(self.bandwidth, effective, moments.dim) / np.sqrt(divisor))
 
     def _with(self, *values: Any) -> KernelDensity:
         new = KernelDensity(self.bandwidth)

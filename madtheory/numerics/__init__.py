@@ -1,6 +1,12 @@
 """Arithmetic that does not depend on loops: distances, bandwidths, threads, the global generators."""
 
-from madtheory.numerics.bandwidth import Bandwidth, absolute_width, check_bandwidth, relative_factor
+from madtheory.numerics.bandwidth import (
+    Bandwidth,
+    absolute_width,
+    check_bandwidth,
+    relative_factor,
+    scales_with_data,
+)
 from madtheory.numerics.euclidean import distances, nearest, neighbour_radii, of_usual_size
 from madtheory.numerics.global_random import seed_globals
 from madtheory.numerics.threads import one_openmp_thread, one_thread
@@ -16,5 +22,6 @@ __all__ = [
     "one_openmp_thread",
     "one_thread",
     "relative_factor",
+    "scales_with_data",
     "seed_globals",
 ]

@@ -31,6 +31,11 @@ def check_bandwidth(bandwidth: Any) -> Any:
     return width
 
 
+def scales_with_data(bandwidth: Any) -> bool:
+    """Return whether a rule gives a multiple of the covariance of the points."""
+    return isinstance(bandwidth, str) and bandwidth in _RELATIVE
+
+
 def relative_factor(bandwidth: Any, n: Any, dim: int) -> Any:
     """Return the bandwidth in standard deviations, for a rule that scales with the covariance."""
     return (n if bandwidth == "scott" else n * (dim + 2) / 4) ** (-1 / (dim + 4))
@@ -38,9 +43,9 @@ def relative_factor(bandwidth: Any, n: Any, dim: int) -> Any:
 
 def absolute_width(bandwidth: Any, n: int, dim: int) -> float | None:
     """Return the standard deviation of the kernel; ``None`` if the rule scales with the covariance."""
+    if scales_with_data(bandwidth):
+        return None
     if isinstance(bandwidth, str):
-        if bandwidth in _RELATIVE:
-            return None
         return float(relative_factor(bandwidth.removeprefix("sklearn_"), n, dim))
     if not callable(bandwidth):
         return float(bandwidth)
