@@ -15,30 +15,36 @@ LAW = np.array([0.5, 0.3, 0.15, 0.04, 0.01])
 NAMES = ("heterozygosity", "chi_squared", "support_size", "entropy")
 
 
+def drawn(rng, n, p):
+    """Symbols (run, n) by their indices, from the law of each run."""
+    return (rng.random((len(p), n, 1)) > p.cumsum(-1)[:, None, :-1]).sum(-1)
+
+
+def frequencies(symbols, k):
+    return np.stack([(symbols == symbol).mean(-1) for symbol in range(k)], -1)
+
+
 def raw_loop(regime, generations, runs, seed, law=LAW, **sizes):
     """Frequencies (run, generation, symbol) of a loop in which every symbol is drawn by its index."""
-    rng, out = np.random.default_rng(seed), np.empty((runs, generations, len(law)))
-    k, n, n_real = len(law), sizes.get("n"), sizes.get("n_real")
-    for run in range(runs):
-        real = list(rng.choice(k, n_real or n, p=law))
-        pool, train = list(real), list(real)
-        for g in range(generations):
-            p = np.bincount(train, minlength=k) / len(train)
-            out[run, g] = p
-            batch = list(rng.choice(k, n, p=p))
-            pool += batch
-            match regime:
-                case "replace":
-                    train = batch
-                case "augment":
-                    train = real + batch
-                case "fresh":
-                    train = list(rng.choice(k, n_real, p=law)) + batch
-                case "accumulate":
-                    train = pool
-                case "accumulate_subsample":
-                    train = list(rng.choice(pool, n, replace=False))
-    return out
+    rng, out = np.random.default_rng(seed), []
+    k, n, n_real, laws = len(law), sizes.get("n"), sizes.get("n_real"), np.tile(law, (runs, 1))
+    pool = train = real = drawn(rng, n_real or n, laws)
+    for _ in range(generations):
+        out.append(frequencies(train, k))
+        batch = drawn(rng, n, out[-1])
+        pool = np.concatenate([pool, batch], 1)
+        match regime:
+            case "replace":
+                train = batch
+            case "augment":
+                train = np.concatenate([real, batch], 1)
+            case "fresh":
+                train = np.concatenate([drawn(rng, n_real, laws), batch], 1)
+            case "accumulate":
+                train = pool
+            case "accumulate_subsample":
+                train = np.take_along_axis(pool, rng.random(pool.shape).argsort(1)[:, :n], 1)
+    return np.stack(out, 1)
 
 
 def measured(p):
