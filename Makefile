@@ -14,6 +14,8 @@ PYTEST := MADTHEORY_REQUIRE=torch $(BIN)/python -m pytest
 # One thread per process: the tests and the sweeps run processes side by side, whose threads would fight.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
+# Compiled modules are kept: every process would compile the package, and every worker rewrite all the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help figures figures-networks data test test-slow test-gpu benchmark lint lock format clean
 .DELETE_ON_ERROR:

@@ -16,20 +16,25 @@ def fit(points, weights, ddof, known_mean):
     if known_mean:
         mean = np.zeros_like(mean)
     centred = points - mean[:, None]
-    weighted = centred * weights[:, None]
-    covariance = np.swapaxes(weighted, 1, 2) @ centred / (total - ddof * squares / total)
-    return mean, covariance
+    if points.shape[-1] == 1:  # many products of one number cost more than their sum
+        scatter = np.einsum("n,rnd,rnd->rd", weights, centred, centred)[..., None]
+    else:
+        scatter = np.swapaxes(centred * weights[:, None], 1, 2) @ centred
+    return mean, scatter / (total - ddof * squares / total)
 
 
 def draw(rng, models, size, bias):
     """Each point from one of `models`, chosen uniformly at random."""
     replicates, dim = models[0][0].shape
-    noise, out = rng.standard_normal((replicates, size, dim)), np.empty((replicates, size, dim))
+    noise, out = rng.standard_normal((replicates, size, dim)), None
     choice = rng.integers(len(models), size=(replicates, size))
     for k, (mean, covariance) in enumerate(models):
-        factor = np.sqrt(covariance) if dim == 1 else np.linalg.cholesky(covariance)
-        points = mean[:, None] + np.sqrt(bias) * noise @ np.swapaxes(factor, 1, 2)
-        out = np.where((choice == k)[..., None], points, out)
+        if dim == 1:
+            points = mean[:, None] + np.sqrt(bias * covariance) * noise
+        else:
+            factor = np.linalg.cholesky(covariance)
+            points = mean[:, None] + np.sqrt(bias) * noise @ np.swapaxes(factor, 1, 2)
+        out = points if out is None else np.where((choice == k)[..., None], points, out)
     return out
 
 
