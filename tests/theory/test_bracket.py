@@ -35,7 +35,7 @@ def random_case(rng):
 
 
 def violations(loop, replicates, seed, shifts=(1.0,)):
-    """The largest z-scores by which means, times each shift, are below the lower and above the upper bound."""
+    """The largest z-scores of means, times each shift, below the lower and above the upper bound."""
     predicted = mad.predict(loop, GENERATIONS)
     low, high = (predicted[f"wasserstein2_squared_{side}"] for side in ("lower", "upper"))
     samples = mad.simulate(
