@@ -202,7 +202,7 @@ class KernelDensity:
         )
 
     def _relative_scale(self, moments: Moments) -> Array:
-        """Root of H over that of the scatter matrix, shape (*replicate,), for rules that scale with the data."""
+        """Root of H over that of the scatter matrix, shape (*replicate,), where H scales with the data."""
         effective = np.asarray(moments.weight**2 / moments.squared_weight)
         if (effective <= 1).any():
             raise ValueError(

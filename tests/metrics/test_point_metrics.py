@@ -388,10 +388,8 @@ def test_on_samples_names_partials():
     near.__name__ = "near"
     chosen = metrics.on_samples(cover, near, metrics.precision_recall, reference=TRUTH, n=10)
     assert names(chosen) == ["mode_coverage", "near_precision", "near_recall", "precision", "recall"]
-    assert names(metrics.on_samples(functools.partial(metrics.precision_recall, k=2), reference=TRUTH, n=9)) == [
-        "precision",
-        "recall",
-    ]
+    third = functools.partial(metrics.precision_recall, k=2)
+    assert names(metrics.on_samples(third, reference=TRUTH, n=9)) == ["precision", "recall"]
     # A bound argument stays as it is bound.
     own = functools.partial(metrics.frechet_distance, real=np.ones((9, 2)))
     values = metrics.on_samples(own, n=50)[0](mad.start(LOOP, rng=0, replicates=3))
