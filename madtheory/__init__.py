@@ -13,6 +13,7 @@ from madtheory.models import (
     ExponentialFamily,
     Gaussian,
     KernelDensity,
+    LinearRegression,
     Mixture,
     Pareto,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "ExponentialFamily",
     "Gaussian",
     "KernelDensity",
+    "LinearRegression",
     "Loop",
     "Mixture",
     "NoClosedForm",

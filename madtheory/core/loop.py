@@ -166,8 +166,8 @@ def statistics_obstacle(loop: Loop) -> str | None:
             "n_real is a function, and the statistic of fixed real data is drawn in parts, whose sizes must "
             "be known at generation 1 (pass a sequence)"
         )
-    for treatment in loop.treatments:
-        if (obstacle := treatment.obstacle(loop)) is not None:
+    for part in (loop.real, loop.model, *loop.treatments):
+        if hasattr(part, "obstacle") and (obstacle := part.obstacle(loop)) is not None:
             return obstacle
     reused = loop.regime.reuses_points or loop.regime.replacement
     if loop.regime.budget is not None and reused and of_model is not data.Counts:

@@ -15,8 +15,10 @@ from madtheory.models import (
     Categorical,
     Estimator,
     ExponentialFamily,
+    FixedDesign,
     Gaussian,
     KernelDensity,
+    LinearRegression,
     Mixture,
     Pareto,
 )
@@ -33,6 +35,7 @@ from madtheory.theory import (
     guidance,
     kernel_density,
     label,
+    regression,
 )
 from madtheory.treatments import Correction, Curation
 from madtheory.validation import check_arguments, check_memory, check_names, check_size, show
@@ -218,10 +221,64 @@ def _parameter(law: Any, model: Any, same: bool) -> tuple[float, float]:
     return float(law.mean[0]), float(law.covariance[0, 0])
 
 
+def _regression(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:
+    """Return the form of linear regression: inputs are fixed rows, drawn once, or new for every set."""
+    model, real = loop.model, loop.real
+    if not isinstance(real, LinearRegression) or loop.treatments:
+        raise NoClosedForm(
+            f"no closed form for LinearRegression with real={show(real)} and treatments="
+            f"{loop.treatments!r}; there are those of a real law LinearRegression(coefficients, noise=, "
+            f"design=) without treatments. Use simulate."
+        )
+    if model.noise not in (None, real.noise):
+        raise NoClosedForm(
+            f"noise={model.noise} differs from that of real; the closed forms need the true one."
+        )
+    shared = {
+        "noise": real.noise, "fit_noise": model.noise is None, "ddof": model.ddof,
+        "bias": 1.0 if loop.bias is None else loop.bias, "generations": generations,
+    }  # fmt: skip
+    of_real, of_model = real.design, model.design
+    if isinstance(of_real, FixedDesign):
+        if of_model is not None and not of_real.equals(of_model):
+            raise NoClosedForm("real has a fixed design and model another one; pass the same rows to both.")
+        gram, axes = np.linalg.eigh(of_real.second_moment)
+        return regression.fixed_design(
+            loop.regime, rows=len(of_real.rows), eigenvalues=np.maximum(gram, 0.0),
+            coefficients=real.coefficients @ axes, ridge=model.ridge, **shared,
+        )  # fmt: skip
+    inputs = getattr(of_real, "source", None)
+    new = of_model is not None
+    if not isinstance(inputs, Gaussian) or np.any(inputs.mean) or (new and not of_real.equals(of_model)):
+        raise NoClosedForm(
+            "the closed forms of random inputs are those of a Gaussian design of mean 0, the same for real "
+            "and model (or none for the model, whose inputs are then drawn once); use simulate."
+        )
+    if model.ridge:
+        raise NoClosedForm(
+            f"ridge={model.ridge:g} has a closed form for a fixed design only; its limit for many random "
+            f"inputs is theory.regression.ridge_limit."
+        )
+    scale, axes = np.linalg.eigh(inputs.covariance)
+    if scale[0] <= 1e-12 * scale[-1]:
+        raise NoClosedForm(
+            "the covariance of the design is singular; leave out coordinates that depend on others."
+        )
+    law = {"eigenvalues": scale, "coefficients": real.coefficients @ axes} | shared
+    if new:
+        return regression.fresh_design(loop.regime, **law)
+    if loop.regime.draws_real:
+        raise NoClosedForm(
+            "new real points have new inputs; the closed form is for inputs that are drawn once."
+        )
+    return regression.design_drawn_once(loop.regime, rows=loop.regime.n_initial, **law)
+
+
 CLOSED_FORMS: dict[type, Callable[[Loop, int, Any], Mapping[str, Labelled]]] = {
     Gaussian: _gaussian,
     Categorical: _categorical,
     KernelDensity: _kernel_density,
+    LinearRegression: _regression,
     Mixture: _mixture,
     Estimator: _estimator,
     SIMS: _sims,

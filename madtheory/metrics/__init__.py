@@ -39,6 +39,7 @@ from madtheory.metrics.points import (
     sliced_wasserstein,
     wasserstein1,
 )
+from madtheory.metrics.regression import excess_risk, noise_variance, parameter_error
 from madtheory.metrics.sampling import on_samples
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "defaults",
     "density_coverage",
     "effective_sample_size",
+    "excess_risk",
     "extinct",
     "frechet_distance",
     "kl_divergence",
@@ -61,7 +63,9 @@ __all__ = [
     "mean_parameter_error",
     "mode_coverage",
     "negative_log_likelihood",
+    "noise_variance",
     "on_samples",
+    "parameter_error",
     "parameter_variance",
     "precision_recall",
     "reverse_kl_divergence",

@@ -41,6 +41,7 @@ from madtheory.metrics.points import (
     gaussian_distance,
     sliced_wasserstein,
 )
+from madtheory.metrics.regression import OF_LABELS, check_labels, excess_risk, parameter_error
 from madtheory.metrics.sampling import OF_MOMENTS, OnSamples, of_moments, on_samples
 from madtheory.numerics import one_thread
 from madtheory.types import Array, Metric, RandomState
@@ -166,7 +167,8 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     """Return the metrics that fit a loop, which `simulate` measures by default.
 
     For a `Categorical`, or another model with ``support``, these are those of `madtheory.metrics.discrete`;
-    for a `Pareto`, whose moments need not exist, those of its tail.
+    for a `Pareto`, whose moments need not exist, those of its tail; for a model of labels, with
+    ``coefficients``, `excess_risk` and `parameter_error`.
     For a model and a truth that both know their moments, they are the closed forms of `DEFAULT`. For any
     other, they are the same quantities of samples, and the sliced Wasserstein distance to real points outside
     of training.
@@ -206,6 +208,8 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     if hasattr(type(model), "tail_index"):
         of_tail = (tail_index, mean_parameter, log_mean_parameter)
         return (*of_tail, mean_parameter_error) if hasattr(type(real), "tail_index") else of_tail
+    if knows(model, "coefficients") and (knows(real, "coefficients") or knows(real, "covariance")):
+        return excess_risk, parameter_error
     exact = knows(model, "moments")
     if exact and knows(real, "covariance"):
         return DEFAULT
@@ -237,6 +241,8 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
             check_model(metric.__name__, loop.model)
             if OF_PARAMETERS[metric]:
                 check_truth(metric.__name__, loop.model, loop.real)
+        elif metric in OF_LABELS:
+            check_labels(metric.__name__, loop.model, loop.real if OF_LABELS[metric] else None)
         elif metric in OF_SYMBOLS:
             check_symbols(metric.__name__, kind, loop.real if OF_SYMBOLS[metric] else None)
 

@@ -11,9 +11,21 @@ from madtheory.testing.assertions import (
     smallest_detectable,
 )
 from madtheory.testing.conformance import check_generative_model
-from madtheory.testing.strategies import REGIMES, Cycling, Growing, Moving, gaussians, loops, regimes, sizes
+from madtheory.testing.strategies import (
+    DESIGNS,
+    REGIMES,
+    Cycling,
+    Growing,
+    Moving,
+    gaussians,
+    label_loops,
+    loops,
+    regimes,
+    sizes,
+)
 
 __all__ = [
+    "DESIGNS",
     "REGIMES",
     "Cycling",
     "Growing",
@@ -23,6 +35,7 @@ __all__ = [
     "assert_rate_matches",
     "check_generative_model",
     "gaussians",
+    "label_loops",
     "loops",
     "power",
     "regimes",

@@ -202,3 +202,83 @@ def loops(
     motion = motions if moving else st.none()
     ddof, known = st.sampled_from((0, 1)), st.booleans()
     return st.builds(build, gaussians(min_dim, max_dim), regime, bias, ddof, known, motion)
+
+
+DESIGNS = ("fixed", "once", "new")
+"""Inputs of the loops that `label_loops` draws: given rows, rows drawn once, and new ones each time."""
+
+
+def label_loops(designs: Sequence[str] = DESIGNS) -> SearchStrategy[mad.Loop]:
+    """Draw loops of linear regression that have a closed form, over all of its regimes.
+
+    Fixed rows have every regime without memory, budget and carried points, sizes of whole copies, a ridge or
+    none, noise that is known or fitted, and fewer rows than inputs where the noise is known. Rows drawn once
+    have neither new real points nor a ridge; new inputs have `replace`, `accumulate` and `fresh`. Random
+    inputs are so many, or so few, that the errors have fourth moments.
+    """
+    from hypothesis import strategies as st
+
+    for design in check_names("designs", designs):
+        check_choice("designs", design, DESIGNS)
+    weight = st.sampled_from((0.5, 1.0, 2.0))
+    weights = st.none() | st.tuples(weight, weight) | st.just(Cycling(((1.0, 2.0), (3.0, 1.0))))
+    copies = st.integers(1, 3)
+    names = {
+        "fixed": ("replace", "augment", "accumulate", "fresh", "custom"),
+        "once": ("replace", "augment", "accumulate"),
+        "new": ("replace", "fresh", "accumulate"),
+        "few new": ("replace", "fresh"),
+    }
+
+    @st.composite
+    def build(draw: Any) -> mad.Loop:
+        design, few = draw(st.sampled_from(tuple(designs))), draw(st.booleans())
+        dim, rng = draw(st.integers(2, 6)), np.random.default_rng(draw(st.integers(0, 2**16)))
+        few &= design != "once"
+        if design == "fixed":
+            rows = draw(st.integers(1, dim - 1)) if few else draw(st.integers(dim + 1, dim + 12))
+            inputs: Any = rng.standard_normal((rows, dim)) + 0.5
+        else:
+            dim, rows = (4 * dim + 20, dim) if few else (dim - 1, dim + draw(st.integers(10, 20)))
+            scale = np.full(dim, 0.7) if few else np.exp(rng.uniform(-1, 1, dim))
+            inputs = mad.Gaussian(np.zeros(dim), np.diag(scale))
+        once, noise = design == "once", draw(st.sampled_from((0.5, 1.0)))
+        model = mad.LinearRegression(
+            noise=noise if few or draw(st.booleans()) else None, ddof=draw(st.sampled_from((0, 1))),
+            ridge=draw(st.sampled_from((0.0, 0.1, 1.0))) if design == "fixed" else 0.0,
+            design=None if once else inputs,
+        )  # fmt: skip
+        counts = (1 if once else draw(copies), draw(copies), 1 if once else draw(copies))
+        regime = _regime_of_labels(
+            draw(st.sampled_from(names["few new" if few and design == "new" else design])),
+            [rows * count for count in counts], draw(st.sampled_from(("last", "all", 2))),
+            None if design == "new" else draw(weights), draw(st.booleans()),
+        )  # fmt: skip
+        real = mad.LinearRegression(rng.standard_normal(dim), noise=noise, design=inputs)
+        return mad.Loop(real=real, model=model, regime=regime, bias=draw(st.sampled_from((None, 0.7, 1.2))))
+
+    return build()
+
+
+def _regime_of_labels(
+    name: str, sizes: Sequence[int], kept: Any, weights: Any, both: bool
+) -> mad.regimes.Regime:
+    """Return the regime of a name; one without a name keeps some batches, of growing size."""
+    n_initial, n_real, n = sizes
+    pair = weights if isinstance(weights, tuple) else None
+    match name:
+        case "replace":
+            return mad.regimes.replace(n=n, n_initial=n_initial)
+        case "accumulate":
+            return mad.regimes.accumulate(n=n, n_initial=n_initial, weights=pair)
+        case "augment":
+            return mad.regimes.augment(n_real=n_initial, n_synthetic=n, weights=pair)
+        case "fresh":
+            return mad.regimes.fresh(n_real=n_real, n_synthetic=n, n_initial=n_initial, weights=pair)
+    kind: dict[str, Any] = {"n_real": n_real, "real_data": "fresh"}
+    if both:
+        kind = {"n_real": n_initial, "n_fresh": Cycling((n_real, 0)), "real_data": "fixed"}
+    return mad.regimes.Regime(
+        n_initial=n_initial, n_synthetic=Growing(n, n) if kept == 2 else n, retain=kept, retain_real=kept,
+        weights=weights, **kind,
+    )  # fmt: skip

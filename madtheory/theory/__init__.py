@@ -8,6 +8,7 @@ from madtheory.theory import (
     gaussian,
     guidance,
     kernel_density,
+    regression,
     stability,
     verification,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "gaussian",
     "guidance",
     "kernel_density",
+    "regression",
     "stability",
     "verification",
 ]

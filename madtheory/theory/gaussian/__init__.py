@@ -56,6 +56,7 @@ from madtheory.theory.gaussian.trajectories import (
 )
 from madtheory.theory.gaussian.variance_laws import VarianceLaw, variance_law
 from madtheory.theory.gaussian.wasserstein import loop_wasserstein2_squared, real_fit_wasserstein2_squared
+from madtheory.theory.gaussian.weighting import optimal_weights
 
 __all__ = [
     "VarianceLaw",
@@ -80,6 +81,7 @@ __all__ = [
     "loop_wasserstein2_squared",
     "lyapunov_spectrum",
     "optimal_n_synthetic",
+    "optimal_weights",
     "phase_boundary",
     "real_fit_wasserstein2_squared",
     "replace",
