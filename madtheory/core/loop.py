@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from madtheory import data
-from madtheory.abilities import can, find_obstacle, is_set
+from madtheory.abilities import can, find_obstacle, is_set  # is_set: training data that are not an array
 from madtheory.core import retained as _retained
 from madtheory.core.adapters import check_bias_of_model, is_law_by_generation, model_of, source_at, source_of
 from madtheory.core.streams import Streams
-from madtheory.numerics import one_thread
+from madtheory.numerics import one_thread  # limits BLAS to one thread
 from madtheory.regimes import Mix, Regime
 from madtheory.text import html_table, short_repr
 from madtheory.types import RandomState, Treatment
@@ -131,7 +131,7 @@ class Snapshot:
     replicates : tuple of int
         The leading axes: ``()`` or ``(replicates,)``.
     streams : Streams
-        Random streams of the run.
+        Random streams of the run; ``streams(generation, role)`` is the generator of one purpose.
     """
 
     generation: int
@@ -155,6 +155,7 @@ def statistics_obstacle(loop: Loop) -> str | None:
     for role in ("model", "real"):
         if (why := find_obstacle(getattr(loop, role), "sample_statistic")) is not None:
             return f"{role} {why}"
+    # The type of statistic that a model is fitted to, and that the real data are drawn as.
     of_model, of_real = (getattr(o, "statistic", data.Moments) for o in (loop.model, loop.real))
     if of_model != of_real:
         names = [getattr(one, "__name__", str(one)) for one in (of_model, of_real)]
@@ -205,12 +206,13 @@ def start(
     Parameters
     ----------
     replicates : int, optional
-        Number of independent copies that run at once, on a leading axis; needs ``expand``.
+        Number of independent copies that run at once, on a leading axis; model and real data need ``expand``,
+        which adds it.
     method : {None, "statistics", "samples"}
         How the loop is computed; ``None`` takes the first method that is possible.
     """
     method = choose_method(loop, method)
-    lead: tuple[int, ...] = ()
+    lead: tuple[int, ...] = ()  # the axis of the replicates
     law = loop.at(1).real
     if replicates is not None:
         if not (can(law, "expand") and can(loop.model, "expand")):
@@ -244,7 +246,7 @@ def _is_accumulated(regime: Regime) -> bool:
 
 
 def _parts_of_first(regime: Regime) -> tuple[int, ...]:
-    """Return the sizes of the parts in which fixed real data are reused; each begins with the smaller."""
+    """Return the sizes of the parts of the first real data, cut where some generation stops reusing them."""
     used = regime.n_real[1:] if isinstance(regime.n_real, tuple) else (regime.n_real,)
     ends = sorted({*(int(n) for n in used), regime.n_initial} - {0})
     return tuple(end - begin for begin, end in zip([0, *ends], ends, strict=False))
@@ -279,13 +281,13 @@ def _check_weighted(loop: Loop, initial: Any) -> None:
 @check_arguments
 def step(loop: Loop, previous: Snapshot) -> Snapshot:
     """Run one generation: sample the previous models, assemble the training set, fit the next model."""
-    return follow_on(loop, previous)
+    return take_step(loop, previous)
 
 
-def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
+def take_step(loop: Loop, previous: Snapshot) -> Snapshot:
     """Take one `step` without its checks; the caller makes them and limits the threads."""
     regime, t = loop.regime, previous.generation + 1
-    mix = regime.at(t)
+    mix = regime.at(t)  # the numbers of points of this generation
     law = _law(loop, previous)
     n_synthetic: Any = mix.n_synthetic
     n_fresh: Any = mix.n_fresh
@@ -300,6 +302,7 @@ def follow_on(loop: Loop, previous: Snapshot) -> Snapshot:
         # All data so far are the last training set and this batch: no second copy of them is kept.
         return _fit_next(loop, previous, data.join((previous.training_set, batch)), real=law)
     fixed, constant = regime.real_data == "fixed", isinstance(regime.n_real, int)
+    # Where all batches are kept they are rows of one buffer, which begins with the fixed real data, its head.
     head = previous.initial if fixed and constant and regime.retain == "all" else None
     synthetic = _retained.retain(previous.synthetic, batch, regime.retain, head)
     kept = synthetic

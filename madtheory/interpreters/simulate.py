@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from madtheory.abilities import can, knows
-from madtheory.core import Loop, Snapshot, Streams, choose_method, follow_on, start
+from madtheory.abilities import can, knows  # knows: has a property, which is not computed
+from madtheory.core import Loop, Snapshot, Streams, choose_method, start, take_step
 from madtheory.data import Counts
 from madtheory.interpreters.provenance import COORDINATES, provenance, variable_attributes
-from madtheory.numerics import one_thread
+from madtheory.numerics import one_thread  # limits BLAS to one thread
 from madtheory.types import Array, Metric, RandomState
 from madtheory.validation import (
-    LONGEST,
+    LONGEST,  # largest numbers of generations, dimensions and symbols
     check_arguments,
     check_array,
     check_memory,
@@ -107,7 +107,7 @@ def start_all(run: Run, *, progress: bool | None = None) -> None:
     """Run generation 1 of every replicate."""
     loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
     _check_points(run)
-    probe: Snapshot | None = None
+    probe: Snapshot | None = None  # one replicate, whose size gives that of the blocks
     if can(loop.model, "expand") and can(loop.at(1).real, "expand"):
         probe = start(loop, rng=streams, replicates=1, method=method)
         # Counts thin out as symbols die, and their calls cost the same however few are left.
@@ -142,7 +142,7 @@ def advance(run: Run, count: int = 1) -> None:
     for i, snapshot in enumerate(run.snapshots):
         values = []
         while snapshot.generation < target:
-            snapshot = follow_on(run.loop, snapshot)
+            snapshot = take_step(run.loop, snapshot)
             if snapshot.generation in run.record:
                 values.append(_measure(run, snapshot))
         run.snapshots[i] = snapshot

@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory.data import Moments, Weighted, lower_product, rescale, stack, triangular
+from madtheory.data import Moments, Weighted, lower_product, rescale, stack, triangular  # of factors
 from madtheory.models.log_density import Whitening, check_test_points, full_rank_log_density
-from madtheory.numerics import one_thread
+from madtheory.numerics import one_thread  # limits BLAS to one thread
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
@@ -96,7 +96,7 @@ class Gaussian:
 
     mean: Array | None
     factor: Array | None
-    exponent: Array | None
+    exponent: Array | None  # powers of two of the columns of `factor`
     ddof: int
     known_mean: Array | None
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
 from madtheory.regimes import Regime
-from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, label
+from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, label  # numbers with kind and source
 from madtheory.validation import (
     LONGEST,
     check_bias,
@@ -33,7 +33,7 @@ Array = NDArray[np.floating]
 TRUTH = 0  # the node of the true mean
 SPREADS = ("total_variance_std", "squared_norm")
 DISTANCES = ("wasserstein2_squared", "wasserstein2_squared_lower", "wasserstein2_squared_upper")
-OTHERS = (*SPREADS, *DISTANCES)
+OTHERS = (*SPREADS, *DISTANCES)  # variables that other closed forms add to the first moments
 
 
 def check_spectrum(dim: int, spectrum: ArrayLike | None) -> Array:
@@ -138,7 +138,10 @@ class Model(NamedTuple):
 
 
 class Means:
-    """Expected squared distances between the means of a loop; the first nodes are true means."""
+    """Expected squared distances between the means of a loop, each a node: a row of the matrix.
+
+    The first nodes are true means.
+    """
 
     def __init__(self, truths: Truths | None = None) -> None:
         self.distance: Array = np.zeros((1, 1)) if truths is None else truths.distance
@@ -249,7 +252,7 @@ def _first(means: Means, batch: Group, size: int) -> Group:
 
 
 def _kernel(bandwidth: Bandwidth, count: int, mass: float, squares: float, dim: int) -> tuple[float, float]:
-    """Return the gain and the added part of tr H = gain * tr S + added, for sums of weights and squares."""
+    """Return gain and added of tr H = gain * tr S + added: H is the kernel's covariance, S the points'."""
     width = absolute_width(bandwidth, count, dim)
     if width is not None:
         return 0.0, width**2 * dim
@@ -308,8 +311,8 @@ class Recursion:
     def first_points(self, n: int) -> Group:
         """Return the first `n` real points of generation 1.
 
-        Those between the nearest such sets that are known bear alike on all that is: their mean is that of
-        all of these points and independent noise.
+        Of the points between the two nearest sets that are in use already, each contributes equally to all
+        means so far: the mean of some is that of all of them, plus independent noise.
         """
         if n not in self.fixed:
             above = min(size for size in self.fixed if size > n)
