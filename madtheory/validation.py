@@ -19,53 +19,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-__all__ = [
-    "GREATEST",
-    "LARGEST",
-    "LARGEST_ARRAY",
-    "LARGEST_SEED",
-    "LONGEST",
-    "check_arguments",
-    "check_array",
-    "check_bias",
-    "check_callable",
-    "check_choice",
-    "check_ddof",
-    "check_fields",
-    "check_flag",
-    "check_generator",
-    "check_kernel_bias",
-    "check_many",
-    "check_memory",
-    "check_metrics",
-    "check_names",
-    "check_number",
-    "check_numbers",
-    "check_parts",
-    "check_path",
-    "check_point_weights",
-    "check_points",
-    "check_quantiles",
-    "check_record",
-    "check_retain_real",
-    "check_sample",
-    "check_seed",
-    "check_seeds",
-    "check_shapes",
-    "check_size",
-    "check_sizes",
-    "check_snapshot",
-    "check_weights",
-    "check_weights_by_generation",
-    "check_widths",
-    "freeze",
-    "known_metrics",
-    "metric_name",
-    "show",
-    "size_at",
-    "weights_at",
-]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -474,12 +427,12 @@ def known_metrics(parameter: str) -> str:
     """List the functions of `madtheory.metrics` with that parameter, for the end of a message."""
     module = importlib.import_module("madtheory.metrics")  # only when needed: it imports this module
     functions = [getattr(module, name) for name in module.__all__]
-    named = [f.__name__ for f in functions if inspect.isfunction(f) and parameter in _parameters_of(f)]
+    named = [
+        f.__name__
+        for f in functions
+        if inspect.isfunction(f) and parameter in inspect.signature(f).parameters
+    ]
     return f". The functions of madtheory.metrics for this: {', '.join(sorted(named))}"
-
-
-def _parameters_of(function: Callable[..., Any]) -> Any:
-    return inspect.signature(function).parameters
 
 
 def _takes_one(metric: Any) -> bool:

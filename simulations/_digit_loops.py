@@ -20,10 +20,6 @@ import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
 from madtheory.types import Array
 
-__all__ = [
-    "NEIGHBOURS", "VARIABLES", "RealDigits", "describe_run", "halves", "measure", "one_loop", "to_grey",
-]  # fmt: skip
-
 NEIGHBOURS = 5
 VARIABLES = (
     "fid",

@@ -12,8 +12,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["SMOOTHNESS", "LocationFamily", "quantile_levels"]
-
 SMOOTHNESS = 1 / (3 * np.sqrt(3))
 """Lipschitz constant of the second derivative of the log of the logistic density."""
 

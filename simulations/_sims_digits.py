@@ -15,8 +15,6 @@ import numpy as np
 
 from madtheory import metrics, sources
 
-__all__ = ["JUDGED", "Images", "Judge", "diffusion", "fid_of", "labels_of"]
-
 JUDGED = 900  # samples of every Frechet distance, as many as there are images held out
 
 

@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from madtheory.networks import Diffusion
 
-__all__ = ["ScaledDDIM", "ToyChain", "ToyDiffusion"]
-
 _START = math.cos(0.008 / 1.008 * math.pi / 2)
 
 

@@ -17,8 +17,6 @@ from scipy.optimize import brentq
 from madtheory.theory import gaussian
 from simulations._stationary import Setting, stationary_limits
 
-__all__ = ["crossing", "over_bias", "over_real"]
-
 DIM = 100
 BIASES_OVER_REAL = (0.7, 0.85, 1.0)
 BIASES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -169,11 +167,10 @@ def _line(n_real: tuple[int, ...]) -> xr.Dataset:
         gaussian.phase_boundary(n_real=rows["n_real"][-1], bias=bias, dim=DIM)["admissible_limit"]
         for bias in rows["bias"]
     ]
-    label = {"kind": limits[0].kind, "source": limits[0].source}
     return xr.Dataset(
         {
             "line_predicted_admissible_n_synthetic": (("line_bias", "line_n_real"), _predicted_edges(rows)),
-            "line_asymptote": ("line_bias", [float(limit) for limit in limits], label),
+            "line_asymptote": ("line_bias", [float(limit) for limit in limits], limits[0].attrs),
         },
         {"line_bias": list(rows["bias"]), "line_n_real": list(rows["n_real"])},
     )

@@ -23,8 +23,8 @@ import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
 from madtheory.theory import curation
 from simulations._cells import run_cells
-
-__all__ = ["DIGIT_LOOPS", "LAWS", "LOOPS", "digits", "planar"]
+from simulations._pictures import Exactly, grey
+from simulations._planar import planar_diffusion
 
 CHOICES = {"planar": 2, "digits": 4}
 N_REAL = 1000
@@ -124,7 +124,8 @@ def _planar(*, law: str, quick: bool, seed: int) -> xr.Dataset:
     sizes, reward = PLANAR[quick], plateau(law)
     make = sources.two_moons if law == "two moons" else sources.eight_gaussians
     atoms = make(labels=True).sample(ATOMS, rng=np.random.default_rng(0))
-    loops = _loops(make(), _planar_model(law, sizes), N_REAL, reward, CHOICES["planar"], LOOPS)
+    model = planar_diffusion(law, first=sizes.first[law], later=sizes.later[law])
+    loops = _loops(make(), model, N_REAL, reward, CHOICES["planar"], LOOPS)
 
     def measure(points: np.ndarray) -> dict[str, Any]:
         rewards = reward(points)
@@ -196,28 +197,12 @@ def _digits(*, quick: bool, seed: int) -> xr.Dataset:
             "recall": recall,
         }
 
-    loops = _loops(_Exactly(real), _digits_model(sizes), len(real), reward, CHOICES["digits"], DIGIT_LOOPS)
+    loops = _loops(Exactly(real), _digits_model(sizes), len(real), reward, CHOICES["digits"], DIGIT_LOOPS)
     data, first, last = _judge(loops, sizes, seed, measure)
     data = data.rename(mode="digit").assign_coords(digit=np.arange(10))
     data = data.assign(real_confidence=reward(held_out).mean() / CONFIDENCE)
-    data["images"] = (("loop", "image", "pixel"), _grey([points[:20] for points in last]))
-    return data.assign(first=(("image", "pixel"), _grey(first[:20])))
-
-
-def _grey(images: Any) -> np.ndarray:
-    return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
-
-
-@dataclass(frozen=True, eq=False)
-class _Exactly:
-    """The real images as they are, once each, instead of draws with replacement."""
-
-    points: np.ndarray
-
-    def sample(self, n: int, *, rng: np.random.Generator) -> np.ndarray:
-        if n != len(self.points):
-            raise ValueError(f"n={n}, but these are {len(self.points)} images.")
-        return self.points
+    data["images"] = (("loop", "image", "pixel"), grey([points[:20] for points in last]))
+    return data.assign(first=(("image", "pixel"), grey(first[:20])))
 
 
 def _loops(
@@ -266,24 +251,6 @@ def _judge(
         variables[name] = (dims, np.array([[one[name] for one in row] for row in rows], dtype=float))
     coords = {"loop": list(loops), "generation": np.arange(1, sizes.generations + 1)}
     return xr.Dataset(variables, coords), first, last
-
-
-def _planar_model(law: str, sizes: _Sizes) -> Any:
-    from madtheory.networks import DDIM, DDPM, Diffusion, FlowMatching, Training
-
-    training = Training(
-        images=256 * sizes.first[law], batch=256, learning_rate=6e-3,
-        warm_images=256 * sizes.later[law], warm_learning_rate=1e-3,
-    )  # fmt: skip
-    if law == "two moons":
-        return Diffusion(
-            parameterisation="velocity", process=FlowMatching(), sampler=DDIM(50), hidden=(64, 64, 64),
-            training=training, device="cpu",
-        )  # fmt: skip
-    return Diffusion(
-        parameterisation="epsilon", process=DDPM(steps=100), sampler=DDIM(50), hidden=(128, 128, 128),
-        training=training, device="cpu",
-    )  # fmt: skip
 
 
 def _digits_model(sizes: _Sizes) -> Any:

@@ -8,7 +8,6 @@ generator is a histogram. `symbols` chooses among K; `mixture` has the eight mod
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,8 +17,6 @@ from madtheory import regimes
 from madtheory.theory import curation
 from madtheory.treatments import curate
 from simulations._lattice import Lattice
-
-__all__ = ["PLATEAUS", "eight_modes", "mixture", "plateau_reward", "symbols"]
 
 CHOICES = (2, 4, 8, np.inf)
 STEPS = 11
@@ -71,7 +68,7 @@ def symbols(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
             value = curation.mixing_reward_bound(
                 reference=SHARES, reward=levels, choices=4, curated_ratio=ratio, published=published
             )
-            one[name] = ((), float(value), _labels(value))
+            one[name] = ((), float(value), value.attrs)
         parts.append(one)
     data = data.merge(xr.concat(parts, "ratio", join="exact").assign_coords(ratio=list(RATIOS)))
     far = np.array([[_divergence(k, c / (k - 1)) for c in CURVE] for k in (2, 4)])
@@ -79,7 +76,7 @@ def symbols(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
     data = data.assign_coords(pair=[2, 4], curve=list(CURVE)).assign(
         divergence=(("pair", "curve"), far[..., 0]),
         log_ratio=(("pair", "curve"), far[..., 1]),
-        divergence_bound=("curve", np.asarray(bound), _labels(bound)),
+        divergence_bound=("curve", np.asarray(bound), bound.attrs),
     )
     data.attrs.update({"replicates": replicates, "n": N_SYMBOLS, "seed": rng, "quick": int(quick)})
     return data
@@ -132,9 +129,9 @@ def mixture(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Datase
             one = one.drop_vars(names)
             exact = one.attrs.pop("path")
             moments = curation.reward_moments(p=exact, reward=reward, top=0.0)
-            one["exp_mean"] = ("generation", np.asarray(moments["exp_mean"]), _labels(moments["exp_mean"]))
+            one["exp_mean"] = ("generation", np.asarray(moments["exp_mean"]), moments["exp_mean"].attrs)
             bound = curation.reward_gain_bound(p=exact, reward=reward, choices=PAIRS)
-            one["gain_bound"] = ("generation", np.asarray(bound), _labels(bound))
+            one["gain_bound"] = ("generation", np.asarray(bound), bound.attrs)
             one["final_map"] = (("y", "x"), _blur(exact[-1], places, axis))
             across.append(one)
         both = xr.concat(across, "loop", join="exact")
@@ -197,7 +194,7 @@ def simulate_update(
         variables[name] = ("generation", made[name].mean("replicate").values)
         error = made[name].std("replicate", ddof=1).values / np.sqrt(replicates)
         variables[f"{name}_error"] = ("generation", error)
-        variables[f"predicted_{name}"] = ("generation", np.asarray(expected), _labels(path))
+        variables[f"predicted_{name}"] = ("generation", np.asarray(expected), path.attrs)
     out = xr.Dataset(variables, {"generation": made["generation"].values})
     if variance_of is not None:
         out.attrs["path"] = np.asarray(path)
@@ -251,7 +248,3 @@ def _blur(law: np.ndarray, places: np.ndarray, axis: np.ndarray, width: float = 
         for i in (0, 1)
     )
     return (y * law) @ x.T
-
-
-def _labels(values: Any) -> dict[str, str]:
-    return {"kind": values.kind, "source": values.source}

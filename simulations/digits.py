@@ -22,8 +22,7 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes
 from simulations._parallel import run_parallel
-
-__all__ = ["BIASES", "LOOPS", "run"]
+from simulations._pictures import grey
 
 N = 100
 LOOPS = {
@@ -98,7 +97,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     precision, recall = metrics.precision_recall(real=pixels[::2], fake=pixels[1::2], k=NEIGHBOURS)
     data["real_precision"], data["real_recall"] = precision, recall
     real = np.array([pixels[labels == c][:SAMPLES] for c in PICTURED])
-    data["real_image"] = (("digit", "sample", "pixel"), _grey(real))
+    data["real_image"] = (("digit", "sample", "pixel"), grey(real))
     data["real_total_variance"] = np.mean([np.trace(digit.gaussian().covariance) for digit in digits])
     data.attrs.update(
         {
@@ -151,7 +150,7 @@ def _one(
     for key, values in zip(("precision", "recall"), np.moveaxis(np.array(quality), -1, 0), strict=True):
         variables[key] = ("shown", values.mean(1))
         variables[f"{key}_error"] = ("shown", values.std(1, ddof=1) / np.sqrt(sizes.judged))
-    variables["image"] = (("shown", "digit", "sample", "pixel"), _grey(np.array(images)))
+    variables["image"] = (("shown", "digit", "sample", "pixel"), grey(np.array(images)))
     coordinates = {
         "generation": np.arange(1, sizes.generations + 1),
         "shown": list(sizes.shown),
@@ -159,10 +158,6 @@ def _one(
     }
     data = xr.Dataset({**variables, **predicted}, coordinates, attrs={"model": "Gaussian per class"})
     return data.expand_dims({"loop": [name], "bias": [bias]})
-
-
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    return np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
 
 
 def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]:

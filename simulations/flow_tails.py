@@ -22,8 +22,6 @@ import madtheory as mad
 from madtheory import regimes, sources
 from simulations._cells import run_cells
 
-__all__ = ["BIASES", "TAILS", "run"]
-
 BIASES = (1.0, 0.75)
 TAILS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "|x1| > 2": lambda x: np.abs(x[:, 0]) > 2,

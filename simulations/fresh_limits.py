@@ -15,8 +15,6 @@ from madtheory import metrics, regimes
 from simulations._grid import simulate_grid
 from simulations._stationary import Setting, stationary_limits
 
-__all__ = ["run"]
-
 DIM, N_REAL, N_SYNTHETIC = 100, 100, 900
 BIASES = (1.0, 0.8)
 N_INITIAL = (100, 1000)

@@ -25,8 +25,6 @@ import madtheory as mad
 from madtheory import regimes
 from simulations._cells import run_cells
 
-__all__ = ["LOOPS", "SIZES", "Sizes", "digits", "photographs", "scale_of"]
-
 LOOPS = ("fully synthetic", "synthetic augmentation", "fresh data", "fully synthetic, SIMS")
 
 

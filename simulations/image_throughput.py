@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["CODES", "TASKS", "Bench", "alone", "run"]
-
 TASKS = ("training", "sampling")
 CODES = ("madtheory", "diffusers", "diffusers, half precision")
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "RTX 4090": 165e12}

@@ -18,8 +18,6 @@ from madtheory import metrics, regimes
 from madtheory.theory import stability
 from simulations._location_family import SMOOTHNESS, LocationFamily, quantile_levels
 
-__all__ = ["CURVE", "N_REAL", "RATIOS", "contraction", "loops_of", "measure_contraction", "run"]
-
 RATIOS = (0.1, 0.3, 0.49, 1.0, 3.0, 10.0)
 CURVE = tuple(np.geomspace(0.05, 20, 121).tolist())
 LARGE = 1_000_000  # real points where a generation's contraction is measured
@@ -66,15 +64,15 @@ def contraction(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Da
     curve = np.array(CURVE)
     for name, form in BOUNDS.items():
         values = form(synthetic_ratio=curve, **columns)
-        variables[name] = (("system", "curve"), np.asarray(values), _labels(values))
+        variables[name] = (("system", "curve"), np.asarray(values), values.attrs)
         at = form(synthetic_ratio=np.array(RATIOS), **columns)
-        variables[f"{name}_at_ratio"] = (("system", "ratio"), np.asarray(at), _labels(at))
+        variables[f"{name}_at_ratio"] = (("system", "ratio"), np.asarray(at), at.attrs)
         limit = THRESHOLDS[name](**{key: np.array(value) for key, value in constants.items()})
-        variables[f"{name}_threshold"] = ("system", np.asarray(limit), _labels(limit))
+        variables[f"{name}_threshold"] = ("system", np.asarray(limit), limit.attrs)
     exact = stability.gaussian_contraction(synthetic_ratio=np.array(RATIOS))
     smooth = stability.gaussian_contraction(synthetic_ratio=curve)
-    variables["exact_contraction"] = ("ratio", np.asarray(exact), _labels(exact))
-    variables["exact_curve"] = ("curve", np.asarray(smooth), _labels(smooth))
+    variables["exact_contraction"] = ("ratio", np.asarray(exact), exact.attrs)
+    variables["exact_curve"] = ("curve", np.asarray(smooth), smooth.attrs)
     for name, dim, grid in (("misfit_contraction", "ratio", RATIOS), ("misfit_curve", "curve", CURVE)):
         variables[name] = (dim, [family.contraction(synthetic_ratio=ratio) for ratio in grid])
     coords = {"curve": curve, "system": ["Gaussian", "two groups"]}
@@ -215,7 +213,7 @@ def _fully_synthetic(replicates: int, seed: np.random.SeedSequence) -> xr.Datase
             ),
             "mean_sd": ("generation", spread.mean(0)),
             "mean_sd_error": ("generation", spread.std(0, ddof=1) / np.sqrt(replicates)),
-            "predicted_mean_sd": ("generation", np.asarray(sd), _labels(sd)),
+            "predicted_mean_sd": ("generation", np.asarray(sd), sd.attrs),
         },
         {"generation": simulated["generation"].values},
     )
@@ -228,7 +226,3 @@ def _augment(n_real: int, synthetic_ratio: float) -> regimes.Regime:
 def _n_synthetic(n_real: int, synthetic_ratio: float) -> int:
     """Return the paper's number of synthetic points, the integer part of lambda n (0.29 of 100 are 29)."""
     return int(synthetic_ratio * n_real * (1 + 1e-12))
-
-
-def _labels(values: stability.Labelled) -> dict[str, str]:
-    return {"kind": values.kind, "source": values.source}

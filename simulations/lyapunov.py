@@ -15,8 +15,6 @@ import xarray as xr
 import madtheory as mad
 from madtheory import regimes
 
-__all__ = ["DIM", "SIZES", "run"]
-
 DIM = 10
 SIZES = (15, 20, 50)
 QUANTILES = (0.05, 0.5, 0.95)
@@ -56,17 +54,16 @@ def _one(n: int, replicates: int, seed: np.random.SeedSequence) -> xr.Dataset:
     weights = np.exp(logs - logs[:, :1])
     directions = weights.sum(1) ** 2 / (weights**2).sum(1)
     spectrum = mad.theory.gaussian.lyapunov_spectrum(n=n, dim=DIM)
-    label = {"kind": spectrum.kind, "source": spectrum.source}
     variables = {
         "generation": ("time", kept),
         "log_eigenvalue": (("direction", "time"), logs.mean(0)),
         "rate": ("direction", slopes.mean(0)),
         "rate_error": ("direction", _error(slopes)),
-        "predicted_rate": ("direction", np.asarray(spectrum), label),
+        "predicted_rate": ("direction", np.asarray(spectrum), spectrum.attrs),
         "log_condition": (("quantile", "time"), np.quantile(log_condition, QUANTILES, axis=0)),
         "condition_rate": ((), (slopes[:, 0] - slopes[:, -1]).mean()),
         "condition_rate_error": ((), _error(slopes[:, 0] - slopes[:, -1])),
-        "predicted_condition_rate": ((), float(spectrum[0] - spectrum[-1]), label),
+        "predicted_condition_rate": ((), float(spectrum[0] - spectrum[-1]), spectrum.attrs),
         "effective_directions": (("quantile", "time"), np.quantile(directions, QUANTILES, axis=0)),
         "median_error": ("time", _median_error(directions)),
     }

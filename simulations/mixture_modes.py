@@ -30,8 +30,6 @@ from madtheory.models import Mixture
 from madtheory.theory import categorical, kernel_density
 from simulations._parallel import run_parallel
 
-__all__ = ["run"]
-
 SIDE, VARIANCE, RIDGE = 5, 0.01, 1e-9
 MODES = SIDE**2
 NEIGHBOURS = 5
@@ -89,8 +87,7 @@ def _run(sizes: _Sizes, quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
         ),
     }  # fmt: skip
     for name, values in predicted.items():
-        attrs = {"kind": values.kind, "source": values.source}
-        data[f"predicted_{name}"] = ("generation", np.asarray(values), attrs)
+        data[f"predicted_{name}"] = ("generation", np.asarray(values), values.attrs)
     data.attrs.update(
         {
             "n": sizes.n,

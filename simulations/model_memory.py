@@ -16,8 +16,6 @@ from madtheory import metrics, regimes
 from simulations._grid import simulate_grid
 from simulations._stationary import controlled_mean, effective_ratio
 
-__all__ = ["run"]
-
 DIM, N_REAL, N_SYNTHETIC = 100, 1000, 10_000
 MEMORIES = (100, 75, 50, 35, 20, 10, 5, 3, 2, 1)  # the slow ones first: workers end together
 MEMORIES_QUICK = (30, 10, 3, 1)

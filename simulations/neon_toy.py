@@ -21,8 +21,6 @@ import xarray as xr
 
 from simulations._cells import run_cells
 
-__all__ = ["EPOCHS", "SCALES", "TRUTH", "run"]
-
 TRUTH = ((2.0, 1.0), (1.0, 2.0))
 N = 1000  # real points, and points of S
 SCALES = (0.9, 1.1)  # zeta

@@ -17,8 +17,6 @@ from madtheory.types import Array
 from simulations._cells import run_cells
 from simulations._digit_loops import VARIABLES, describe_run, halves, measure, one_loop
 
-__all__ = ["BIASES", "PICTURED", "real_halves", "run", "run_augment", "run_embedding"]
-
 BIASES = (1.0, 0.8, 0.66, 0.5)
 N = 897  # the training half
 PICTURED = (1.0, 0.8)  # biases with pictures,

@@ -21,8 +21,6 @@ from simulations._cells import run_cells
 from simulations._digit_loops import VARIABLES, describe_run, one_loop
 from simulations.network_digits import real_halves
 
-__all__ = ["N_REAL", "effective_size", "run_admissible", "run_limits"]
-
 N_REAL = 100  # fresh real digits of a generation
 BIASES = (1.0, 0.8)
 INITIAL = (100, 800)

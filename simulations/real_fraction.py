@@ -12,8 +12,6 @@ import xarray as xr
 
 from simulations._stationary import Setting, stationary_limits
 
-__all__ = ["bias_floor", "run"]
-
 DIM = 100
 REAL_FRACTIONS = (1.0, 0.1, 0.03, 0.01, 0.003)
 SIZES = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,8 +20,7 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes, sources
 from simulations._cells import run_cells
-
-__all__ = ["RADIUS", "RATIOS", "eight_gaussians", "two_moons"]
+from simulations._planar import planar_diffusion
 
 N_REAL = 1000
 RATIOS = (0.0, 0.1, 0.5, 1.0, 3.0, np.inf)  # synthetic points per real point; infinity: no real points
@@ -102,7 +100,8 @@ def _cell(*, law: str, quick: bool, seed: int) -> xr.Dataset:
     rows: list[list[dict[str, float]]] = []
     for ratio in sizes.ratios:
         rows.append([])
-        for snapshot in _generations(_loop(truth, law, sizes, ratio), shared, sizes.generations):
+        later = islice(mad.iterate(_loop(truth, law, sizes, ratio), previous=shared), sizes.generations - 1)
+        for snapshot in (shared, *later):
             points = snapshot.model.sample(
                 sizes.judged, rng=np.random.default_rng([seed, snapshot.generation])
             )
@@ -126,29 +125,12 @@ def _loop(truth: sources.Law, law: str, sizes: _Sizes, ratio: float) -> mad.Loop
         regime = regimes.replace(n=N_REAL)
     else:
         regime = regimes.augment(n_real=N_REAL, n_synthetic=round(ratio * N_REAL))
-    return mad.Loop(real=truth, model=_model(law, sizes), regime=regime, warm_start=True)
-
-
-def _generations(loop: mad.Loop, shared: mad.Snapshot, generations: int) -> list[mad.Snapshot]:
-    return [shared, *islice(mad.iterate(loop, previous=shared), generations - 1)]
-
-
-def _model(law: str, sizes: _Sizes) -> Any:
-    from madtheory.networks import DDIM, DDPM, Diffusion, FlowMatching, Training
-
-    training = Training(
-        images=256 * sizes.first, batch=256, learning_rate=6e-3, warm_images=256 * sizes.later,
-        warm_learning_rate=1e-3,
-    )  # fmt: skip
-    if law == "two moons":
-        return Diffusion(
-            parameterisation="velocity", process=FlowMatching(), sampler=DDIM(50), hidden=(64, 64, 64),
-            training=training, device="cpu",
-        )  # fmt: skip
-    return Diffusion(
-        parameterisation="epsilon", process=DDPM(steps=100), sampler=DDIM(50), hidden=(128, 128, 128),
-        training=training, device="cpu",
-    )  # fmt: skip
+    return mad.Loop(
+        real=truth,
+        model=planar_diffusion(law, first=sizes.first, later=sizes.later),
+        regime=regime,
+        warm_start=True,
+    )
 
 
 @dataclass(frozen=True)

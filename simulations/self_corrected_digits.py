@@ -15,9 +15,8 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes, treatments
 from simulations._grid import simulate_grid
+from simulations._pictures import grey
 from simulations.digits import load
-
-__all__ = ["CORRECTIONS", "RATIOS", "run"]
 
 N_REAL, CLUSTERS = 100, 16
 RATIOS = (0.2, 0.5, 1.0, np.inf)  # synthetic per real image; infinity: synthetic images only
@@ -102,4 +101,4 @@ def _references(data: xr.Dataset, classes: list[np.ndarray], maps: list) -> None
         shown.append(points[0])
         fixed.append(nearest(points)[0])
     for name, pictures in (("image", shown), ("corrected", fixed)):
-        data[name] = (("digit", "pixel"), np.rint(255 * np.clip(pictures, 0, 1)).astype(np.uint8))
+        data[name] = (("digit", "pixel"), grey(pictures))

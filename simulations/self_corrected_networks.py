@@ -23,8 +23,7 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
 from simulations._cells import run_cells
-
-__all__ = ["CLUSTERS", "LOOPS", "run"]
+from simulations._pictures import Exactly, grey
 
 CLUSTERS = 16
 LOOPS = {
@@ -105,31 +104,19 @@ def _cell(*, training: str, quick: bool, seed: int) -> xr.Dataset:
         data = data.assign({f"{prefix}_{key}": value for key, value in judge(points).items()})
     first = _pictures(shared.model)
     fixed = correction(np.column_stack([first, np.arange(10)]))[:, :-1]
-    data["images"] = (("loop", "digit", "pixel"), _grey(images))
-    return data.assign(first=(("digit", "pixel"), _grey(first)), corrected=(("digit", "pixel"), _grey(fixed)))
+    data["images"] = (("loop", "digit", "pixel"), grey(images))
+    return data.assign(first=(("digit", "pixel"), grey(first)), corrected=(("digit", "pixel"), grey(fixed)))
 
 
 def _loop(real: np.ndarray, correction: Callable, steps: tuple[int, int], name: str) -> mad.Loop:
     ratio, corrected = LOOPS[name]
     return mad.Loop(
-        real=_Exactly(real),
+        real=Exactly(real),
         model=_model(*steps),
         regime=regimes.augment(n_real=len(real), n_synthetic=round(ratio * len(real))),
         treatments=(treatments.project(correction),) if corrected else (),
         warm_start=True,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Exactly:
-    """The real images as they are, once each, instead of draws with replacement."""
-
-    points: np.ndarray
-
-    def sample(self, n: int, *, rng: np.random.Generator) -> np.ndarray:
-        if n != len(self.points):
-            raise ValueError(f"n={n}, but these are {len(self.points)} images.")
-        return self.points
 
 
 def _model(first: int, later: int) -> Any:
@@ -191,7 +178,3 @@ def _judge() -> Callable[[np.ndarray], dict[str, float]]:
 def _pictures(model: Any) -> np.ndarray:
     """Return one image of each digit, from the same noise for all models."""
     return np.asarray(model.generate(np.arange(10, dtype=np.uint64), np.arange(10))[:, :-1])
-
-
-def _grey(images: Any) -> np.ndarray:
-    return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)

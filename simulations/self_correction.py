@@ -23,8 +23,6 @@ from madtheory.theory import correction
 from simulations._grid import simulate_grid
 from simulations._parallel import run_parallel
 
-__all__ = ["PAPER", "SAMPLERS", "STRENGTHS", "run", "wasserstein2"]
-
 N_REAL, N_SYNTHETIC = 50, 25
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
 SAMPLERS = ("published", "histogram", "exact")
@@ -107,5 +105,4 @@ def _predict(data: xr.Dataset, generations: int, n_jobs: int) -> None:
     for prefix, predicted in (("", accrued), ("last_", last)):
         for name in ("total_variance", "mean_error"):
             values = np.stack([np.asarray(one[name])[at] for one in predicted])
-            attrs = {"kind": predicted[0][name].kind, "source": predicted[0][name].source}
-            data[f"predicted_{prefix}{name}"] = (("strength", "generation"), values, attrs)
+            data[f"predicted_{prefix}{name}"] = (("strength", "generation"), values, predicted[0][name].attrs)

@@ -19,8 +19,6 @@ from madtheory import metrics, regimes
 from madtheory.models import SIMS, Neon
 from madtheory.theory import guidance as theory
 
-__all__ = ["TRUTH", "distance", "loops_of", "rates", "run"]
-
 TRUTH = ((2.0, 1.0), (1.0, 2.0))
 SIZES = (1000, 20)
 WEIGHTS = (0.0, 0.5, 1.0, 2.0)

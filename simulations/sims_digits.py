@@ -23,8 +23,6 @@ from madtheory.models import SIMS, checkpoints
 from simulations._cells import run_cells
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion, fid_of, labels_of
 
-__all__ = ["RATIOS", "TARGET", "WEIGHTS", "budgets", "classes", "pollution"]
-
 WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 POLLUTED_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0)
 CLASS_WEIGHTS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -115,7 +113,7 @@ def _budgets(*, quick: bool, seed: int) -> xr.Dataset:
     saved = checkpoints(template, budgets=sizes.budgets, rng=_rng(seed, 1))
     curves = [("SIMS", one.budget, one.at) for one in saved]
     chosen = saved[sizes.budgets.index(sizes.budget)].auxiliary
-    curves.append(("Neon", sizes.budget, _neon(base, chosen)))
+    curves.append(("Neon", sizes.budget, lambda w: base.extrapolated(chosen, w)))
     swept = [_sweep(at, _grid(WEIGHTS, quick), judge, seed) for _, _, at in curves]
     data = xr.concat(swept, "curve").assign_coords(
         scheme=("curve", [scheme for scheme, _, _ in curves]),
@@ -131,11 +129,6 @@ def _displacement(base: Any, auxiliary: Any) -> float:
     names = [name for name in base.weights if not name.startswith("_")]
     square = sum(np.square(auxiliary.weights[n] - base.weights[n]).sum() for n in names)
     return float(np.sqrt(square / sum(np.square(base.weights[n]).sum() for n in names)))
-
-
-def _neon(base: Any, auxiliary: Any) -> Callable[[float], Any]:
-    """Return Neon with the auxiliary that SIMS has too."""
-    return lambda w: base.extrapolated(auxiliary, w)
 
 
 def _pollution(*, quick: bool, seed: int) -> xr.Dataset:

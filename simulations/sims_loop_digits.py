@@ -21,9 +21,8 @@ import madtheory as mad
 from madtheory import regimes, sources
 from madtheory.models import SIMS, Tuned
 from simulations._cells import run_cells
+from simulations._pictures import grey
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion
-
-__all__ = ["GENERATORS", "GRID", "LOOPS", "run"]
 
 LOOPS = ("fully synthetic", "synthetic augmentation")
 GENERATORS = ("plain", "SIMS")
@@ -97,7 +96,7 @@ def _cell(*, quick: bool, seed: int, loop: str, generator: str) -> xr.Dataset:
         {"generation": np.arange(1, sizes.generations + 1)},
     )
     shown = points[np.argsort(points[:, -1], kind="stable")][:: JUDGED // 10][:10, :64]
-    data["images"] = (("digit", "pixel"), np.rint(255 * np.clip(shown, 0, 1)).astype(np.uint8))
+    data["images"] = (("digit", "pixel"), grey(shown))
     return data
 
 

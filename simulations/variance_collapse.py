@@ -13,8 +13,6 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes
 
-__all__ = ["BIASES", "QUANTILES", "SIZES", "run"]
-
 SIZES = (20, 100)
 BIASES = (1.0, 0.9, 0.7)
 QUANTILES = (0.05, 0.5, 0.95)
@@ -84,7 +82,7 @@ def _one(n: int, bias: float, generations: int, replicates: int, seed: np.random
             [law.log_mean() for law in laws],
             {"kind": "exact mean", "source": laws[0].source},
         ),
-        "predicted_half_life": ((), float(half_life), {"kind": half_life.kind, "source": half_life.source}),
+        "predicted_half_life": ((), float(half_life), half_life.attrs),
     }
     data = xr.Dataset(variables, {"quantile": q, "generation": kept}, attrs=simulated.attrs)
     return data.expand_dims({"n": [n], "bias": [bias]})

@@ -22,8 +22,6 @@ import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
 from simulations._cells import run_cells
 
-__all__ = ["MEASURES", "run", "to_grey"]
-
 MEASURES = ("fid", "pixel_distance", "precision", "recall")
 N = 900  # images of a training set, and of a comparison with the 900 held out
 PICTURED = 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -79,13 +80,9 @@ def check_folder(path: Path, kind: type[StorageError] = StorageError) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove incomplete files that a killed process has left next to `path`."""
-    for leftover in path.parent.glob(f".{_escape(path.name)}.*{_PARTIAL}"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
         with contextlib.suppress(OSError):
             leftover.unlink()
-
-
-def _escape(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 @contextlib.contextmanager

@@ -385,7 +385,7 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
         key: (
             "generation",
             np.asarray(values),
-            {"kind": values.kind, "source": values.source} | variable_attributes(key),
+            values.attrs | variable_attributes(key),
         )
         for key, values in ((key, trajectory[key]) for key in wanted or trajectory)
     }

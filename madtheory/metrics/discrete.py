@@ -14,8 +14,6 @@ from madtheory.validation import check_snapshot
 if TYPE_CHECKING:
     from madtheory.core import Snapshot
 
-__all__ = ["chi_squared", "entropy", "heterozygosity", "squared_error", "support_size"]
-
 
 def support_size(snapshot: Snapshot) -> Array:
     """Return the number of symbols that the model can still produce."""

@@ -21,8 +21,6 @@ from madtheory.validation import (
     show,
 )
 
-__all__ = ["Selection", "Tuned", "checkpoints", "select_guidance"]
-
 Model = TypeVar("Model", bound=Improved)
 
 

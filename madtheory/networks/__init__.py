@@ -24,6 +24,7 @@ from madtheory.networks.cached import cache_folder as cache_folder, cached_fit, 
 from madtheory.networks.classifier import Classifier
 from madtheory.networks.context import (
     check_parts as check_parts,
+    choose_device as choose_device,
     own_torch as own_torch,
     seed_torch as seed_torch,
 )

@@ -29,6 +29,11 @@ class Labelled(np.ndarray):
     kind: str
     source: str
 
+    @property
+    def attrs(self) -> dict[str, str]:
+        """Kind and source, as attributes of an xarray variable."""
+        return {"kind": self.kind, "source": self.source}
+
     def __array_finalize__(self, parent: Any) -> None:
         self.kind = getattr(parent, "kind", "")
         self.source = getattr(parent, "source", "")

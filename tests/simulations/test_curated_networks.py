@@ -29,7 +29,7 @@ def test_a_tiny_run_in_the_plane(monkeypatch, tmp_path):
     steps = dict.fromkeys(curated_networks.LAWS, 5)
     tiny = curated_networks._Sizes(3, 2, steps, steps, 200)
     monkeypatch.setattr(curated_networks, "PLANAR", {True: tiny})
-    monkeypatch.setattr(curated_networks, "_planar_model", lambda law, sizes: tiny_network())
+    monkeypatch.setattr(curated_networks, "planar_diffusion", lambda law, **steps: tiny_network())
     monkeypatch.setattr(curated_networks, "PICTURED", 50)
     data = curated_networks.planar(quick=True, rng=1, n_jobs=1, folder=tmp_path)
     assert data["reward"].dims == ("law", "seed", "loop", "generation")

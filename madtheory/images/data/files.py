@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from madtheory.images.data.images import Index, Pixels, row_digests
+from madtheory.images.data.images import BasePart, Index, Pixels
 from madtheory.images.data.shards import ImageStoreError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
@@ -44,7 +44,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Files:
+class Files(BasePart):
     """Image files of a folder, or of a zip archive: a part of `Images`.
 
     Attributes
@@ -63,11 +63,6 @@ class Files:
     size: int | None = None
     labels: NDArray[np.int64] | None = None
     seeds: None = None
-
-    @property
-    def labelled(self) -> bool:
-        """Whether there are labels."""
-        return self.labels is not None
 
     def read(self, index: Index) -> Pixels:
         """Decode the images at these places."""
@@ -393,7 +388,7 @@ def _with_image(image: Any, name: str, use: Callable[[Any], Any]) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Patches:
+class Patches(BasePart):
     """Patches of photographs: a part of `Images`."""
 
     photos: Pixels
@@ -407,24 +402,15 @@ class Patches:
         """(n, height, width, channels)."""
         return len(self.corners), self.size, self.size, self.photos.shape[-1]
 
-    @property
-    def labelled(self) -> bool:
-        """Whether there are labels."""
-        return self.labels is not None
-
     def read(self, index: Index) -> Pixels:
         """Cut out the patches at these places."""
         windows = sliding_window_view(self.photos, (self.size, self.size), axis=(1, 2))
         photo, row, column = self.corners[index].T
         return np.moveaxis(windows[photo, row, column], 1, -1)
 
-    def digests(self, index: Index) -> Pixels:
-        """Return the sha256 of each of these images, which are read for it."""
-        return row_digests(self.read(index))
-
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Rows(BasePart):
     """The rows of a data set of the Hugging Face library: a part of `Images`."""
 
     table: Any
@@ -435,11 +421,6 @@ class Rows:
     labels: NDArray[np.int64] | None
     seeds: None = None
 
-    @property
-    def labelled(self) -> bool:
-        """Whether there are labels."""
-        return self.labels is not None
-
     def read(self, index: Index) -> Pixels:
         """Decode the images of these rows."""
         pixels = np.empty((len(index), *self.shape[1:]), dtype=np.uint8)
@@ -448,10 +429,6 @@ class Rows:
             check_shape(image.shape, self.shape[1:], f"image {i} of {self.name}")
             pixels[place] = image
         return pixels
-
-    def digests(self, index: Index) -> Pixels:
-        """Return the sha256 of each of these images, which are read for it."""
-        return row_digests(self.read(index))
 
 
 def check_shape(found: Sequence[int], expected: Sequence[int], name: str) -> None:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,6 @@ from madtheory.validation import (
     freeze,
     show,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 Pixels = NDArray[np.uint8]
 """Images of shape (n, height, width, channels), or bytes."""
@@ -62,8 +58,27 @@ class Part(Protocol):
         ...
 
 
+class BasePart:
+    """A part whose labels are a field, and whose digests are those of its pixels."""
+
+    labels: NDArray[np.int64] | None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are labels."""
+        return self.labels is not None
+
+    def read(self, index: Index) -> Pixels:
+        """Return the images at these places."""
+        raise NotImplementedError
+
+    def digests(self, index: Index) -> Pixels:
+        """Return the sha256 of each of these images, which are read for it."""
+        return row_digests(self.read(index))
+
+
 @dataclass(frozen=True, eq=False)
-class Held:
+class Held(BasePart):
     """Images that are held in memory."""
 
     pixels: Pixels
@@ -76,18 +91,9 @@ class Held:
         n, height, width, channels = self.pixels.shape
         return n, height, width, channels
 
-    @property
-    def labelled(self) -> bool:
-        """Whether there are labels."""
-        return self.labels is not None
-
     def read(self, index: Index) -> Pixels:
         """Return the images at these places."""
         return self.pixels[index]
-
-    def digests(self, index: Index) -> Pixels:
-        """Return the sha256 of each image."""
-        return row_digests(self.pixels[index])
 
 
 def row_digests(pixels: Pixels) -> Pixels:

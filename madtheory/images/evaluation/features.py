@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from madtheory.images.data import Images, ImageStoreError, Pixels, check_pixels
 from madtheory.images.store import content, fingerprint
-from madtheory.networks import Classifier, Training, cached_fit, own_torch
+from madtheory.networks import Classifier, Training, cached_fit, choose_device, own_torch
 from madtheory.validation import check_choice, check_seed, check_size
 
 __all__ = ["Features", "inception", "lenet", "lenet_of", "of_module", "random_convolutions"]
@@ -76,12 +76,6 @@ def exact() -> Iterator[None]:
     finally:
         for (where, name, _), value in zip(wanted, before, strict=True):
             setattr(where, name, value)
-
-
-def device_of(device: str | None) -> torch.device:
-    """Return the device of that name, or the accelerator if there is one."""
-    automatic = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(automatic if device is None else device)
 
 
 def checksum(module: nn.Module) -> str:
@@ -231,7 +225,7 @@ def of_module(
     device : str, optional
         Device of the computation. Default: the accelerator, if there is one.
     """
-    place = device_of(device)
+    place = choose_device(device)
     if isinstance(module, nn.Module):
         network = copy.deepcopy(module).eval().to(place)
         label = f"{name or type(module).__name__}-{checksum(module)}"
@@ -319,7 +313,7 @@ def inception(package: str = "torch-fidelity", weights: Any = None, *, device: s
     -----
     Grey images are given to it as colours, three times the same channel.
     """
-    place = device_of(device)
+    place = choose_device(device)
     network = inception_network(package, weights).eval().to(place)
 
     def values(pixels: Pixels) -> NDArray[Any]:

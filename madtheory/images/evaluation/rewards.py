@@ -22,7 +22,7 @@ from madtheory.images.data import Images, Pixels
 from madtheory.images.device import deterministic
 from madtheory.images.store import Store, key_of
 from madtheory.images.training import order
-from madtheory.networks import Classifier, cache_folder, own_torch, seed_torch
+from madtheory.networks import Classifier, cache_folder, choose_device, own_torch, seed_torch
 from madtheory.validation import check_number, check_seed, check_size, show
 
 __all__ = ["ClassifierReward", "class_probability", "confidence", "of_module"]
@@ -157,13 +157,13 @@ def of_module(
     """
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module={show(module)} is not a torch.nn.Module; pass a trained classifier.")
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = choose_device(device)
     shift, scale = (torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1) for value in (mean, std))
     if not (torch.isfinite(shift).all() and (scale > 0).all() and torch.isfinite(scale).all()):
         raise ValueError(
             f"mean={show(mean)}, std={show(std)} are not units of pixels; pass numbers, std above 0."
         )
-    return _OfModule(deepcopy(module).eval().to(chosen), shift, scale, torch.device(chosen))
+    return _OfModule(deepcopy(module).eval().to(place), shift, scale, place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +236,7 @@ def vgg_classifier(
     if min(images.shape[1:3]) < 32:
         raise ValueError(f"images are {images.shape[1]} x {images.shape[2]}; VGG11 takes 32 x 32 or more.")
     seed = check_seed(seed, "seed", maximum=2**64 - 1)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = choose_device(device)
     module = _network(images.shape[3], int(images.labels.max()) + 1, width, seed)
     store = Store((cache_folder() if cache is None else Path(cache)) / "classifiers")
     key = key_of(vgg=[epochs, width, seed], data=images.fingerprint(), place=place.type)

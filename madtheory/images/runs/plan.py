@@ -17,7 +17,7 @@ from madtheory.images.data import Images
 from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.runs.settings import Settings
 from madtheory.images.unet import UNet
-from madtheory.networks import Heun, Sampler
+from madtheory.networks import Heun, Sampler, choose_device
 
 GPU_RATE = 1e14
 """Floating-point operations in a second that the presets' GPU-hours suppose, for training and sampling: a
@@ -230,7 +230,7 @@ def measure_speed(settings: Settings, *, device: str | None = None, seconds: flo
     The batch is that of the run, unless a step with it would take longer than 5 seconds. On a CPU the
     network is not compiled.
     """
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = choose_device(device)
     compiled = settings.model.training.compile and place.type != "cpu"
     given = replace(settings.model, device=device, store=None)
     rng, shape = np.random.default_rng(0), settings.data.shape

@@ -15,8 +15,6 @@ from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import check_numbers, check_points, freeze
 
-__all__ = ["EmpiricalDenoiser", "GaussianDenoiser"]
-
 
 @dataclass(frozen=True, eq=False)
 class GaussianDenoiser:

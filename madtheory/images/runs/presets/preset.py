@@ -142,7 +142,8 @@ class Preset:
     def settings(self, scale: Scale = "full") -> Settings:
         """Return the settings of a scale."""
         check_choice("scale", scale, SCALES)
-        return {"smoke": smoke, "small": small, "full": _same}[scale](self.full)
+        reduce = {"smoke": smoke, "small": small}.get(scale)
+        return self.full if reduce is None else reduce(self.full)
 
     def loop(
         self,
@@ -268,10 +269,6 @@ def _check_enough(settings: Settings, left: int) -> None:
             f"generations={settings.generations}: the run draws {regime.n_initial + again:,} real images, "
             f"none of them twice, and there are {left:,}; pass fewer generations."
         )
-
-
-def _same(settings: Settings) -> Settings:
-    return settings
 
 
 def _absolute(path: Any) -> str | None:
