@@ -21,6 +21,7 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
 from simulations._cells import run_cells
+from simulations._sims_digits import Judge
 
 MEASURES = ("fid", "pixel_distance", "precision", "recall")
 N = 900  # images of a training set, and of a comparison with the 900 held out
@@ -56,7 +57,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="WGAN")
     data = xr.concat([part.drop_vars("image") for part in parts], "seed", join="exact")
     data["image"] = parts[0]["image"]
-    for name, value in _Judge.of_digits()(sources.digits("train").points).items():
+    for name, value in _measure(Judge.of_digits(), sources.digits("train").points).items():
         data[f"{name}_real"] = value
     return data.assign_attrs(n=N, seeds=sizes.seeds, images=sizes.images, rng=rng, quick=int(quick))
 
@@ -65,7 +66,7 @@ def _cell(*, seed: int, quick: bool) -> xr.Dataset:
     """Simulate one loop."""
     from madtheory.networks import WGANGP, Training
 
-    sizes, judge = SIZES[quick], _Judge.of_digits()
+    sizes, judge = SIZES[quick], Judge.of_digits()
     training = Training(images=sizes.images, batch=64, learning_rate=2e-3, betas=(0.5, 0.9))
     model = WGANGP(latent_dim=32, critic_steps=3, training=training, device="cpu")
     loop = mad.Loop(
@@ -76,7 +77,7 @@ def _cell(*, seed: int, quick: bool) -> xr.Dataset:
     for snapshot in islice(mad.iterate(loop, rng=seed), sizes.generations):
         t = snapshot.generation
         images = to_grey(snapshot.model.sample(N, rng=np.random.default_rng([seed, t]), bias=1.0))
-        rows.append(judge(images))
+        rows.append(_measure(judge, images))
         if t in sizes.shown:
             pictures.append(np.rint(255 * images[:PICTURED]).astype(np.uint8))
     return xr.Dataset(
@@ -91,26 +92,7 @@ def to_grey(images: np.ndarray) -> np.ndarray:
     return np.rint(16 * np.clip(images, 0, 1)) / 16
 
 
-class _Judge:
-    """Compares images with the held-out digits."""
-
-    def __init__(self, images: np.ndarray, classifier) -> None:
-        self.images, self.classifier = images, classifier
-        self.features = classifier.features(images)
-
-    @classmethod
-    def of_digits(cls) -> _Judge:
-        """Return the judge that compares with the digits that no network is trained on."""
-        from madtheory.networks import digits_classifier
-
-        return cls(sources.digits("test").points, digits_classifier(device="cpu"))
-
-    def __call__(self, images: np.ndarray) -> dict[str, float]:
-        features = self.classifier.features(images)
-        precision, recall = metrics.precision_recall(real=self.features, fake=features)
-        return {
-            "fid": metrics.frechet_distance(real=self.features, fake=features),
-            "pixel_distance": metrics.frechet_distance(real=self.images, fake=images),
-            "precision": precision,
-            "recall": recall,
-        }
+def _measure(judge: Judge, images: np.ndarray) -> dict[str, float]:
+    """Return `MEASURES` of images, against the digits that no network is trained on."""
+    held_out = sources.digits("test").points
+    return {**judge(images), "pixel_distance": metrics.frechet_distance(real=held_out, fake=images)}

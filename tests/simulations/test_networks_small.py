@@ -59,9 +59,9 @@ def test_true_masses():
 
 
 def test_real_training_images_are_good_and_noise_is_bad():
-    judge = wgan_digits._Judge.of_digits()
-    real = judge(sources.digits("train").points)
-    noise = judge(np.random.default_rng(0).random((900, 64)))
+    judge = wgan_digits.Judge.of_digits()
+    real = wgan_digits._measure(judge, sources.digits("train").points)
+    noise = wgan_digits._measure(judge, np.random.default_rng(0).random((900, 64)))
     assert real["precision"] > 0.9
     assert real["recall"] > 0.9
     assert noise["precision"] < 0.2

@@ -293,35 +293,6 @@ class Mapped:
         return np.zeros(len(self.images), dtype=bool), np.zeros((len(self.images), 32), dtype=np.uint8)
 
 
-def mapped(images: Images, function: Callable[..., Any]) -> Mapped:
-    """Return the part that `Images.mapped` makes a set of."""
-    if not callable(function):
-        raise TypeError(f"function={function!r} cannot be called; pass a function of pixels.")
-    part = Mapped(images, function)
-    tried = np.arange(min(_TRIED, len(images)))
-    if len(tried) and not np.array_equal(part.read(tried), part.read(tried)):
-        raise ValueError(
-            f"function={function!r} returns other images for the same images in a second call, so that a set "
-            f"which is mapped when it is read would change; do not draw at random in it."
-        )
-    return part
-
-
-def values(images: Images, function: Callable[..., Any]) -> NDArray[np.float64]:
-    """Return the values of a function of each image, shape (n,); see `Images.valued`."""
-    found = np.empty(len(images))
-    for start in range(0, len(images), _BATCH):
-        index = np.arange(start, min(start + _BATCH, len(images)))
-        batch = np.asarray(_apply(function, images, index), dtype=float)
-        if batch.shape != index.shape:
-            raise ValueError(
-                f"function returned shape {batch.shape} for {len(index)} images of shape "
-                f"{images.shape[1:]}; return one number per image, shape {index.shape}."
-            )
-        found[index] = batch
-    return found
-
-
 def _apply(function: Callable[..., Any], images: Images, index: Index) -> Any:
     """Apply a function to the images at these places, and to their labels if it takes them."""
     pixels = images.batch(index)
@@ -466,7 +437,16 @@ class Images:
             If the function cannot be called, or, tried on the first images, returns something else or not
             twice the same.
         """
-        return Images((mapped(self, function),))
+        if not callable(function):
+            raise TypeError(f"function={function!r} cannot be called; pass a function of pixels.")
+        part = Mapped(self, function)
+        tried = np.arange(min(_TRIED, len(self)))
+        if len(tried) and not np.array_equal(part.read(tried), part.read(tried)):
+            raise ValueError(
+                f"function={function!r} returns other images for the same images in a second call, so that a "
+                f"set which is mapped when it is read would change; do not draw at random in it."
+            )
+        return Images((part,))
 
     def valued(self, function: Callable[..., Any]) -> NDArray[np.float64]:
         """Return the values of a function of each image, shape (n,), applied batch by batch.
@@ -474,7 +454,17 @@ class Images:
         The function maps uint8 pixels (k, height, width, channels) to k numbers; where it has a parameter
         ``labels``, it gets the classes (k,) by that name.
         """
-        return values(self, function)
+        found = np.empty(len(self))
+        for start in range(0, len(self), _BATCH):
+            index = np.arange(start, min(start + _BATCH, len(self)))
+            values = np.asarray(_apply(function, self, index), dtype=float)
+            if values.shape != index.shape:
+                raise ValueError(
+                    f"function returned shape {values.shape} for {len(index)} images of shape "
+                    f"{self.shape[1:]}; return one number per image, shape {index.shape}."
+                )
+            found[index] = values
+        return found
 
     def first(self, share: float) -> Images:
         """Return the first images: the integer part of `share` of their number."""

@@ -39,9 +39,8 @@ def spell(number: float) -> str:
 
 def list_all(presets: Sequence[Preset]) -> str:
     """List all presets, with their sources and costs."""
-    rows = [(preset.name, f"{preset.gpu_hours:g}", f"  {preset.title}") for preset in presets]
-    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    lines = [f"{name:<{widths[0]}}  {hours:>{widths[1]}}{title}" for name, hours, title in rows]
+    rows = align([(preset.name, f"{preset.gpu_hours:g}") for preset in presets]).splitlines()
+    lines = [f"{row}  {preset.title}" for row, preset in zip(rows, presets, strict=True)]
     return "\n".join([
         "Presets: name, GPU-hours of the full run, what it is.", "", *lines, "", _wrap(_ESTIMATED), "",
         "madtheory images presets NAME describes one.",

@@ -16,7 +16,6 @@ from torch import nn
 from madtheory.images.data import Images
 from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.runs.settings import Settings
-from madtheory.images.unet import UNet
 from madtheory.networks import Heun, Sampler, choose_device
 
 GPU_RATE = 1e14
@@ -105,38 +104,31 @@ def plain_evaluations(sampler: Sampler) -> int:
     return 2 * sampler.steps - 1 if isinstance(sampler, Heun) else sampler.steps
 
 
+@cache
 def parameters(settings: Settings) -> int:
     """Return the number of weights of the network."""
-    return _weights(settings.model.unet, settings.data.shape, settings.model.classes)
-
-
-def operations(settings: Settings) -> int:
-    """Count the floating-point operations of a forward pass for one image, without running it."""
-    return _operations(settings.model.unet, settings.data.shape, settings.model.classes)
+    return sum(p.numel() for p in _network(settings).parameters())
 
 
 @cache
-def _operations(unet: UNet, shape: tuple[int, int, int], classes: int | None) -> int:
+def operations(settings: Settings) -> int:
+    """Count the floating-point operations of a forward pass for one image, without running it."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    height, width, channels = shape
-    marks = None if classes is None else torch.zeros(1, dtype=torch.long, device="meta")
+    height, width, channels = settings.data.shape
+    labelled = settings.model.classes is not None
+    marks = torch.zeros(1, dtype=torch.long, device="meta") if labelled else None
     image, time = torch.empty(1, channels, height, width, device="meta"), torch.empty(1, device="meta")
     counter = FlopCounterMode(display=False)
-    module = _network(unet, shape, classes)
+    module = _network(settings)
     with counter, torch.no_grad():
         module(image, time, class_labels=marks)
     return int(counter.get_total_flops())
 
 
-@cache
-def _weights(unet: UNet, shape: tuple[int, int, int], classes: int | None) -> int:
-    return sum(p.numel() for p in _network(unet, shape, classes).parameters())
-
-
-def _network(unet: UNet, shape: tuple[int, int, int], classes: int | None) -> nn.Module:
+def _network(settings: Settings) -> nn.Module:
     with torch.device("meta"):
-        return unet.module(shape, classes)
+        return settings.model.unet.module(settings.data.shape, settings.model.classes)
 
 
 def _whole_batches(images: int, batch: int) -> int:
