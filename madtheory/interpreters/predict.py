@@ -61,19 +61,57 @@ def trajectory_of(loop: Loop, generations: int, variables: Collection[str] | Non
 
 
 def _gaussian(loop: Loop, generations: int, variables: Collection[str] | None) -> Mapping[str, Labelled]:
+    if loop.model.known_covariance is not None:
+        return _known_covariance(loop, generations)
     model, strength = _model(loop, generations) | {"generations": generations}, _strength(loop)
     if strength:
         return correction.trajectory(loop.regime, correction=strength, **model)
     found = Trajectory(gaussian.trajectory(loop.regime, **model, variables=variables))
     if loop.real_changes:
         return found
+    others = [name for name in found if name not in ("total_variance", "mean_error")]
     if not isinstance(loop.real, Gaussian):
-        others = [name for name in found if name not in ("total_variance", "mean_error")]
         return found.without(others, "it depends on the law of the real data, which is not Gaussian")
+    if loop.real.dim > 1 and (loop.model.shape != "full" or loop.model.shrinkage):
+        return _shape(loop, generations, variables) or found.without(
+            others, "the fitted covariance is restricted, and that of real is not of its shape"
+        )
     if len(model["spectrum"]) < loop.real.dim:
         full = ("log_volume", "kl_divergence", "reverse_kl_divergence")
         return found.without([x for x in full if x in found], "the covariance of the real data is singular")
     return found
+
+
+def _known_covariance(loop: Loop, generations: int) -> Mapping[str, Labelled]:
+    """Return the form of a Gaussian of which only the mean is fitted."""
+    truth, law = _truth(loop, generations), loop.at(1).real
+    known, real = loop.model.known_covariance, np.asarray(law.covariance)
+    ratio = float(np.trace(known) / np.trace(real))
+    if ratio == 0:
+        raise NoClosedForm("known_covariance is 0, so that the model samples one point; use simulate.")
+    singular = len(truth["spectrum"]) < len(real)
+    return gaussian.known_covariance_trajectory(
+        loop.regime, variance_ratio=ratio, correction=_strength(loop), generations=generations, **truth,
+        proportional=not singular and np.allclose(known, ratio * real, rtol=1e-9, atol=1e-12 * known.max()),
+    )  # fmt: skip
+
+
+def _shape(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled] | None:
+    """Return the form of a Gaussian of diagonal or spherical covariance, where that of real allows one."""
+    keywords = _model(loop, generations) | {"generations": generations}
+    del keywords["spectrum"]
+    covariance = loop.real.covariance
+    variances = np.diagonal(covariance)
+    independent = bool((covariance == np.diag(variances)).all())
+    if loop.model.shape == "diagonal" and not loop.model.shrinkage and variances.min() > 0:
+        return gaussian.diagonal_trajectory(
+            loop.regime, variances=variances, independent=independent, variables=variables, **keywords
+        )
+    if loop.model.shape == "spherical" and independent and np.ptp(variances) <= 1e-12 * variances.max():
+        return gaussian.spherical_trajectory(
+            loop.regime, dim=len(variances), variance=float(variances[0]), **keywords
+        )
+    return None
 
 
 def _categorical(loop: Loop, generations: int, variables: Collection[str] | None) -> Mapping[str, Labelled]:
@@ -147,7 +185,8 @@ def _sims(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled
             f"no closed form for model SIMS in regime {regime.name!r} with treatments={loop.treatments!r}; "
             f"there are those of replace and augment without treatments and with one real law. Use simulate."
         )
-    keywords = _model(replace(loop, model=model.base), generations) if type(model.base) is Gaussian else {}
+    known = type(model.base) is Gaussian and model.base.known_covariance is None
+    keywords = _model(replace(loop, model=model.base), generations) if known else {}
     if len(keywords.get("spectrum", ())) != 1 or np.shape(loop.real.covariance) != (1, 1):
         raise NoClosedForm("SIMS has a closed form on a Gaussian base in one dimension only; use simulate.")
     alone = regime.name == "replace"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,8 +19,10 @@ from madtheory.types import Array
 from madtheory.validation import (
     check_arguments,
     check_bias,
+    check_choice,
     check_ddof,
     check_many,
+    check_number,
     check_numbers,
     check_size,
     freeze,
@@ -65,6 +67,41 @@ def _normal_entries(dim: int, columns: int) -> tuple[Any, Any]:
     return np.append(rows, np.arange(dim)), np.append(cols, np.full(dim, columns))
 
 
+SHAPES = ("full", "diagonal", "spherical")
+"""Shapes of fitted covariances; all keep the trace."""
+
+
+def restrict(factor: Array, exponent: Array | None, shape: str) -> tuple[Array, Array | None]:
+    """Return a factor, with its powers of two, of the diagonal or spherical part of a covariance."""
+    if shape == "full":
+        return factor, exponent
+    rows, power = _row_norms(factor, exponent)
+    if shape == "spherical":
+        if power is not None:
+            top = power.max(-1, keepdims=True)
+            rows, power = np.ldexp(rows, power - top), np.broadcast_to(top, power.shape)
+        rows = np.broadcast_to(np.sqrt((rows * rows).mean(-1, keepdims=True)), rows.shape)
+    return rows[..., None] * np.eye(factor.shape[-2]), power
+
+
+def _row_norms(factor: Array, exponent: Array | None) -> tuple[Array, Array | None]:
+    """Return the norms of the rows of a factor with column exponents, and a power of two of each."""
+    if exponent is None:
+        return np.sqrt((factor * factor).sum(-1)), None
+    each = np.frexp(factor)[1] + exponent[..., None, :]
+    power = np.where(factor != 0, each, -(2**30)).max(-1).astype(np.int64)
+    power = np.where(power == -(2**30), 0, power)
+    scaled = np.ldexp(factor, np.maximum(exponent[..., None, :] - power[..., None], -(2**20)))
+    return np.sqrt((scaled * scaled).sum(-1)), power
+
+
+def _shrink(factor: Array, exponent: Array | None, shrinkage: float) -> tuple[Array, Array | None]:
+    """Return a factor of (1 - s) times the covariance plus s times its mean variance in all directions."""
+    ball, power = restrict(factor, exponent, "spherical")
+    parts = [np.sqrt(1 - shrinkage) * factor, np.sqrt(shrinkage) * ball]
+    return stack(parts, [exponent, power])
+
+
 @dataclass(frozen=True, init=False, eq=False)
 class Gaussian:
     r"""Gaussian with maximum-likelihood or unbiased moments.
@@ -83,6 +120,14 @@ class Gaussian:
         Divisor correction: 0 is maximum likelihood, 1 unbiased. Default 1, or 0 if the mean is known.
     known_mean : array, shape (d,), optional
         Mean that `fit` keeps, and about which it takes the scatter.
+    known_covariance : array, shape (d, d), or variance, optional
+        Covariance that `fit` keeps: only the mean is fitted.
+    shape : {"full", "diagonal", "spherical"}
+        Shape of the fitted covariance: all of it, the variances of the coordinates, or their mean. All
+        shapes keep the trace.
+    shrinkage : float
+        Share, 0 to 1, of the spherical covariance of the same trace that `fit` mixes in (dimensionless; that
+        of scikit-learn's ``ShrunkCovariance``).
 
     Notes
     -----
@@ -99,6 +144,10 @@ class Gaussian:
     exponent: Array | None  # powers of two of the columns of `factor`
     ddof: int
     known_mean: Array | None
+    shape: str = "full"
+    shrinkage: float = 0.0
+    known_covariance: Array | None = None
+    _known_factor: Array | None = None
 
     __repr__ = short_repr
 
@@ -109,6 +158,9 @@ class Gaussian:
         *,
         ddof: int | None = None,
         known_mean: ArrayLike | None = None,
+        known_covariance: ArrayLike | None = None,
+        shape: Literal["full", "diagonal", "spherical"] = "full",
+        shrinkage: float = 0.0,
     ) -> None:
         if (mean is None) != (covariance is None):
             raise ValueError("mean and covariance go together; pass both, or neither for an unfitted model.")
@@ -118,6 +170,19 @@ class Gaussian:
             mu = freeze(np.atleast_1d(check_numbers("mean", mean)))
             factor = _factor(np.atleast_2d(check_numbers("covariance", covariance)), mu.shape[-1])
         self._set(mu, factor, None, check_ddof(ddof, known is not None), known)
+        settings: dict[str, Any] = {
+            "shape": check_choice("shape", shape, SHAPES),
+            "shrinkage": check_number("shrinkage", shrinkage, 0, 1),
+        }
+        if known_covariance is not None:
+            if known is not None or shape != "full" or settings["shrinkage"]:
+                raise ValueError(
+                    "known_covariance leaves only the mean to fit; leave out known_mean, shape and shrinkage."
+                )
+            matrix = np.atleast_2d(check_numbers("known_covariance", known_covariance))
+            settings["known_covariance"] = freeze(matrix)
+            settings["_known_factor"] = freeze(_factor(matrix, matrix.shape[-1], "known_covariance"))
+        vars(self).update(settings)
 
     def _set(self, *values: Any) -> Gaussian:
         names = ("mean", "factor", "exponent", "ddof", "known_mean")
@@ -126,7 +191,9 @@ class Gaussian:
         return self
 
     def _new(self, mean: Array, factor: Array, exponent: Array | None) -> Gaussian:
-        return object.__new__(Gaussian)._set(mean, factor, exponent, self.ddof, self.known_mean)
+        new = object.__new__(Gaussian)
+        vars(new).update(vars(self), mean=mean, factor=factor, exponent=exponent)
+        return new
 
     @classmethod
     def of_factor(cls, mean: Array, factor: Array) -> Gaussian:
@@ -193,6 +260,8 @@ class Gaussian:
         else:
             moments = data if isinstance(data, Moments) else Moments.of(data)
         mean, root, exponent = moments.mean, moments.root, moments.exponent
+        if self._known_factor is not None:
+            return self._fit_mean(moments)
         if self.known_mean is not None and self.known_mean.shape[-1] != moments.dim:
             raise ValueError(
                 f"known_mean has {self.known_mean.shape[-1]} entries and the points have {moments.dim} "
@@ -208,9 +277,25 @@ class Gaussian:
                 f"ddof={self.ddof}; use at least {1 + self.ddof} points, or ddof=0."
             )
         factor, exponent = rescale(root / np.sqrt(divisor)[..., None, None], exponent)
+        factor, exponent = restrict(factor, exponent, self.shape)
+        if self.shrinkage:
+            factor, exponent = _shrink(factor, exponent, self.shrinkage)
         if self.known_mean is not None:
             mean = np.broadcast_to(self.known_mean, mean.shape)
         return self._new(mean, factor, exponent)
+
+    def _fit_mean(self, moments: Moments) -> Gaussian:
+        """Return the model of the mean of data, with the known covariance."""
+        factor = self._known_factor
+        assert factor is not None
+        if len(factor) != moments.dim:
+            raise ValueError(
+                f"known_covariance is of {len(factor)} coordinates and the points have {moments.dim}; make "
+                f"them equal."
+            )
+        if not np.all(moments.weight > 0):
+            raise ValueError("data hold no points; the mean needs at least one.")
+        return self._new(moments.mean, np.broadcast_to(factor, (*moments.mean.shape, moments.dim)), None)
 
     @one_thread
     def log_density(self, points: Any) -> Array:
@@ -333,19 +418,15 @@ class OnceKnown:
 
 
 @one_thread
-def _factor(covariance: Array, dim: int) -> Array:
+def _factor(covariance: Array, dim: int, name: str = "covariance") -> Array:
     """Return the lower-triangular factor of a positive semi-definite matrix, shape (*replicate, d, d)."""
     if covariance.shape[-2:] != (dim, dim):
-        raise ValueError(
-            f"covariance has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim})."
-        )
+        raise ValueError(f"{name} has shape {covariance.shape}; a mean of length {dim} needs ({dim}, {dim}).")
     if not np.allclose(covariance, np.swapaxes(covariance, -1, -2), rtol=1e-8, atol=0):
-        raise ValueError("covariance is not symmetric; pass (covariance + covariance.T) / 2.")
+        raise ValueError(f"{name} is not symmetric; pass ({name} + {name}.T) / 2.")
     values, vectors = np.linalg.eigh(covariance)
     if (values < -1e-9 * np.abs(values).max(-1, keepdims=True)).any():
-        raise ValueError(
-            f"covariance has the negative eigenvalue {values.min():.3g}; it must be semi-definite."
-        )
+        raise ValueError(f"{name} has the negative eigenvalue {values.min():.3g}; it must be semi-definite.")
     root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
     if (values[..., 0] <= 8 * dim * np.finfo(float).eps * values[..., -1]).any():
         root = _without_rounding(covariance, root)

@@ -506,7 +506,5 @@ class Mixture:
                 f"{self.components}): real and model need labels='observed' and equal components."
             )
         filled = replace(moments, weight=np.where(mass > 0, mass, 1.0))
-        parts = Gaussian(ddof=0).fit(filled)
-        if self.shape != "full":
-            parts = Gaussian(parts.mean, restrict(parts.covariance, self.shape))
+        parts = Gaussian(ddof=0, shape=self.shape).fit(filled)  # type: ignore[arg-type]
         return self._with(mass / mass.sum(-1, keepdims=True), parts)

@@ -45,6 +45,11 @@ from madtheory.theory.gaussian.second_moment_maps import (
     fresh_second_moments,
     second_moment_map,
 )
+from madtheory.theory.gaussian.shapes import (
+    diagonal_trajectory,
+    known_covariance_trajectory,
+    spherical_trajectory,
+)
 from madtheory.theory.gaussian.stationarity import diffusion_limit, stationary, tail_index
 from madtheory.theory.gaussian.trajectories import (
     accumulate,
@@ -68,6 +73,7 @@ __all__ = [
     "admissible_n_synthetic",
     "augment",
     "bias_threshold",
+    "diagonal_trajectory",
     "diffusion_limit",
     "effective_sample_size",
     "final_mean_law",
@@ -78,6 +84,7 @@ __all__ = [
     "half_life",
     "hitting_time",
     "invert_real_fit",
+    "known_covariance_trajectory",
     "loop_wasserstein2_squared",
     "lyapunov_spectrum",
     "optimal_n_synthetic",
@@ -88,6 +95,7 @@ __all__ = [
     "second_moment_map",
     "second_moments",
     "sliding_window_slope",
+    "spherical_trajectory",
     "stationary",
     "subsample_growth_exponent",
     "subsample_limit",
