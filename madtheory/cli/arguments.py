@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import inspect
 import io
 import re
@@ -207,6 +208,7 @@ def _subcommand(
     return subcommand
 
 
+@functools.cache
 def _types() -> dict[str, Any]:
     """Return the types that the keywords of `simulate` and `predict` have on a command line."""
     measured = (name for name in mad.metrics.__all__ if inspect.isfunction(getattr(mad.metrics, name)))
@@ -233,6 +235,7 @@ def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=described, default=default)
 
 
+@functools.cache
 def _documentation(name: str) -> str:
     """Return the description of a keyword in the docstrings of the API."""
     from docstring_parser import parse

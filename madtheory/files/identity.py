@@ -27,7 +27,7 @@ import threading
 import types
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -222,12 +222,12 @@ class _Walk:
             self.known[id(value)] = (value, unit)
             self.waiting.append((value, unit))
         self.current.links.append(unit)
-        return _hash("code", name)
+        return _hash_again("code", name)
 
     def name_of(self, module: str | None, qualname: str) -> bytes:
         """Refer by name to an object of an installed package or of the standard library."""
         self.current.foreign.add((module or "builtins").partition(".")[0])
-        return _hash("installed", module or "builtins", qualname)
+        return _hash_again("installed", module or "builtins", qualname)
 
     def value(self, value: Any) -> bytes:
         """Return the digest of a value; functions and classes in it are linked."""
@@ -447,7 +447,7 @@ class _Walk:
 
     def _code(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
         """Describe bytecode, and its references to module `space`; `aliases` are local names of modules."""
-        instructions, alone, frame = _plan(code, bool(aliases))
+        instructions, alone, frame, handlers = _plan(code, bool(aliases))
         parts: list[bytes] = []
         read: types.ModuleType | None = None  # the module on top of the stack
         source: types.ModuleType | None = None  # the module that names are imported from
@@ -491,8 +491,8 @@ class _Walk:
             elif fixed is not None:
                 parts.append(fixed)
                 continue
-            parts.append(_hash(name, operand))
-        return _hash("bytecode", *frame[:2], *parts, *frame[2:])
+            parts.append(_hash_again(name, operand))
+        return _hash("bytecode", *frame, digests=[*parts, *handlers])
 
     def _inner_code(self, code: types.CodeType, space: dict[str, Any], aliases: dict[str, Any]) -> bytes:
         """Describe a function or class that is defined inside another."""
@@ -500,13 +500,13 @@ class _Walk:
 
     def _named_value(self, name: str, held: Any) -> bytes:
         try:
-            return _hash(name, self._global(held))
+            return _hash_again(name, self._global(held))
         except NoIdentity as error:
             raise NoIdentity(f"{name!r}: {error}") from None
 
     def _attribute(self, module: types.ModuleType, name: str) -> tuple[types.ModuleType | None, bytes]:
         """Look ``module.name`` up: a module, which is read further, or a value."""
-        plain = _hash("attribute", name)
+        plain = _hash_again("attribute", name)
         own = _is_own(module.__name__)
         if not own:
             self.name_of(module.__name__, name)
@@ -517,7 +517,7 @@ class _Walk:
             return held, plain
         if not own or held is _MISSING or name.startswith("__") or self._is_state(vars(module), name):
             return None, plain
-        return None, _hash("attribute", self._named_value(name, held))
+        return None, _hash_again("attribute", self._named_value(name, held))
 
 
 _NO_MEANING = frozenset({"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME"})
@@ -545,10 +545,20 @@ _CHANGING = frozenset(
 )
 
 
-def _hash(*parts: bytes | str) -> bytes:
-    """Return one digest of several parts, each delimited."""
+_LENGTH_OF_DIGEST = (32).to_bytes(8, "little")
+
+
+def _hash(*parts: bytes | str, digests: Sequence[bytes] = ()) -> bytes:
+    """Return one digest of several parts, and of digests after them, each delimited."""
     contents = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
-    return hashlib.sha256(b"".join(len(c).to_bytes(8, "little") + c for c in contents)).digest()
+    delimited = [len(c).to_bytes(8, "little") + c for c in contents]
+    if digests:
+        delimited += [_LENGTH_OF_DIGEST, _LENGTH_OF_DIGEST.join(digests)]
+    return hashlib.sha256(b"".join(delimited)).digest()
+
+
+_hash_again = functools.lru_cache(maxsize=2**16)(_hash)
+"""For names and digests, which code refers to in many places."""
 
 
 def is_computed(kind: type, name: Any) -> bool:
@@ -589,7 +599,7 @@ def _assigned_names(space: dict[str, Any]) -> frozenset[str]:
 @functools.lru_cache(maxsize=2**14)
 def _plan(
     code: types.CodeType, modules: bool
-) -> tuple[tuple[dis.Instruction, ...], tuple[bytes | None, ...], tuple[bytes | str, ...]]:
+) -> tuple[tuple[dis.Instruction, ...], tuple[bytes | None, ...], tuple[str, str], tuple[bytes, ...]]:
     """Return the bytecode without no-ops, and all digests that do not depend on the rest of the program.
 
     `modules` is whether local names may stand for modules. The digest of an instruction is ``None`` where
@@ -624,11 +634,12 @@ def _plan(
         alone.append(_hash(name, operand))
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _SHAPE)
     many = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    frame: list[bytes | str] = [str(counts), str(code.co_varnames[:many])]
+    handlers = []
     for entry in dis.Bytecode(code).exception_entries:  # type: ignore[attr-defined]
         places = [bisect_left(offsets, place) for place in (entry.start, entry.end, entry.target)]
-        frame.append(_hash("except", str((*places, entry.depth, entry.lasti))))
-    return tuple(instructions), tuple(alone), tuple(frame)
+        handlers.append(_hash("except", str((*places, entry.depth, entry.lasti))))
+    frame = (str(counts), str(code.co_varnames[:many]))
+    return tuple(instructions), tuple(alone), frame, tuple(handlers)
 
 
 @functools.lru_cache(maxsize=2**14)
