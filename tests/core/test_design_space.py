@@ -177,7 +177,7 @@ def test_simulations_follow_a_plain_loop(name):
     assert (statistics_obstacle(loop) is not None) == by_points
     for method in ["samples"] if by_points else ["statistics", "samples"]:
         assert scores(loop, expected, method) < 5
-    assert scores(gaussian_loop(name, without), expected, "samples") > 5
+    assert scores(gaussian_loop(name, without), expected, None) > 5  # by statistics where they are exact
 
 
 # Structure, without statistics ---------------------------------------------------------------------------
