@@ -199,7 +199,7 @@ class _Reader:
             dtype, shape, axes, place, length = content
             flat = np.frombuffer(self.blob(place, length), dtype=np.dtype(dtype))
             stored = flat.reshape([shape[axis] for axis in axes]).copy()
-            return stored.transpose(np.argsort(axes)) if axes else stored
+            return stored.transpose(np.argsort(axes)) if len(axes) > 1 else stored
         if kind == "scalar":
             return np.frombuffer(bytes.fromhex(content[1]), dtype=np.dtype(content[0]))[0]
         if kind == "pickle":

@@ -31,11 +31,11 @@ def gather(points: Points, cells: Sequence[Mapping[str, Any] | None], attrs: Map
     import xarray as xr
 
     there = [cell for cell in cells if cell is not None]
-    inner = {dim: _union([cell["coords"].get(dim) for cell in there]) for dim in _dimensions(there)}
+    inner = {dim: _Labels(dim, there) for dim in _dimensions(there)}
     coords: dict[str, Any] = {
-        name: (dims, values, _join([cell["coords"][name][2] for cell in there if name in cell["coords"]]))
-        for name, (dims, values) in inner.items()
-        if values is not None
+        name: ((name,), labels.values, labels.attrs)
+        for name, labels in inner.items()
+        if labels.values is not None
     }
     data = {}
     names = dict.fromkeys(name for cell in there for name in cell["data"])
@@ -60,15 +60,23 @@ def _dimensions(cells: Sequence[Mapping[str, Any]]) -> dict[str, None]:
     return dict.fromkeys(dim for cell in cells for entry in cell["data"].values() for dim in entry[0])
 
 
-def _union(entries: Sequence[Any]) -> tuple[tuple[str, ...], np.ndarray | None]:
-    """Return all labels of a dimension; ``None`` if it has none."""
-    known = [entry for entry in entries if entry is not None]
-    if not known:
-        return (), None
-    dims, first, _ = known[0]
-    if all(values is first or np.array_equal(values, first) for _, values, _ in known):
-        return dims, first
-    return dims, np.unique(np.concatenate([values for _, values, _ in known]))
+class _Labels:
+    """All labels of a dimension of cells; ``values`` is ``None`` if it has none."""
+
+    def __init__(self, dim: str, cells: Sequence[Mapping[str, Any]]) -> None:
+        known = [cell["coords"][dim] for cell in cells if dim in cell["coords"]]
+        self.attrs = _join([attrs for _, _, attrs in known])
+        self.values: np.ndarray | None = known[0][1] if known else None
+        # The same object, or the same bytes: quicker than a comparison for thousands of cells.
+        self.same = len({(values.dtype.str, values.tobytes()) for _, values, _ in known}) <= 1
+        if not self.same:
+            self.values = np.unique(np.concatenate([values for _, values, _ in known]))
+
+    def places(self, cell: Mapping[str, Any], dim: str, size: int) -> np.ndarray:
+        """Return where the entries of one cell belong."""
+        if self.values is None:
+            return np.arange(size)
+        return np.searchsorted(self.values, cell["coords"][dim][1])
 
 
 def _stack(
@@ -76,53 +84,40 @@ def _stack(
     held: Sequence[Any],
     cells: Sequence[Mapping[str, Any] | None],
     dims: tuple[str, ...],
-    inner: Mapping[str, tuple[Any, np.ndarray | None]],
+    inner: Mapping[str, _Labels],
 ) -> np.ndarray:
     """Return the values of one variable in all cells, shape (cells, ...)."""
     known = [entry[1] for entry in held if entry is not None]
-    if len({np.shape(values) for values in known}) > 1 and any(inner[dim][1] is None for dim in dims):
+    shapes = {np.shape(values) for values in known}
+    if len(known) == len(held) and len(shapes) == 1 and all(inner[dim].same for dim in dims):
+        return np.stack(known)
+    if len(shapes) > 1 and any(inner[dim].values is None for dim in dims):
         raise ValueError(
-            f"variable {name!r} has the shapes {sorted({np.shape(values) for values in known})} in different "
-            f"cells, and dimensions without coordinates; give them coordinates."
+            f"variable {name!r} has the shapes {sorted(shapes)} in different cells, and dimensions without "
+            f"coordinates; give them coordinates."
         )
     shape = tuple(
-        len(labels) if (labels := inner[dim][1]) is not None else known[0].shape[i]
+        len(labels) if (labels := inner[dim].values) is not None else known[0].shape[i]
         for i, dim in enumerate(dims)
     )
-    same = all(
-        labels is None or cell is None or np.array_equal(cell["coords"][dim][1], labels)
-        for dim in dims
-        for labels in (inner[dim][1],)
-        for cell in cells
-    )
-    if len(known) == len(held) and same:
-        return np.stack(known)
     kind = np.result_type(*{np.asarray(values).dtype for values in known})
     missing: Any = "" if kind.kind == "U" else np.nan
     full = np.full((len(held), *shape), missing, dtype=kind if kind.kind in "fcU" else float)
     for i, (entry, cell) in enumerate(zip(held, cells, strict=True)):
-        if entry is None or cell is None:
-            continue
-        places = [
-            np.arange(shape[axis])
-            if (labels := inner[dim][1]) is None
-            else np.searchsorted(labels, cell["coords"][dim][1])
-            for axis, dim in enumerate(dims)
-        ]
-        full[i][np.ix_(*places)] = entry[1]
+        if entry is not None and cell is not None:
+            places = [inner[dim].places(cell, dim, size) for dim, size in zip(dims, shape, strict=True)]
+            full[i][np.ix_(*places)] = entry[1]
     return full
 
 
 def _join(each: Sequence[Mapping[str, Any]], left_out: Sequence[str] = ()) -> dict[str, Any]:
     """Return the attributes of all; those that differ are listed, or left out."""
-    joined: dict[str, Any] = {}
+    joined: dict[str, dict[str, Any]] = {}
     for attrs in each:
         for name, value in attrs.items():
-            values = joined.setdefault(name, [])
-            if not any(value is known or repr(value) == repr(known) for known in values):
-                values.append(value)
+            joined.setdefault(name, {}).setdefault(value if isinstance(value, str) else repr(value), value)
     return {
-        name: values[0] if len(values) == 1 else "; ".join(map(str, values[:_MANY]))
+        name: next(iter(values.values())) if len(values) == 1 else "; ".join([*values][:_MANY])
         for name, values in joined.items()
         if len(values) == 1 or name not in left_out
     }

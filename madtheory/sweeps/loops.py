@@ -96,47 +96,42 @@ class Description:
         _simulate.start_all(run, progress=False)
         for _ in _simulate.follow(run, progress=False):
             pass
-        values = {name: np.stack(kept, -1) for name, kept in run.recorded.items()}
-        means = {name: draws.mean(0) for name, draws in values.items()}
+        names = [str(metric_name(metric)) for metric in run.metrics]
+        draws = np.stack([np.stack(run.recorded[name], -1) for name in names])
+        mean = draws.mean(1)
         with np.errstate(invalid="ignore", over="ignore"):
-            squares = {name: ((draws - means[name]) ** 2).sum(0) for name, draws in values.items()}
+            squares = ((draws - mean[:, None]) ** 2).sum(1)
         generations = sorted(run.record)
-        found = {
+        return {
             "point": point,
             "generation": np.array(generations),
             "length": run.generations,
             "count": run.replicates,
-            "mean": means,
+            "names": names,
+            "mean": mean,
             "squares": squares,
-            "about": {
-                str(metric_name(metric)): variable_attributes(str(metric_name(metric)), metric)
-                for metric in run.metrics
-            },
+            "about": [variable_attributes(n, metric) for n, metric in zip(names, run.metrics, strict=True)],
             "attrs": provenance(run.loop, run.snapshots),
-            "values": values if self.keep_replicates or self.quantiles else None,
-            "theory": {},
+            "draws": draws if self.keep_replicates or self.quantiles else None,
+            "theory": theory_at(run.loop, generations, names) if self.theory and not block else None,
+            "seconds": time.perf_counter() - began,
         }
-        if self.theory and not block:
-            found["theory"], found["omitted"] = theory_at(run.loop, generations, list(values))
-        return found | {"seconds": time.perf_counter() - began}
 
 
 @one_thread
-def theory_at(
-    loop: Loop, generations: Sequence[int], names: Sequence[str]
-) -> tuple[dict[str, tuple[Array, str, str]], str]:
-    """Return theory's values of variables, with kind and source, and why there are none."""
+def theory_at(loop: Loop, generations: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """Return theory's values of variables, with kind and source, or why there are none."""
     wanted = [*names, *(name + part for name in names for part in _PARTS)]
     try:
         found = _predict.trajectory_of(loop, generations[-1], wanted)
     except NoClosedForm as obstacle:
-        return {}, str(obstacle)
+        return {"about": {}, "omitted": str(obstacle)}
     places = np.asarray(generations) - 1
+    held = [name for name in wanted if name in found]
     return {
-        name: (np.asarray(found[name])[places], found[name].kind, found[name].source)
-        for name in wanted
-        if name in found
-    }, ""
+        "about": {name: {"kind": found[name].kind, "source": found[name].source} for name in held},
+        "values": np.array([np.asarray(found[name])[places] for name in held]),
+    }
 
 
 @one_thread
@@ -219,9 +214,9 @@ def join_blocks(blocks: Sequence[Mapping[str, Any]], layout: Layout) -> dict[str
     data: dict[str, Any] = {}
     coords: dict[str, Any] = {}
     dims: tuple[str, ...] = ("generation",)
-    for name in first["mean"]:
-        about = first["about"][name]
-        mean, error = moments(blocks, name)
+    for i, (name, about, mean, error) in enumerate(
+        zip(first["names"], first["about"], *moments(blocks), strict=True)
+    ):
         data[name] = (dims, mean, about)
         label = {"long_name": f"standard error of the {about['long_name']}"}
         data[f"{name}_standard_error"] = (
@@ -229,8 +224,8 @@ def join_blocks(blocks: Sequence[Mapping[str, Any]], layout: Layout) -> dict[str
             error,
             label | {k: v for k, v in about.items() if k == "units"},
         )
-        if first["values"] is not None:
-            draws = np.concatenate([block["values"][name] for block in blocks])
+        if first["draws"] is not None:
+            draws = np.concatenate([block["draws"][i] for block in blocks])
             if quantiles:
                 data[f"{name}_quantiles"] = (
                     ("quantile", *dims),
@@ -241,9 +236,9 @@ def join_blocks(blocks: Sequence[Mapping[str, Any]], layout: Layout) -> dict[str
             if layout.keep_replicates:
                 data[f"{name}_replicates"] = (("replicate", *dims), draws, about)
                 coords["replicate"] = (("replicate",), np.arange(len(draws)), {})
-    for name, (values, kind, source) in first["theory"].items():
-        about = {"kind": kind, "source": source} | variable_attributes(name)
-        data[f"predicted_{name}"] = (dims, values, about)
+    theory = first["theory"] or {"about": {}}
+    for i, (name, label) in enumerate(theory["about"].items()):
+        data[f"predicted_{name}"] = (dims, theory["values"][i], label | variable_attributes(name))
     if layout.last:
         data = {name: _last(*entry) for name, entry in data.items()}
     else:
@@ -253,8 +248,8 @@ def join_blocks(blocks: Sequence[Mapping[str, Any]], layout: Layout) -> dict[str
     if not layout.fixed_length:
         data["generations"] = ((), np.array(first["length"]), {"long_name": "number of generations"})
     attrs = {k: v for k, v in first["attrs"].items() if k not in ("replicates", "seed")}
-    if first.get("omitted"):
-        attrs["omitted"] = first["omitted"]
+    if "omitted" in theory:
+        attrs["omitted"] = theory["omitted"]
     return {"data": data, "coords": coords, "attrs": attrs}
 
 
@@ -263,16 +258,16 @@ def _last(dims: tuple[str, ...], values: Array, about: Mapping[str, str]) -> tup
     return dims[:-1], values[..., 0], about
 
 
-def moments(blocks: Sequence[Mapping[str, Any]], name: str) -> tuple[Array, Array]:
-    """Return the mean over the replicates of all blocks, and its standard error."""
-    count, mean, squares = blocks[0]["count"], blocks[0]["mean"][name], blocks[0]["squares"][name]
+def moments(blocks: Sequence[Mapping[str, Any]]) -> tuple[Array, Array]:
+    """Return means over the replicates of all blocks and their standard errors, (variable, generation)."""
+    count, mean, squares = (blocks[0][name] for name in ("count", "mean", "squares"))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for block in blocks[1:]:
             # Chan, Golub and LeVeque 1983.
             total = count + block["count"]
-            gap = block["mean"][name] - mean
+            gap = block["mean"] - mean
             mean = mean + gap * (block["count"] / total)
-            squares = squares + block["squares"][name] + gap**2 * (count * block["count"] / total)
+            squares = squares + block["squares"] + gap**2 * (count * block["count"] / total)
             count = total
         error = np.sqrt(squares / (count - 1) / count) if count > 1 else np.full(mean.shape, np.nan)
     return mean, error

@@ -52,12 +52,10 @@ def excess(blocks: Sequence[Mapping[str, Any]], target: Mapping[str, float]) -> 
     """Return the largest ratio of a standard error to its target; infinite for one replicate."""
     if sum(block["count"] for block in blocks) < 2:
         return math.inf
-    worst = 0.0
-    for name, most in target.items():
-        error = moments(blocks, name)[1]
-        # A variable that is not a number stays so with more replicates.
-        worst = max(worst, float(np.nanmax(error / most, initial=0.0)))
-    return worst
+    errors = dict(zip(blocks[0]["names"], moments(blocks)[1], strict=True))
+    ratios = np.array([errors[name] / most for name, most in target.items()])
+    # A variable that is not a number stays so with more replicates.
+    return float(np.nanmax(ratios, initial=0.0))
 
 
 def blocks_to_use(
