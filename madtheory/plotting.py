@@ -111,10 +111,11 @@ def trajectories(
 
 
 def phase_diagram(
-    x: ArrayLike,
-    y: ArrayLike,
-    values: ArrayLike,
+    x: ArrayLike | xr.Dataset,
+    y: ArrayLike | None = None,
+    values: ArrayLike | None = None,
     *,
+    variable: str | None = None,
     contour: float | None = 1.0,
     label: str = "",
     logarithmic: bool = True,
@@ -127,9 +128,13 @@ def phase_diagram(
     Parameters
     ----------
     x, y : array, shapes (columns,) and (rows,)
-        Coordinates of the cells' centres.
+        Coordinates of the cells' centres. Instead of all three, a Dataset of `madtheory.sweep` over a product
+        of two lists: its first dimension runs to the right, the second one upwards, and the last generation
+        is drawn. An axis is logarithmic if its values are spaced so.
     values : array, shape (rows, columns)
         Values of the cells; NaN is left grey.
+    variable : str, optional
+        Variable of the Dataset; its first one by default.
     contour : float or None
         Level of the black line, which is also the middle of the colour scale; ``None`` draws no line.
     label : str
@@ -143,6 +148,14 @@ def phase_diagram(
     """
     from matplotlib.colors import LogNorm, Normalize
 
+    dims: tuple[str, ...] = ()
+    if hasattr(x, "data_vars"):
+        found = _plane(x, variable, y, values)
+        dims = tuple(map(str, found.dims))
+        label = label or LABELS.get(str(found.name), str(found.name).replace("_", " "))
+        x, y, values = found[dims[0]].values, found[dims[1]].values, found.values.T
+    if y is None or values is None:
+        raise TypeError("y or values is missing; pass both, or a Dataset of madtheory.sweep as x.")
     grid = np.ma.masked_invalid(np.asarray(values, dtype=float))
     if grid.shape != (np.size(y), np.size(x)):
         raise ValueError(
@@ -159,13 +172,57 @@ def phase_diagram(
         low, high = (contour / reach, contour * reach) if logarithmic else (contour - reach, contour + reach)
     norm = LogNorm(low, high) if logarithmic else Normalize(low, high)
     ax.set_facecolor("0.85")
-    drawn = ax.pcolormesh(x, y, grid, **{"norm": norm, "cmap": "RdBu", "shading": "nearest", **mesh})
+    edges, shading = (x, y), "nearest"
+    if dims:
+        edges, shading = (_cell_edges(np.asarray(x)), _cell_edges(np.asarray(y))), "flat"
+    drawn = ax.pcolormesh(*edges, grid, **{"norm": norm, "cmap": "RdBu", "shading": shading, **mesh})
     if colorbar:
         ax.get_figure().colorbar(drawn, ax=ax, label=label)  # type: ignore[union-attr]
     if contour is not None and grid.count() and grid.min() < contour < grid.max():
         ax.contour(x, y, grid, levels=[contour], colors="black", linewidths=1.6)
+    for side, dim, places in zip("xy", dims, (x, y), strict=False):
+        scale = "log" if _is_geometric(np.asarray(places)) else "linear"
+        ax.set(**{f"{side}label": dim.replace("_", " "), f"{side}scale": scale})
     ax.grid(False)
     return ax
+
+
+def _plane(result: Any, variable: str | None, *others: Any) -> xr.DataArray:
+    """Return a variable of a sweep over two coordinates, in its last generation."""
+    if any(other is not None for other in others):
+        raise TypeError("x is a Dataset, which has coordinates and values; leave y and values out.")
+    name = variable or next(iter(result.data_vars), None)
+    if name not in result:
+        raise KeyError(f"variable={name!r} is not in the dataset; there are: {', '.join(result.data_vars)}.")
+    found = result[name]
+    found = found.isel(generation=-1) if "generation" in found.dims else found
+    numbers = [dim for dim in found.dims if dim in found.coords and found[dim].dtype.kind in "iuf"]
+    if found.ndim != 2 or len(numbers) != 2:
+        raise ValueError(
+            f"variable={name!r} has the dimensions {found.dims}, and a phase diagram needs two of numbers; "
+            f"select one value of each other, for example result.sel({found.dims[0]}=...)."
+            if found.dims
+            else f"variable={name!r} is one number; sweep over two coordinates."
+        )
+    return found.sortby(list(found.dims))
+
+
+def _cell_edges(places: Any) -> Any:
+    """Return the edges of cells around these places, half-way on the scale of their axis."""
+    if _is_geometric(places):
+        return np.exp(_cell_edges(np.log(places)))
+    if len(places) == 1:
+        return places[0] + np.array([-0.5, 0.5])
+    middle = (places[1:] + places[:-1]) / 2
+    return np.r_[2 * places[0] - middle[0], middle, 2 * places[-1] - middle[-1]]
+
+
+def _is_geometric(places: Any) -> bool:
+    """Return whether ratios of neighbours vary less than their differences do."""
+    if len(places) < 3 or places.min() <= 0:
+        return False
+    ratios, steps = np.diff(np.log(places)), np.diff(places)
+    return bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
 
 
 def sample_grid(

@@ -117,6 +117,24 @@ def test_phase_diagram_shows_the_values_and_the_boundary():
     assert len(plain.collections) == 1
 
 
+def test_phase_diagram_draws_a_sweep():
+    bias, sizes = [0.5, 1.0, 0.75], [10, 100, 1000, 10_000]
+    values = np.multiply.outer(bias, np.log10(sizes))
+    data = xr.Dataset({"ratio": (("bias", "n_real", "generation"), np.stack([0 * values, values], -1))},
+                      {"bias": bias, "n_real": sizes})  # fmt: skip
+    ax = plotting.phase_diagram(data, contour=2.0)
+    drawn = ax.collections[0].get_array()
+    np.testing.assert_allclose(drawn, values[[0, 2, 1]].T)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("bias", "n real")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
+    with pytest.raises(ValueError, match=r"has the dimensions \('n_real',\).*needs two"):
+        plotting.phase_diagram(data.isel(bias=0))
+    with pytest.raises(KeyError, match="there are: ratio"):
+        plotting.phase_diagram(data, variable="other")
+    with pytest.raises(TypeError, match="y or values is missing"):
+        plotting.phase_diagram([1, 2], [1, 2])
+
+
 def test_phase_diagram_refuses_what_it_cannot_draw():
     with pytest.raises(ValueError, match=r"shape \(3, 2\); expected .* \(2, 3\)"):
         plotting.phase_diagram([1, 2, 3], [1, 2], np.ones((3, 2)))

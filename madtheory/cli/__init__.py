@@ -1,4 +1,4 @@
-"""The `madtheory` command: ``demo``, ``simulate``, ``predict`` and ``images``."""
+"""The `madtheory` command: ``demo``, ``simulate``, ``predict``, ``sweep``, ``data`` and ``images``."""
 
 from madtheory.cli.command import main
 

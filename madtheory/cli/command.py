@@ -1,4 +1,4 @@
-"""The `madtheory` command: ``demo``, ``simulate``, ``predict``, ``data`` and ``images``."""
+"""The `madtheory` command: ``demo``, ``simulate``, ``predict``, ``sweep``, ``data`` and ``images``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import madtheory as mad
+from madtheory.sweeps import SweepError
 from madtheory.text import printable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Start with:
   madtheory predict replace --n 100 --dim 2 --generations 200
   madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000
   madtheory simulate fresh --help
+  madtheory sweep --over bias=0.5:1:6 --over n_synthetic=log:10:1000:5
   madtheory images --help
 
 madtheory --version prints the version."""
@@ -58,6 +60,7 @@ Example:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 for bad input, which stderr explains in one line."""
     from madtheory.cli.arguments import command, parse
+    from madtheory.cli.grids import sweep
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
@@ -80,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "demo": _demo,
             "simulate": command(_simulate, mad.simulate, _SIMULATE),
             "predict": command(_predict, mad.predict, _PREDICT),
+            "sweep": sweep,
             "data": _data,
             "images": _images,
         }
@@ -95,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"madtheory: error: {str(error).rstrip('.')}; or lower dim.", file=sys.stderr)
         return 2
-    except (ValueError, OSError, OverflowError, ImportError, mad.NoClosedForm) as error:
+    except (ValueError, OSError, OverflowError, ImportError, mad.NoClosedForm, SweepError) as error:
         print(f"madtheory: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     return 0

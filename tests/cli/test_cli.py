@@ -11,8 +11,9 @@ from programs import run_program
 
 import madtheory as mad
 from madtheory import cli, regimes
-from madtheory.cli import arguments as _arguments, command as _command, tables as _table
+from madtheory.cli import arguments as _arguments, command as _command, grids, tables as _table
 
+COMMANDS = ("simulate", "predict", "sweep")
 REGIMES = ("accumulate", "accumulate_subsample", "augment", "fresh", "replace")
 SMALL = {
     "accumulate": "--n 20",
@@ -124,13 +125,14 @@ def test_help_teaches(works):
     assert "A regime says which data each generation is trained on" in text
     assert set(REGIMES) <= set(re.findall(r"\w+", works("simulate --help")))
     examples = re.findall(
-        r"^  madtheory (.+)$", text + works("simulate --help") + works("predict --help"), re.M
+        r"^  madtheory (.+)$", text + "".join(works(f"{name} --help") for name in COMMANDS), re.M
     )
-    assert len(examples) >= 4
+    assert len(examples) >= 5
     commands = {
         "demo": _command._demo,
         "simulate": _arguments.command(_command._simulate, mad.simulate, ""),
         "predict": _arguments.command(_command._predict, mad.predict, ""),
+        "sweep": grids.sweep,
     }
     for example in examples:
         if not example.endswith("--help"):
@@ -594,3 +596,49 @@ def test_a_csv_file_that_cannot_be_completed_is_not_left_behind(command, tmp_pat
     assert done.returncode == 2
     assert "could not be written" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# sweep ----------------------------------------------------------------------------------------------
+
+
+SWEEP = "sweep --over bias=0.5:1:3 --over n_synthetic=log:10:1000:3 --rng 0 --replicates 20 --n-jobs 1"
+
+
+def test_sweep_prints_the_effective_ratio_and_draws_it(works, tmp_path):
+    out = works(f"{SWEEP} --over dim=10 --plot {tmp_path}/phase.png --out {tmp_path}/phase.nc")
+    assert "fresh, 9 cells, seed 0" in out
+    assert (tmp_path / "phase.png").stat().st_size > 5000
+    saved = mad.storage.load(tmp_path / "phase.nc")
+    assert saved["n_synthetic"].values.tolist() == [10, 100, 1000]
+    limit = mad.theory.gaussian.effective_sample_size(n_real=100, n_synthetic=1000, bias=0.5, dim=10)
+    ratio = float(saved["effective_ratio"].sel(bias=0.5, n_synthetic=1000))
+    assert ratio == pytest.approx(float(np.asarray(limit)) / 100, rel=0.2)
+    row = next(line for line in out.splitlines() if line.strip().startswith("0.5 "))
+    assert float(row.split()[-1]) == pytest.approx(ratio, rel=1e-3)
+
+
+def test_sweep_continues_in_its_store_and_plans(works, run, tmp_path):
+    first = works(f"{SWEEP} --store {tmp_path}/cells --theory")
+    assert works(f"{SWEEP} --store {tmp_path}/cells --theory") == first
+    assert "9 cells, 9 of them finished" in works(f"{SWEEP} --store {tmp_path}/cells --theory --plan")
+    no_seed = SWEEP.replace("--rng 0 ", "")
+    assert "store needs rng" in run(f"{no_seed} --store {tmp_path}/cells")[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    {
+        "--over bais=1": "over='bais=1' is not a coordinate of regime fresh",
+        "--over bias=x": "over=bias=x is not a value, a list",
+        "--over bias=log:0:1:3": "is not a value, a list",
+        "--over bias=1 --plot phase.txt": "known endings are .png",
+        "--over bias=1 --metrics nothing": "metrics='nothing' is unknown",
+        "--over bias=1 --variable nothing --n-jobs 1": "variable='nothing' is unknown; there are",
+        "--over bias=-1": "bias=-1",
+    }.items(),
+)
+def test_sweep_refuses_in_one_line(run, line, message):
+    code, out, err = run(f"sweep {line}")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
