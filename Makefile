@@ -17,7 +17,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled modules are kept: every process would compile the package, and every worker rewrite all the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help figures figures-networks data test test-slow test-gpu benchmark lint lock format clean
+.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu coverage benchmark lint lock format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,8 +25,10 @@ help:
 	@echo 'make figures-networks   the same for those that train networks (installs torch and diffusers)'
 	@echo 'make data       get MNIST and Fashion-MNIST into data (needs a network)'
 	@echo 'make test       run the tests (installs torch and the developer tools)'
-	@echo 'make test-slow  run the statistical verification of minutes'
+	@echo 'make test-lowest   run the tests without torch at the lowest versions that pyproject.toml allows'
+	@echo 'make test-slow  run the verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
+	@echo 'make coverage   run the tests and report which lines they reach'
 	@echo 'make benchmark  time the simulators against plain NumPy'
 	@echo 'make lint       ruff check, ruff format --check, mypy, deptry, lint-imports'
 	@echo 'make lock      pin everything that CI installs in constraints.txt'
@@ -46,11 +48,21 @@ data: $(VENV)/.core
 test: $(VENV)/.dev
 	$(PYTEST) -n auto --dist worksteal
 
+# Releases of that age warn about what later ones do otherwise, so that warnings are no errors here.
+test-lowest:
+	$(PYTHON) -m venv --clear out/lowest
+	out/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	out/lowest/bin/uv pip install --quiet --python out/lowest/bin/python --resolution lowest-direct -e '.[tests]'
+	out/lowest/bin/python -m pytest -n auto --dist worksteal -o filterwarnings=default
+
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow
 
 test-gpu: $(VENV)/.dev
 	$(PYTEST) -m gpu
+
+coverage: $(VENV)/.dev
+	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:out/coverage
 
 benchmark: $(VENV)/.dev
 	$(PYTEST) tests/benchmarks -o addopts='--strict-markers -ra' --benchmark-only

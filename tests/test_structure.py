@@ -61,6 +61,7 @@ PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
 
 def lint_imports(folder):
     """Hold a copy of the project to the contracts of its pyproject.toml."""
+    pytest.importorskip("importlinter")
     code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
     command = [sys.executable, "-c", code]
     environment = {**os.environ, "PYTHONPATH": str(folder)}

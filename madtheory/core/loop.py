@@ -424,18 +424,18 @@ def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
     bias = {} if loop.bias is None else {"bias": loop.bias}
     if len(models) == 1:
         return _draw(models[0], n, previous.method, rng, **bias)
-    share = np.full(len(models), 1 / len(models))
-    counts = previous.streams(t, "source").multinomial(n, share, size=previous.replicates or None)
+    share, source = np.full(len(models), 1 / len(models)), previous.streams(t, "source")
+    counts = source.multinomial(n, share, size=previous.replicates or None)
     if previous.method == "statistics":
         return data.join([_draw(m, counts[..., k], "statistics", rng, **bias) for k, m in enumerate(models)])
-    if not previous.replicates:
-        shares = zip(models, counts.tolist(), strict=True)
-        return data.join([_draw(m, k, "samples", rng, **bias) for m, k in shares if k])
     most = counts.reshape(-1, len(models)).max(0)
     parts = [_draw(m, int(k), "samples", rng, **bias) for m, k in zip(models, most, strict=True) if k]
-    chosen = np.concatenate([np.arange(k) < counts[..., i, None] for i, k in enumerate(most) if k], axis=-1)
-    points = data.join(parts)
-    return points[chosen].reshape(*points.shape[:-2], n, points.shape[-1])
+    batch = data.join(parts)
+    if previous.replicates:
+        used = [np.arange(k) < counts[..., i, None] for i, k in enumerate(most) if k]
+        batch = batch[np.concatenate(used, axis=-1)].reshape(*batch.shape[:-2], n, batch.shape[-1])
+    # The models follow one another in a batch; its first points must come from all of them alike.
+    return data.shuffle(batch, rng=source) if loop.regime.retain == "logarithmic" else batch
 
 
 def _subset_sizes(mix: Mix, previous: Snapshot) -> tuple[Any, Any]:

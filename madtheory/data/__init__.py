@@ -1,7 +1,8 @@
 """Training sets as a monoid: points, weighted or not, and statistics have a size, join, subsample.
 
 A type of your own takes part through its methods: ``weight`` (its size), a static ``joined(parts)``, and
-where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``,
+which draws in random order.
 """
 
 from madtheory.data.counts import Counts, spread as spread
@@ -15,6 +16,7 @@ from madtheory.data.moments import (
     lower_product as lower_product,
     pick as pick,
     rescale as rescale,
+    shuffle as shuffle,
     size,
     stack as stack,
     subsample,

@@ -1,7 +1,8 @@
 """Training sets as a monoid: points, weighted points, `Moments` and `Counts` have a size, join, subsample.
 
 A type of your own takes part through its methods: ``weight`` (its size), a static ``joined(parts)``, and
-where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``.
+where a regime needs them ``scaled(weight)``, ``first(share)`` and ``subsample(budget, rng=, replacement=)``,
+which draws in random order.
 """
 
 from __future__ import annotations
@@ -254,6 +255,17 @@ class Weighted:
     points: Array
     weights: Array
 
+    @property
+    def weight(self) -> Any:
+        """Total weight of the points, shape (*replicate,)."""
+        return self.weights.sum(-1)
+
+    @staticmethod
+    def joined(parts: Sequence[Weighted]) -> Weighted:
+        """Pool several sets of weighted points."""
+        check_parts(parts, Weighted)
+        return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
+
 
 @dataclass(frozen=True, eq=False)
 class Empirical:
@@ -326,9 +338,7 @@ def _points(name: str, points: Any) -> Array:
 
 def size(data: Any) -> Any:
     """Return the number of points (total weight, for weighted data)."""
-    if hasattr(data, "weight"):
-        return data.weight
-    return data.weights.sum(-1) if isinstance(data, Weighted) else _points("data", data).shape[-2]
+    return data.weight if hasattr(data, "weight") else _points("data", data).shape[-2]
 
 
 @check_arguments
@@ -347,8 +357,6 @@ def join(parts: Sequence[Any]) -> Any:
         return parts[0]
     if hasattr(parts[0], "joined"):
         return parts[0].joined(parts)
-    if isinstance(parts[0], Weighted):
-        return Weighted(join([p.points for p in parts]), np.concatenate([p.weights for p in parts], -1))
     return np.concatenate([_points("parts", part) for part in parts], axis=-2)
 
 
@@ -372,6 +380,14 @@ def subsample(points: Any, budget: int, *, rng: np.random.Generator, replacement
     points = _points("points", points)
     *lead, n, _ = points.shape
     return pick(points, draw_index(tuple(lead), n, budget, rng=rng, replacement=replacement))
+
+
+def shuffle(points: Any, *, rng: np.random.Generator) -> Any:
+    """Put the points of a set in random order, independently in each replicate."""
+    if hasattr(points, "subsample"):
+        return points.subsample(points.weight, rng=rng)
+    order = np.broadcast_to(np.arange(points.shape[-2]), points.shape[:-1])
+    return pick(points, rng.permuted(order, axis=-1))
 
 
 def pick(points: Any, index: np.ndarray) -> Any:

@@ -21,6 +21,7 @@ import json
 import operator
 import pickle
 import random
+import re
 import struct
 import sys
 import threading
@@ -605,7 +606,9 @@ def _plan(
     `modules` is whether local names may stand for modules. The digest of an instruction is ``None`` where
     it depends on what names stand for.
     """
-    instructions = [i for i in dis.get_instructions(code) if i.opname not in _NO_MEANING]
+    instructions = [
+        i for j in dis.get_instructions(code) for i in _split_names(j) if i.opname not in _NO_MEANING
+    ]
     placed = {  # a name, a docstring, a line: the constant and where it is stored
         at for at, i in enumerate(instructions) if i.opname == "STORE_NAME" and i.argval in _PLACE
     }
@@ -640,6 +643,14 @@ def _plan(
         handlers.append(_hash("except", str((*places, entry.depth, entry.lasti))))
     frame = (str(counts), str(code.co_varnames[:many]))
     return tuple(instructions), tuple(alone), frame, tuple(handlers)
+
+
+def _split_names(instruction: dis.Instruction) -> list[dis.Instruction]:
+    """Split an instruction on two local names, which Python has from 3.13 on, into one for each."""
+    if not (isinstance(instruction.argval, tuple) and "_FAST" in instruction.opname):
+        return [instruction]
+    names = re.findall(r"(?:LOAD|STORE)_FAST", instruction.opname)
+    return [instruction._replace(opname=n, argval=v) for n, v in zip(names, instruction.argval, strict=True)]
 
 
 @functools.lru_cache(maxsize=2**14)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from madtheory.abilities import knows
 from madtheory.core import Loop
 from madtheory.interpreters.provenance import COORDINATES, variable_attributes
 from madtheory.models import (
@@ -357,7 +358,7 @@ def _truth(loop: Loop, generations: int) -> dict[str, Any]:
     """Return the eigenvalues of the true covariance, the laws of generations if it changes, and the bias."""
     laws = _laws(loop, generations)
     for law in laws:
-        if not hasattr(type(law), "covariance"):
+        if not knows(law, "covariance"):
             raise NoClosedForm(
                 f"real {type(law).__name__} has no mean and covariance, which the closed forms need; "
                 f"give it both, or use simulate."

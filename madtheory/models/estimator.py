@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from madtheory.data import Moments, Weighted
+from madtheory.models.gaussian import Gaussian, OnceKnown
+from madtheory.models.kernel_density import KernelDensity
 from madtheory.numerics import one_openmp_thread, one_thread, seed_globals
 from madtheory.types import Array
 from madtheory.validation import check_points, check_size
+
+_WITH_MOMENTS = ("GaussianMixture", "BayesianGaussianMixture", "KernelDensity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,8 @@ class Estimator:
     while an estimator of another package is fitted or sampled, the global generators of NumPy, of `random`,
     and of torch on the CPU if it is imported; afterwards those of the caller continue where they were.
 
+    Of scikit-learn's own mixtures and KernelDensity the moments are known in closed form.
+
     Parameters
     ----------
     estimator : scikit-learn estimator
@@ -42,6 +48,16 @@ class Estimator:
         If the estimator cannot be fitted and sampled from, or is a model that needs no wrapper.
     ValueError
         If it is a KernelDensity with a kernel that scikit-learn does not sample from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import KernelDensity
+    >>> import madtheory as mad
+    >>> kernels = mad.Estimator(KernelDensity(bandwidth=0.5))
+    >>> fitted = kernels.fit([[-1.0], [1.0]], rng=np.random.default_rng(0))
+    >>> round(float(fitted.covariance[0, 0]), 9)
+    1.25
     """
 
     estimator: Any
@@ -86,6 +102,46 @@ class Estimator:
         """Whether the estimator's ``fit`` takes ``sample_weight``."""
         return "sample_weight" in _parameters(self.estimator.fit)
 
+    def lacks(self, name: str) -> str | None:
+        """Return why this model does not have a method or property; ``None`` if it has."""
+        kind = type(self.estimator)
+        known = kind.__module__.split(".")[0] == "sklearn" and kind.__name__ in _WITH_MOMENTS
+        if name in ("moments", "mean", "covariance") and not known:
+            return f"Estimator of {kind.__name__} knows no {name}"
+        return None
+
+    @OnceKnown
+    def moments(self) -> Gaussian:
+        """The Gaussian of the mean and covariance of a mixture or a KernelDensity of scikit-learn."""
+        if (obstacle := self.lacks("moments")) is not None:
+            raise TypeError(f"{obstacle}; measure its samples instead, by metrics.on_samples(...).")
+        self._check_fitted()
+        fitted = self.estimator
+        if type(fitted).__name__ == "KernelDensity":
+            points, weights = np.array(fitted.tree_.data), fitted.tree_.sample_weight
+            # A ball of radius h in d dimensions has the variance h^2 / (d + 2) in each coordinate.
+            ratio = 1.0 if fitted.kernel == "gaussian" else 1 / np.sqrt(points.shape[-1] + 2)
+            data = points if weights is None else Weighted(points, np.array(weights))
+            return KernelDensity(ratio * float(fitted.bandwidth_)).fit(data).moments
+        weights, inner = fitted.weights_, fitted.covariances_
+        mean = weights @ fitted.means_
+        if fitted.covariance_type in ("diag", "spherical"):
+            inner = inner.reshape(len(weights), -1, 1) * np.eye(len(mean))
+        if fitted.covariance_type != "tied":
+            inner = np.tensordot(weights, inner, 1)
+        off = fitted.means_ - mean
+        return Gaussian(mean, inner + (weights * off.T) @ off)
+
+    @property
+    def mean(self) -> Array:
+        """Mean, shape (d,)."""
+        return np.asarray(self.moments.mean)
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance, shape (d, d)."""
+        return np.asarray(self.moments.covariance)
+
     def fit(self, data: Any, *, rng: np.random.Generator) -> Estimator:
         """Fit a clone to points (n, d), or to `Weighted` points if the estimator takes ``sample_weight``."""
         from sklearn.base import clone
@@ -124,8 +180,7 @@ class Estimator:
                 f"bias={bias!r}: {type(self.estimator).__name__} samples without bias; leave it out, or use "
                 f"madtheory's Mixture or KernelDensity."
             )
-        if not self._fitted:
-            raise ValueError("this Estimator is not fitted; call fit(data).")
+        self._check_fitted()
         n, source = check_size("n", n), self.estimator
         keywords: dict[str, Any] = {}
         if self._trusted:
@@ -162,12 +217,15 @@ class Estimator:
             If the estimator has no ``score_samples``.
         """
         self._check_density()
-        if not self._fitted:
-            raise ValueError("this Estimator is not fitted; call fit(data).")
+        self._check_fitted()
         checked = check_points(points, "points")
         if checked.ndim != 2:
             raise ValueError(f"points has shape {checked.shape}; an Estimator takes (n, d).")
         return np.asarray(self.estimator.score_samples(checked), dtype=float)
+
+    def _check_fitted(self) -> None:
+        if not self._fitted:
+            raise ValueError("this Estimator is not fitted; call fit(data).")
 
     def _check_density(self) -> None:
         if not callable(getattr(self.estimator, "score_samples", None)):

@@ -107,8 +107,8 @@ def regimes(
 ) -> SearchStrategy[mad.regimes.Regime]:
     """Draw regimes of these names, over all their keywords; ``"custom"`` covers the whole design space.
 
-    Its axes are memory, weights, growing and changing sizes, budgets, parts of the first real data, new real
-    data alongside them, and points that are carried over.
+    Its axes are memory, weights, growing and changing sizes, budgets, batches that stay whole or in part,
+    parts of the first real data, new real data alongside them, and points that are carried over.
     """
     from hypothesis import strategies as st
 
@@ -162,8 +162,9 @@ def regimes(
         "custom": st.builds(
             custom, st.sampled_from(("none", "fixed", "fresh")), n, n, st.none() | n, st.tuples(n, n),
             st.tuples(kind, kind, kind, kind), st.lists(pair, max_size=2), memory=memory,
-            # retain=2 keeps the name from being one of the others
-            n_synthetic=st.builds(Growing, n, st.integers(0, 10)), retain=st.just(2), replacement=flag,
+            # these values of retain keep the name from being one of the others
+            n_synthetic=st.builds(Growing, n, st.integers(0, 10)), retain=st.sampled_from((2, "logarithmic")),
+            replacement=flag,
             retain_real=st.sampled_from(("last", "all", 2)),
         ),
     }  # fmt: skip

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
 from madtheory.regimes import Regime
-from madtheory.theory.labels import Labelled, NoClosedForm, Trajectory, label  # numbers with kind and source
+from madtheory.theory.labels import Labelled, Trajectory, label  # numbers with kind and source
 from madtheory.validation import (
     LONGEST,
     check_bias,
@@ -241,7 +241,7 @@ def _choose(pool: Group, size: int, replacement: bool, name: str = "budget") -> 
 
 
 def _first(means: Means, batch: Group, size: int) -> Group:
-    """Return the first points of a batch: random ones of the rest, to which all models contribute equally."""
+    """Return the first points of a batch, whose order is random: as random ones, all of them bear alike."""
     if size == batch.size:
         return batch
     if size == 0:
@@ -447,11 +447,6 @@ def first_moments(
         bias = check_kernel_bias(bandwidth, bias)
     values, share = check_spectrum(dim, spectrum), share_of(correction)
     check_truths(truths, generations)
-    if regime.retain == "logarithmic" and regime.memory > 1:
-        raise NoClosedForm(
-            f"retain='logarithmic' with memory={regime.memory} has no closed form: the first points of a "
-            f"batch are those of the oldest model; pass memory=1, or simulate."
-        )
     kept = (
         regime.memory,
         generations if regime.retain == "logarithmic" else regime.retain,

@@ -206,3 +206,12 @@ def test_every_point_is_picked_as_often(n):
     assert abs(left_out) > 5
     # The spread of all counts, to a few per cent; batches of one start that repeat would double it.
     assert abs((z**2).sum() - n) < 5 * np.sqrt(2 * n)
+
+
+def test_every_order_is_equally_likely():
+    """Chi-square of the 6 orders of three points: above 20.5 with probability 0.001."""
+    points = np.tile(np.arange(3.0)[:, None], (6_000, 1, 1))
+    orders = data.shuffle(points, rng=np.random.default_rng(0))[..., 0]
+    counts = np.unique(orders, axis=0, return_counts=True)[1]
+    assert len(counts) == 6
+    assert ((counts - 1_000) ** 2 / 1_000).sum() < 20.5

@@ -108,6 +108,15 @@ def test_a_subsample_is_uniform():
     assert np.abs(counts - 150).max() < 45
 
 
+def test_every_order_is_equally_likely():
+    """Chi-square of the 6 orders of three images: above 20.5 with probability 0.001."""
+    images, generator = Images.of(np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)), rng()
+    orders = [np.ravel(data.shuffle(images, rng=generator)) for _ in range(6_000)]
+    counts = np.unique(orders, axis=0, return_counts=True)[1]
+    assert len(counts) == 6
+    assert ((counts - 1_000) ** 2 / 1_000).sum() < 20.5
+
+
 def test_joining_and_selecting_read_nothing():
     """Twenty generations of 50,000 images, 32 x 32 x 3, are 3 GB; their union takes some bytes."""
     generations = [Images((Unread((50_000, 32, 32, 3)),)) for _ in range(20)]

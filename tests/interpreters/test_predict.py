@@ -129,17 +129,6 @@ def test_predict_statistics_and_samples_agree(name, data, seed):
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", testing.REGIMES)
-@settings(max_examples=25)
-@given(data=st.data(), seed=st.integers(0, 2**16))
-def test_predict_statistics_and_samples_agree_at_depth(name, data, seed):
-    """Twice as many loops; standard errors 2.7 times smaller by statistics, 2.4 times by samples."""
-    assert_three_answers_agree(
-        data.draw(testing.loops([name], moving=True)), seed, statistics=30_000, samples=6_000
-    )
-
-
 @pytest.mark.parametrize("method", ["statistics", "samples"])
 @pytest.mark.parametrize("name", testing.REGIMES)
 @settings(max_examples=4)
@@ -220,6 +209,10 @@ AXES = {
         REUSED | {"n_real": 6, "n_carried": 7, "retain": "logarithmic"},
         {"n_carried": 0},
     ),
+    "memory, logarithmic": (
+        {"n_initial": 12, "n_synthetic": 10, "memory": 2, "retain": "logarithmic"},
+        {"memory": 1},
+    ),
     "fresh by generation": (
         {"n_initial": 12, "n_synthetic": 10, "real_data": "fresh", "n_real": (0, 8, 2, 0), "retain_real": 2},
         {"n_real": 8},
@@ -246,7 +239,9 @@ def test_axes_of_the_design_space(name):
     loop = mad.Loop(
         real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regimes.Regime(**fields), bias=0.7
     )
-    by_points = loop.regime.n_carried != 0 or callable(loop.regime.n_real) or loop.regime.budget is not None
+    regime = loop.regime
+    by_points = regime.n_carried != 0 or callable(regime.n_real) or regime.budget is not None
+    by_points = by_points or regime.retain == "logarithmic"
     assert (statistics_obstacle(loop) is not None) == by_points
     simulated = assert_three_answers_agree(loop, 0, statistics=4_000, samples=1_500)
     assert len(simulated) == (1 if by_points else 2)

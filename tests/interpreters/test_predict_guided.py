@@ -1,6 +1,7 @@
 """Predicted moments of loops under SIMS, and of corrected loops with logarithmic accrual, by simulation."""
 
 import dataclasses
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -150,10 +151,30 @@ def test_logarithmic_accrual_is_predicted_in_every_loop(loop):
             testing.assert_mean_matches(drawn[name], wrong[name])
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_first_points_come_from_all_models_alike(at_once, monkeypatch):
+    """Batches that list one model after another, whose first points are the oldest model's, are rejected."""
+    regime = regimes.Regime(n_initial=12, n_synthetic=12, memory=2, retain="logarithmic")
+    loop = mad.Loop(real=mad.Gaussian.standard(20), model=mad.Gaussian(), regime=regime, bias=0.2)
+    predicted = mad.predict(loop, 8)["total_variance"].sel(generation=[8])
+
+    def simulated():
+        if at_once:
+            drawn = mad.simulate(loop, 8, replicates=1_000, rng=5, **KEPT)["total_variance"]
+            return drawn.sel(generation=[8])
+        runs = (next(islice(mad.iterate(loop, rng=seed), 7, None)) for seed in range(200))
+        return np.array([[metrics.total_variance(snapshot)] for snapshot in runs])
+
+    testing.assert_mean_matches(simulated(), predicted)
+    monkeypatch.setattr(mad.data, "shuffle", lambda batch, *, rng: batch)
+    with pytest.raises(AssertionError, match="z="):
+        testing.assert_mean_matches(simulated(), predicted)
+
+
 def test_accrual_without_a_form_says_so():
-    for loop in (accrued(memory=2), dataclasses.replace(accrued(), treatments=(curate(np.ones_like),))):
-        with pytest.raises(mad.NoClosedForm, match="retain='logarithmic'"):
-            mad.predict(loop, 3)
+    loop = dataclasses.replace(accrued(), treatments=(curate(np.ones_like),))
+    with pytest.raises(mad.NoClosedForm, match="retain='logarithmic'"):
+        mad.predict(loop, 3)
 
 
 def test_a_treatment_that_is_none_needs_no_form_of_its_own():
