@@ -46,15 +46,6 @@ def test_three_answers_agree(design, data, seed):
     assert_three_answers_agree(data.draw(testing.label_loops([design])), seed, statistics=4_000, samples=800)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("design", testing.DESIGNS)
-@settings(max_examples=40)
-@given(data=st.data(), seed=st.integers(0, 2**16))
-def test_three_answers_agree_at_depth(design, data, seed):
-    loop = data.draw(testing.label_loops([design]))
-    assert_three_answers_agree(loop, seed, statistics=30_000, samples=5_000)
-
-
 def test_the_statistics_path_has_few_obstacles():
     """The strategies reach it with every design; a model without a design needs batches of one size."""
     X = np.random.default_rng(0).standard_normal((12, 3))
