@@ -111,6 +111,7 @@ THEORY = (
     "families",
     "guidance",
     "kernel_density",
+    "mixtures",
     "stability",
     "verification",
 )
@@ -195,6 +196,8 @@ BASE: dict[str, Any] = {
     "variance_function": [0.0, 1.0, 0.5],
     "wasserstein2_squared": 0.1,
     "weight": 0.2,
+    "weights": [0.5, 0.5],
+    "means": [[0.0], [4.0]],
     "guided": 0.1,
     "strength": 0.5,
     "centres": [[0.0, 0.0], [1.0, 1.0]],
@@ -203,6 +206,13 @@ BASE: dict[str, Any] = {
 
 OVERRIDES: dict[str, dict[str, Any]] = {
     "theory.kernel_density.rule_growth": {"bandwidth": "silverman"},
+    "theory.mixtures.replace": {
+        "n": 200,
+        "weights": [0.5, 0.5],
+        "means": [[0.0], [4.0]],
+        "variances": [1.0, 2.0],
+        "weights_known": True,
+    },
     "theory.curation.quadratic_luce_refit": {"curvature": 0.5},
 }
 

@@ -34,8 +34,10 @@ from madtheory.theory import (
     families,
     gaussian,
     guidance,
+    is_chain,
     kernel_density,
     label,
+    mixtures,
     regression,
 )
 from madtheory.treatments import Correction, Curation
@@ -157,7 +159,29 @@ def _mixture(loop: Loop, generations: int, variables: Any) -> Mapping[str, Label
     """Return the form of a mixture, whose fit has the moments of its training set up to the ridge of EM."""
     if loop.bias not in (None, 1.0):
         raise NoClosedForm(f"bias={loop.bias} scales the components of a mixture only; leave it out.")
+    if loop.model.known_weights is not None or loop.model.known_covariances is not None:
+        return _restricted_mixture(loop, generations)
     return _density(loop, generations, np.sqrt(loop.model.ridge) if loop.model.labels == "latent" else 0.0)
+
+
+def _restricted_mixture(loop: Loop, generations: int) -> Mapping[str, Labelled]:
+    """Return the form of a mixture of known weights or covariances, from labelled points of a mixture."""
+    model, law = loop.model, loop.at(1).real
+    labelled = isinstance(law, Mixture) and law.labels == model.labels == "observed"
+    if not (labelled and is_chain(loop.regime)) or _strength(loop) or loop.real_changes:
+        raise NoClosedForm(
+            "known weights and covariances of a mixture have a closed form in regime 'replace' with observed "
+            "labels and a Mixture as real; leave them out, or use simulate."
+        )
+    weights = model.known_weights
+    if weights is not None and not np.allclose(weights, law.weights, rtol=1e-9):
+        raise NoClosedForm("known_weights differ from those of real; the closed form needs the true ones.")
+    return mixtures.replace(
+        n=loop.regime.n_synthetic, n_initial=loop.regime.n_initial, weights=law.weights, means=law.means,
+        variances=np.trace(law.covariances, axis1=-2, axis2=-1), weights_known=weights is not None,
+        known_variances=model.known_variances(law.dim),
+        tied=model.shape == "tied", generations=generations,
+    )  # fmt: skip
 
 
 def _estimator(loop: Loop, generations: int, variables: Any) -> Mapping[str, Labelled]:

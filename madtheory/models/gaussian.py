@@ -200,6 +200,13 @@ class Gaussian:
         """Return N(mean, L Lᵀ) for a lower-triangular factor L, shape (*replicate, d, d)."""
         return object.__new__(cls)._set(mean, factor, None, 0, None)
 
+    def moved_to(self, mean: Array) -> Gaussian:
+        """Return the same law about other means, shape (*replicate, d)."""
+        assert self.factor is not None
+        shape = np.broadcast_shapes(mean.shape[:-1], self.factor.shape[:-2])
+        factor = np.broadcast_to(self.factor, (*shape, *self.factor.shape[-2:]))
+        return self._new(mean, factor, self.exponent)
+
     @classmethod
     @check_arguments
     def standard(cls, dim: int) -> Gaussian:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory.data import Moments, Weighted, triangular
+from madtheory.data import Moments, Weighted, stack, triangular
 from madtheory.models.gaussian import Gaussian, OnceKnown
 from madtheory.models.log_density import Whitening, check_test_points
 from madtheory.numerics import one_openmp_thread, one_thread
@@ -25,6 +25,7 @@ from madtheory.validation import (
     check_numbers,
     check_points,
     check_size,
+    freeze,
 )
 
 
@@ -61,7 +62,7 @@ def normalise(weights: Array, shape: tuple[int, ...]) -> Array:
 
 def restrict(covariance: Array, shape: str) -> Array:
     """Return the restrict matrices (..., d, d) to a shape of covariances, and keep their traces."""
-    if shape == "full":
+    if shape in ("full", "tied"):
         return covariance
     variances = np.diagonal(covariance, axis1=-2, axis2=-1)
     if shape == "spherical":
@@ -69,7 +70,7 @@ def restrict(covariance: Array, shape: str) -> Array:
     return np.asarray(variances[..., None] * np.eye(covariance.shape[-1]))
 
 
-_NAMES = {"full": "full", "diagonal": "diag", "spherical": "spherical"}
+_NAMES = {"full": "full", "diagonal": "diag", "spherical": "spherical", "tied": "tied"}
 SHAPES = tuple(_NAMES)
 _OFFSET = 2.0**10  # an offset of so many standard deviations is subtracted before EM
 
@@ -85,8 +86,12 @@ def expectation_maximisation(
     tolerance: float,
     iterations: int,
     starts: int,
+    known: tuple[Array | None, Array | None] = (None, None),
 ) -> tuple[Array, Array, Array]:
-    """Fit weights, means and covariances to points (n, d), from those of `start` or from k-means."""
+    """Fit weights, means and covariances to points (n, d), from those of `start` or from k-means.
+
+    Weights and covariances that are `known` stay.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     centre: Any = points.mean(0)
@@ -101,6 +106,7 @@ def expectation_maximisation(
         components, covariance_type=_NAMES[shape], reg_covar=ridge, tol=tolerance, max_iter=iterations,
         random_state=int(rng.integers(2**31)), **settings,
     )  # fmt: skip
+    model.known = known
     with warnings.catch_warnings(), one_thread, one_openmp_thread():
         # Stopping after `iterations` steps, and fewer distinct points than components, are not errors.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -112,7 +118,9 @@ def expectation_maximisation(
                 f"ridge or fewer components help."
             ) from error
     covariances = model.covariances_
-    if shape != "full":
+    if shape == "tied":
+        covariances = np.broadcast_to(covariances, (components, *covariances.shape))
+    elif shape != "full":
         covariances = np.reshape(covariances, (components, -1, 1)) * np.eye(points.shape[-1])
     return model.weights_, model.means_ + centre, _symmetric(covariances)
 
@@ -125,19 +133,32 @@ def _estimator() -> Any:
     origin, are rounding: a variance is lost in a squared mean of 1e16 times its size.
     """
     from sklearn.mixture import GaussianMixture
+    from sklearn.mixture._gaussian_mixture import _compute_precision_cholesky
 
     class Mixtures(GaussianMixture):  # type: ignore[misc]
+        known: tuple[Array | None, Array | None] = (None, None)
+
         def _initialize(self, X: Array, resp: Array | None, **keywords: Any) -> None:
-            if self.covariance_type == "full" or resp is None:
+            if self.covariance_type in ("full", "tied") or resp is None:
                 super()._initialize(X, resp, **keywords)
-                return
-            self._maximise(X, resp)
+            else:
+                self._maximise(X, resp)
+            self._keep_known()
 
         def _m_step(self, X: Array, log_resp: Array, **keywords: Any) -> None:
-            if self.covariance_type == "full":
+            if self.covariance_type in ("full", "tied"):
                 super()._m_step(X, log_resp, **keywords)
             else:
                 self._maximise(X, np.exp(log_resp))
+            self._keep_known()
+
+        def _keep_known(self) -> None:
+            weights, covariances = self.known
+            if weights is not None:
+                self.weights_ = weights
+            if covariances is not None:
+                self.covariances_ = covariances
+                self.precisions_cholesky_ = _compute_precision_cholesky(covariances, "full")
 
         def _maximise(self, X: Array, resp: Array) -> None:
             mass = resp.sum(0) + 10 * np.finfo(float).eps
@@ -152,7 +173,7 @@ def _estimator() -> Any:
             self.covariances_, self.precisions_cholesky_ = variances, 1 / np.sqrt(variances)
 
         def _estimate_log_prob(self, X: Array, **keywords: Any) -> Array:
-            if self.covariance_type == "full":
+            if self.covariance_type in ("full", "tied"):
                 return np.asarray(super()._estimate_log_prob(X, **keywords))
             scale = np.broadcast_to(
                 np.reshape(self.precisions_cholesky_, (len(self.means_), -1)), self.means_.shape
@@ -168,11 +189,15 @@ def _estimator() -> Any:
 
 def _settings(weights: Array, means: Array, covariances: Array, shape: str, ridge: float) -> dict[str, Any]:
     """Return scikit-learn's keywords for a start from parameters, with spreads of at least the ridge."""
+    if shape == "tied":
+        covariances = np.einsum("k,kij->ij", weights, covariances)[None]
     values, vectors = np.linalg.eigh(restrict(covariances, shape))
     inverse = 1 / np.maximum(values, max(ridge, np.finfo(float).tiny))
     precisions = _symmetric((vectors * inverse[..., None, :]) @ np.swapaxes(vectors, -1, -2))
     diagonal = np.diagonal(precisions, axis1=-2, axis2=-1)
-    chosen = {"full": precisions, "diagonal": diagonal, "spherical": diagonal[..., 0]}[shape]
+    chosen = {
+        "full": precisions, "tied": precisions[0], "diagonal": diagonal, "spherical": diagonal[..., 0],
+    }[shape]  # fmt: skip
     alive = np.maximum(weights, 1e-300)
     return {"weights_init": alive / alive.sum(), "means_init": means, "precisions_init": chosen}
 
@@ -180,6 +205,40 @@ def _settings(weights: Array, means: Array, covariances: Array, shape: str, ridg
 def _symmetric(matrices: Array) -> Array:
     """Return matrices without the asymmetry of rounding."""
     return np.asarray((matrices + np.swapaxes(matrices, -1, -2)) / 2)
+
+
+def _known_weights(weights: ArrayLike | None, components: int) -> Array | None:
+    if weights is None:
+        return None
+    given = check_numbers("known_weights", weights)
+    if given.shape != (components,) or not (given > 0).all():
+        raise ValueError(
+            f"known_weights={weights!r} must be {components} positive numbers, one per component."
+        )
+    return freeze(given / given.sum())
+
+
+def _known_covariances(covariances: ArrayLike | None, components: int, shape: str) -> Array | None:
+    if covariances is None:
+        return None
+    if shape != "full":
+        raise ValueError(f"known_covariances leave no covariance of shape={shape!r} to fit; leave shape out.")
+    given = check_numbers("known_covariances", covariances)
+    try:
+        parts = centred_parts(given, components, given.shape[-1] if given.ndim > 1 else 1)
+    except ValueError as error:
+        raise ValueError(f"known_covariances={covariances!r}: {error}") from None
+    if np.isneginf(parts.log_volume).any():
+        raise ValueError(
+            f"known_covariances={covariances!r} must be positive definite, all of them: a singular one has "
+            f"no likelihood."
+        )
+    return freeze(given)
+
+
+def centred_parts(covariances: Array, components: int, dim: int) -> Gaussian:
+    """Return components of these covariances about the origin."""
+    return component_parts(np.zeros((components, dim)), covariances)[0]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -211,9 +270,14 @@ class Mixture:
         shared.
     weights : array, shape (*replicate, components), optional
         Weights, which are normalised. Default: equal ones.
-    shape : {"full", "diagonal", "spherical"}
-        Shape of the fitted covariances. All shapes preserve the mean and the trace of the covariance of the
-        training set, and ``"full"`` the whole covariance.
+    shape : {"full", "diagonal", "spherical", "tied"}
+        Shape of the fitted covariances; ``"tied"`` is one full covariance for all components. All shapes
+        preserve the mean and the trace of the covariance of the training set, and ``"full"`` and ``"tied"``
+        the whole covariance.
+    known_weights : array, shape (components,), optional
+        Weights that `fit` keeps, after they are normalised; equal ones tie them.
+    known_covariances : float, or array, shape (components, d, d) or less, optional
+        Covariances that `fit` keeps, given as `covariances`.
     ridge : float
         Variance that each EM fit adds to all components (scikit-learn's ``reg_covar``). In a loop it acts as
         a kernel bandwidth: the variance of a mode of m points does not fall below about m * ridge.
@@ -225,7 +289,9 @@ class Mixture:
     Notes
     -----
     Cost of a latent fit: O(n components d^2) for each EM step and replicate. After any M-step the mixture
-    has the mean and, up to `ridge`, the covariance of its training set, whatever their law.
+    has the mean and, up to `ridge`, the covariance of its training set, whatever their law, unless weights or
+    covariances are known. Latent components come in the order of k-means, so that known weights or
+    covariances that differ need a start: pass `means` and `covariances` as well, or ``warm_start=True``.
     """
 
     components: int
@@ -236,6 +302,8 @@ class Mixture:
     iterations: int
     starts: int
     weights: Array | None
+    known_weights: Array | None
+    known_covariances: Array | None
     parts: Gaussian | None
     """The components: a `Gaussian` whose last leading axis runs over them."""
 
@@ -249,7 +317,9 @@ class Mixture:
         means: ArrayLike | None = None,
         covariances: ArrayLike | None = None,
         weights: ArrayLike | None = None,
-        shape: Literal["full", "diagonal", "spherical"] = "full",
+        shape: Literal["full", "diagonal", "spherical", "tied"] = "full",
+        known_weights: ArrayLike | None = None,
+        known_covariances: ArrayLike | None = None,
         ridge: float = 1e-6,
         tolerance: float = 1e-3,
         iterations: int = 100,
@@ -272,7 +342,10 @@ class Mixture:
                 )
         if components is None:
             raise ValueError("components is missing; pass their number, for example Mixture(25), or means.")
+        components = check_size("components", components)
         settings = {
+            "known_weights": _known_weights(known_weights, components),
+            "known_covariances": _known_covariances(known_covariances, components, shape),
             "components": check_size("components", components),
             "labels": check_choice("labels", labels, ("latent", "observed")),
             "shape": check_choice("shape", shape, SHAPES),
@@ -365,10 +438,13 @@ class Mixture:
             mean = np.broadcast_to(self.means, shared).reshape(-1, *shared[-2:])
             covariance = np.broadcast_to(self.covariances, (*shared, dim)).reshape(-1, *shared[-2:], dim)
             starts = list(zip(mass, mean, covariance, strict=True))
+        given = self.known_covariances
+        fixed = None if given is None else centred_parts(given, self.components, dim).covariance
         fits = [
             expectation_maximisation(
                 each, start, rng, components=self.components, shape=self.shape, ridge=self.ridge,
                 tolerance=self.tolerance, iterations=self.iterations, starts=self.starts,
+                known=(self.known_weights, fixed),
             )
             for each, start in zip(points.reshape(-1, n, dim), starts, strict=True)
         ]  # fmt: skip
@@ -376,6 +452,13 @@ class Mixture:
             np.reshape([fit[i] for fit in fits], (*lead, *fits[0][i].shape)) for i in range(3)
         )
         return self._with(weights, Gaussian(means, covariances))
+
+    def known_variances(self, dim: int) -> Array | None:
+        """Return the traces of the known covariances in `dim` dimensions, shape (components,), if any."""
+        if self.known_covariances is None:
+            return None
+        covariances = centred_parts(self.known_covariances, self.components, dim).covariance
+        return np.asarray(np.trace(covariances, axis1=-2, axis2=-1))
 
     def log_density(self, points: Any) -> Array:
         r"""Return the log density at points, shape (*replicate, n).
@@ -505,6 +588,35 @@ class Mixture:
                 f"data are moments of weight {mass!r}; expected positive sums of shape (*replicate, "
                 f"{self.components}): real and model need labels='observed' and equal components."
             )
-        filled = replace(moments, weight=np.where(mass > 0, mass, 1.0))
-        parts = Gaussian(ddof=0, shape=self.shape).fit(filled)  # type: ignore[arg-type]
-        return self._with(mass / mass.sum(-1, keepdims=True), parts)
+        weights = mass / mass.sum(-1, keepdims=True)
+        if self.known_weights is not None:
+            if not (mass > 0).all():
+                raise ValueError(
+                    f"data hold no point of component {int(np.argwhere(mass <= 0)[0][-1])}, whose weight is "
+                    f"known; use more points, or leave out known_weights."
+                )
+            weights = np.broadcast_to(self.known_weights, mass.shape)
+        if self.known_covariances is not None:
+            known = centred_parts(self.known_covariances, self.components, moments.dim)
+            return self._with(weights, known.moved_to(moments.mean))
+        if self.shape == "tied":
+            moments = _pool(moments)
+        filled = replace(moments, weight=np.where(moments.weight > 0, moments.weight, 1.0))
+        shape: Any = "full" if self.shape == "tied" else self.shape
+        return self._with(weights, Gaussian(ddof=0, shape=shape).fit(filled))
+
+
+def _pool(moments: Moments) -> Moments:
+    """Return the moments of components, each with the scatter and weight of all of them together."""
+    exponent, components = moments.exponent, moments.root.shape[-3]
+    roots = [moments.root[..., k, :, :] for k in range(components)]
+    powers = [None if exponent is None else exponent[..., k, :] for k in range(components)]
+    root, power = stack(roots, powers)
+    shape = (*moments.root.shape[:-1], root.shape[-1])
+    weight = np.broadcast_to(moments.weight.sum(-1)[..., None], moments.weight.shape)
+    return replace(
+        moments,
+        weight=weight,
+        root=np.broadcast_to(root[..., None, :, :], shape),
+        exponent=None if power is None else np.broadcast_to(power[..., None, :], (*shape[:-2], shape[-1])),
+    )

@@ -8,6 +8,7 @@ from madtheory.theory import (
     gaussian,
     guidance,
     kernel_density,
+    mixtures,
     regression,
     stability,
     verification,
@@ -18,7 +19,7 @@ from madtheory.theory.labels import (
     Trajectory as Trajectory,
     label as label,
 )
-from madtheory.theory.moments import Truths as Truths
+from madtheory.theory.moments import Truths as Truths, is_chain as is_chain
 
 __all__ = [
     "categorical",
@@ -28,6 +29,7 @@ __all__ = [
     "gaussian",
     "guidance",
     "kernel_density",
+    "mixtures",
     "regression",
     "stability",
     "verification",

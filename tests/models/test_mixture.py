@@ -274,7 +274,7 @@ def test_models_are_values():
         ({"means": np.zeros((2, 1)), "covariances": 1.0, "weights": [1, -1]}, "weights=.*2 numbers >= 0"),
         ({"means": np.zeros((2, 1)), "covariances": 1.0, "weights": [1, 1, 1]}, "weights=.*2 numbers >= 0"),
         ({"components": 2, "labels": "seen"}, "labels='seen'.*'latent', 'observed'"),
-        ({"components": 2, "shape": "tied"}, "shape='tied'.*'spherical'"),
+        ({"components": 2, "shape": "round"}, "shape='round'.*'spherical'"),
         ({"components": 2, "ridge": -1.0}, "ridge=-1.0 is not a finite number >= 0"),
         ({"components": 2, "iterations": 0}, "iterations=0"),
     ],
