@@ -191,41 +191,41 @@ def resume(
         )
     every = check_number("every_seconds", every_seconds, 0, infinite=True)
     run = _simulate.prepare(loop, generations, **keywords)
-    asked = _describe(run)
+    wanted = _describe(run)
     _check_storable(run)
     check_folder(path)
-    if path.exists() and (dataset := _finished_result(path, run, asked)) is not None:
+    if path.exists() and (dataset := _finished_result(path, run, wanted)) is not None:
         return dataset
     with lock(path):
         # Another process may have finished it meanwhile.
-        if path.exists() and (dataset := _finished_result(path, run, asked)) is not None:
+        if path.exists() and (dataset := _finished_result(path, run, wanted)) is not None:
             return dataset
         for file in (path, checkpoint):
             remove_leftovers(file)
         _check_room(path, run)
         if checkpoint.exists():
-            _read_checkpoint(checkpoint, asked, run)
+            _read_checkpoint(checkpoint, wanted, run)
         elif path.exists():
             _take_up(path, run)
         if not run.snapshots:
             _simulate.start_all(run, progress=progress)
-        _write_checkpoint(checkpoint, asked, run)
+        _write_checkpoint(checkpoint, wanted, run)
         written = time.monotonic()
         for _ in _simulate.follow(run, progress=progress):
             if time.monotonic() - written >= every and run.generation < run.generations:
-                _write_checkpoint(checkpoint, asked, run)
+                _write_checkpoint(checkpoint, wanted, run)
                 written = time.monotonic()
-        dataset = _simulate.to_dataset(run).assign_attrs(run=_about(asked, run.generations))
-        _finish(dataset, path, checkpoint, asked, run)
+        dataset = _simulate.to_dataset(run).assign_attrs(run=_about(wanted, run.generations))
+        _finish(dataset, path, checkpoint, wanted, run)
     return dataset
 
 
 def _finish(
-    dataset: xr.Dataset, path: Path, checkpoint: Path, asked: dict[str, str], run: _simulate.Run
+    dataset: xr.Dataset, path: Path, checkpoint: Path, wanted: dict[str, str], run: _simulate.Run
 ) -> None:
     """Save the result; if this fails, the finished run is kept in the checkpoint."""
     try:
-        _write_checkpoint(checkpoint, asked, run)
+        _write_checkpoint(checkpoint, wanted, run)
         kept = "The finished run is"
     except StorageError:
         kept = "The state of the last checkpoint is"
@@ -270,27 +270,27 @@ def _describe(run: _simulate.Run) -> dict[str, str]:
     return parts | {f"version of {name}": version for name, version in sorted(packages.items())}
 
 
-def _differences(stored: dict[str, str], asked: dict[str, str]) -> str:
+def _differences(stored: dict[str, str], wanted: dict[str, str]) -> str:
     """Describe in words how two runs differ."""
-    said = []
-    for name in dict.fromkeys([*asked, *stored]):
-        before, now = stored.get(name), asked.get(name)
+    texts = []
+    for name in dict.fromkeys([*wanted, *stored]):
+        before, now = stored.get(name), wanted.get(name)
         if before == now:
             continue
         if before is None or now is None:
-            said.append(f"{name} is {'new' if before is None else 'missing now'}")
+            texts.append(f"{name} is {'new' if before is None else 'missing now'}")
         elif "#" in before and "#" in now:
-            said.append(f"{name} changed")
+            texts.append(f"{name} changed")
         else:
-            said.append(f"{name} was {before.partition(' #')[0]} and is {now.partition(' #')[0]} now")
-    return "; ".join(said)
+            texts.append(f"{name} was {before.partition(' #')[0]} and is {now.partition(' #')[0]} now")
+    return "; ".join(texts)
 
 
 def _about(parts: dict[str, str], generations: int) -> str:
     return json.dumps({"generations": generations, "parts": parts}, sort_keys=True)
 
 
-def _finished_result(path: Path, run: _simulate.Run, asked: dict[str, str]) -> xr.Dataset | None:
+def _finished_result(path: Path, run: _simulate.Run, wanted: dict[str, str]) -> xr.Dataset | None:
     """Return the result at `path`, if it has all generations of the requested run."""
     dataset, _ = _load(path)
     try:
@@ -301,9 +301,9 @@ def _finished_result(path: Path, run: _simulate.Run, asked: dict[str, str]) -> x
             f"path={str(path)!r} holds a result that resume did not write, or another version of it; choose "
             f"another path, or remove the file."
         ) from None
-    if stored != asked:
+    if stored != wanted:
         raise StorageError(
-            f"path={str(path)!r} holds the result of another run ({_differences(stored, asked)}); choose "
+            f"path={str(path)!r} holds the result of another run ({_differences(stored, wanted)}); choose "
             f"another path, or remove the file."
         )
     recorded = set(dataset["generation"].values.tolist())
@@ -316,7 +316,7 @@ def _finished_result(path: Path, run: _simulate.Run, asked: dict[str, str]) -> x
         return None
     names = [metric_name(metric) for metric in run.metrics]
     chosen = dataset[names].sel(generation=sorted(run.record))
-    return chosen.assign_attrs(run=_about(asked, run.generations))
+    return chosen.assign_attrs(run=_about(wanted, run.generations))
 
 
 def _take_up(path: Path, run: _simulate.Run) -> None:
@@ -374,7 +374,7 @@ def _write_checkpoint(path: Path, parts: dict[str, str], run: _simulate.Run) -> 
     write_atomically(path, start, header, payload)
 
 
-def _read_checkpoint(path: Path, asked: dict[str, str], run: _simulate.Run) -> None:
+def _read_checkpoint(path: Path, wanted: dict[str, str], run: _simulate.Run) -> None:
     """Restore the state of a checkpoint in a run, after comparing its identity."""
     content = path.read_bytes()
     place = len(_MAGIC) + 40
@@ -391,9 +391,9 @@ def _read_checkpoint(path: Path, asked: dict[str, str], run: _simulate.Run) -> N
         parts, recorded, checksum = about["parts"], about["recorded"], about["sha256"]
     except (KeyError, TypeError, ValueError):
         raise damaged from None
-    if parts != asked:
+    if parts != wanted:
         raise StorageError(
-            f"path={str(path)!r} is the checkpoint of another run ({_differences(parts, asked)}); choose "
+            f"path={str(path)!r} is the checkpoint of another run ({_differences(parts, wanted)}); choose "
             f"another path for the results, or remove it to start again."
         )
     if hashlib.sha256(payload).hexdigest() != checksum:

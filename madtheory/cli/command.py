@@ -23,7 +23,7 @@ _ABOUT = """Theory and simulation of self-consuming generative loops.
 
 A model is trained on real data, sampled, trained on its own samples, and so on.
 
-A regime says which data each generation is trained on; madtheory simulate --help lists them.
+A regime defines the data that each generation is trained on; madtheory simulate --help lists them.
 
 Here the model is a Gaussian, for which there is theory; in Python it can be any generator.
 
@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     f"extra images: pip install 'madtheory[images]'"
                 ) from None
 
-            if said := parse(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
-                print(said, flush=True)
+            if text := parse(COMMANDS, arguments[1:], ABOUT, prog="madtheory images")():
+                print(text, flush=True)
             return 0
         commands: dict[str, Any] = {
             "demo": _demo,
@@ -154,7 +154,7 @@ def _simulate(
     for name, sizes in regime.keywords.items():
         if name.startswith("n") and isinstance(sizes, tuple) and len(sizes) < generations:
             raise ValueError(
-                f"{name} lists {len(sizes)} generations and generation {generations} is asked for; "
+                f"{name} lists {len(sizes)} generations and generations={generations}; "
                 f"list one size for each."
             )
     if keywords["metrics"] is not None:

@@ -442,7 +442,7 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
     # About twenty numbers for each generation, and the eigenvalues of the covariance of the truth.
     needed = 8.0 * (20 * generations + 3 * (getattr(loop.real, "dim", None) or 1) ** 2)
     what = f"a prediction for {generations} generations"
-    check_memory(needed, what, "ask for fewer generations, or for a truth of fewer dimensions")
+    check_memory(needed, what, "pass fewer generations, or a truth of fewer dimensions")
     wanted = None if variables is None else _check_variables(loop, variables)
     trajectory = trajectory_of(loop, generations, wanted)
     data = {

@@ -121,10 +121,10 @@ def on_samples(
             f"metrics have the names {names}; pass at least one function, and set the __name__ of "
             f"each of two partials of one function."
         )
-    asked = {key for function in functions for key in function.inputs}
-    if asked & {"real", "truth"} and reference is None:
+    wanted = {key for function in functions for key in function.inputs}
+    if wanted & {"real", "truth"} and reference is None:
         raise ValueError("reference=None, and a metric compares with it; pass reference=points or a source.")
-    if "labels" in asked and not labelled:
+    if "labels" in wanted and not labelled:
         raise ValueError(
             "labelled=False, and a metric takes labels; pass labelled=True if the last coordinate of the "
             "points is their class."
@@ -139,7 +139,7 @@ def on_samples(
         labelled=check_flag("labelled", labelled),
         entropy=Streams.of(rng).entropy,
     )
-    if asked & {"real", "truth"}:
+    if wanted & {"real", "truth"}:
         points, source = reference, source_of(reference, "reference")
         given = isinstance(source, Empirical) and source is not reference
         if not given:
@@ -155,7 +155,7 @@ def on_samples(
         with seed_globals(sampled.entropy % 2**32):
             real = freeze(sampled.represent(points)[0])
         object.__setattr__(sampled, "real", real)
-        if "truth" in asked:
+        if "truth" in wanted:
             known = not given and features is None and not labelled and knows(source, "covariance")
             truth = Gaussian(source.mean, source.covariance) if known else _gaussian("reference", real)
             object.__setattr__(sampled, "truth", truth)

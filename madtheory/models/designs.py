@@ -39,7 +39,7 @@ class FixedDesign:
         if many not in self.known:
             copies = many % len(self.rows) == 0
             held = Moments.of(self.rows if copies else periodic(self.rows, many))
-            self.known[many] = resized(held, many) if copies else held
+            self.known[many] = resize(held, many) if copies else held
         return self.known[many]
 
     def equals(self, other: Any) -> bool:
@@ -116,7 +116,7 @@ class TrainingInputs:
 
     def moments(self, n: Any, lead: tuple[int, ...], rng: np.random.Generator) -> Moments:
         """Return the moments of `n` inputs, in the proportions of the training set."""
-        return resized(self.held, n)
+        return resize(self.held, n)
 
 
 def design_of(value: Any) -> FixedDesign | RandomDesign | None:
@@ -159,7 +159,7 @@ def periodic(rows: Any, n: int) -> Array:
     return np.asarray(rows[..., :n, :] if n <= many else rows[..., np.arange(n) % many, :])
 
 
-def resized(moments: Moments, n: Any) -> Moments:
+def resize(moments: Moments, n: Any) -> Moments:
     """Return the moments of `n` points with the mean and the covariance of these."""
     number, root = np.asarray(n, dtype=float), moments.root
     if root.shape[-1] > max(int(np.max(n)) - 1, 0):

@@ -236,7 +236,9 @@ def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, sha
     moved, to = points - centre, trained - centre
     ends = white.white(to)
     values = np.empty(len(points))
-    for rows, distance in distances(white.white(moved), ends) if white.rank else _nothing(len(points), to):
+    for rows, distance in (
+        distances(white.white(moved), ends) if white.rank else _zero_distances(len(points), to)
+    ):
         terms = logs - 0.5 * np.square(distance)
         if white.rank < white.dim:
             for row, term in zip(range(rows.start, rows.stop), terms, strict=False):
@@ -246,7 +248,7 @@ def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, sha
     return values
 
 
-def _nothing(n: int, to: Array) -> Iterator[tuple[slice, Array]]:
+def _zeros(n: int, to: Array) -> Iterator[tuple[slice, Array]]:
     """Yield distances of points without coordinates."""
     for row in range(n):
         yield slice(row, row + 1), np.zeros((1, len(to)))

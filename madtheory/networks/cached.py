@@ -24,7 +24,7 @@ def cached_fit(classifier: Classifier, points: Any, labels: Any, *, seed: int = 
     The file is named by a digest of data, configuration, seed, the code of the fit and the
     versions of the packages that it uses. A damaged file is replaced. The folder is that of the environment
     variable ``MADTHEORY_CACHE``, else ``madtheory`` in the user's folder for caches; if it cannot be written,
-    a warning says so.
+    a warning reports it.
     """
     x, y, seed = check_points(points, "points"), check_array(labels, "labels"), check_seed(seed, "seed")
     configuration = asdict(replace(classifier, weights=None, device=None))

@@ -149,7 +149,7 @@ class Network(Trained):
         learning_rate: float,
         generator: torch.Generator,
     ) -> Weights:
-        """Train `module`; return its weights, averaged if the training says so."""
+        """Train `module`; return its weights, averaged if the training averages."""
 
         def loss(index: Tensor) -> Tensor:
             return self._loss(module, x[index], None if labels is None else labels[index], generator)

@@ -44,7 +44,7 @@ def check_generative_model(
     Raises
     ------
     AssertionError
-        At the first broken promise; the message says which, and how to fix it.
+        At the first broken promise; the message names it, and how to fix it.
     """
     if metric is not None:
         check_callable("metric", metric)

@@ -278,8 +278,8 @@ class Recursion:
     """The moments of one loop, generation by generation, in units of the truth.
 
     `true_share` of the points of a batch are true ones. The bias scales the kernel, or without a `bandwidth`
-    the covariance of the models. The real law is one, or changes as `truths` say. A model whose variance is
-    a quadratic function of its mean says so by `natural`: the variance at the true mean, and the curvature,
+    the covariance of the models. The real law is one, or changes as in `truths`. For a model whose variance
+    is a quadratic function of its mean, `natural` is the variance at the true mean, and the curvature,
     half of the second derivative.
     """
 
@@ -435,7 +435,7 @@ def first_moments(
 ) -> dict[str, Labelled]:  # fmt: skip
     """Return the expected trace of the covariance and mean error of a loop's models, as labelled by `source`.
 
-    Where the real law changes, as `truths` say, `dim` and `spectrum` are of generation 1. Where the variance
+    Where the real law changes, as in `truths`, `dim` and `spectrum` are of generation 1. Where the variance
     of a model is a quadratic function of its mean, `natural` holds its value at the true mean and its
     curvature, in units of the truth.
     """
@@ -455,7 +455,7 @@ def first_moments(
     nodes = sum(min(most, generations) for most in kept if not isinstance(most, str))
     nodes += 0 if isinstance(regime.n_real, int) else min(regime.n_initial, generations)
     nodes += 0 if truths is None else len(truths.distance)
-    remedy = "ask for fewer generations, or retain fewer batches and models"
+    remedy = "pass fewer generations, or retain fewer batches and models"
     check_memory(24.0 * nodes**2, f"a recursion of generations={generations}", remedy)
     loop = Recursion(
         regime, spectrum=values, bias=bias, ddof=check_ddof(ddof, known_mean), known_mean=known_mean,

@@ -51,8 +51,8 @@ class Correction:
 
     def treated(self, model: Any, snapshot: Snapshot) -> Source:
         """Return the source of corrected points: `model` itself at strength 0, the truth at infinity."""
-        for asked in ("replicates",) if self.toward is not None else ("real", "replicates"):
-            check_snapshot(snapshot, asked)
+        for name in ("replicates",) if self.toward is not None else ("real", "replicates"):
+            check_snapshot(snapshot, name)
         if not can(model, "sample"):
             raise TypeError(f"model={show(model)} is not a source; pass a fitted model.")
         toward = snapshot.real if self.toward is None else self.toward

@@ -24,8 +24,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 """Which candidates are accepted, shape (*replicate, n)."""
 
 _BLOCK_NUMBERS = 2**22  # coordinates of one round's candidates, all replicates together
-_PATIENCE = 10_000  # candidates per point asked for, in addition to a million
-_BLOCK_OF_SETS, _PATIENCE_OF_SETS = 10, 100  # the same for a set, per point asked for: its points cost more
+_PATIENCE = 10_000  # candidates per requested point, in addition to a million
+_BLOCK_OF_SETS, _PATIENCE_OF_SETS = 10, 100  # the same for a set, whose points cost more
 
 
 def draw(model: Any, n: int, rng: np.random.Generator, bias: float | None = None) -> Any:

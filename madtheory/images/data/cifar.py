@@ -46,15 +46,15 @@ def _batch(folder: str | os.PathLike[str], name: str) -> tuple[NDArray[np.uint8]
     if path.suffix == ".bin":
         rows = np.frombuffer(content, np.uint8)
         if len(rows) != 10_000 * (_PIXELS + 1):
-            raise _damaged(path, f"it holds {len(rows):,} bytes, not {10_000 * (_PIXELS + 1):,}")
+            raise _damage_error(path, f"it holds {len(rows):,} bytes, not {10_000 * (_PIXELS + 1):,}")
         rows = rows.reshape(-1, _PIXELS + 1)
         pixels, classes = rows[:, 1:], rows[:, 0].astype(np.int64)
     else:
         if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != _MD5[name]:
-            raise _damaged(path, f"its MD5 is {found}, not {_MD5[name]}")
+            raise _damage_error(path, f"its MD5 is {found}, not {_MD5[name]}")
         pixels, classes = unpickle_batch(content)
     if not len(classes) or classes.min() < 0 or classes.max() > 9:
-        raise _damaged(path, "it has classes other than 0 to 9")
+        raise _damage_error(path, "it has classes other than 0 to 9")
     return pixels, classes
 
 
@@ -92,5 +92,5 @@ def _find(folder: str | os.PathLike[str], name: str) -> Path:
     )
 
 
-def _damaged(path: Path, why: str) -> ValueError:
+def _damage_error(path: Path, why: str) -> ValueError:
     return ValueError(f"path={str(path)!r} is not the published file: {why}; get it again.")

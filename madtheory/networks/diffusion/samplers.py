@@ -66,7 +66,7 @@ class Heun:
         noise: Callable[[int], Any] | None = None,
     ) -> Any:
         """Take points x at the noise level ``sigmas[0]`` to the last one, without further noise."""
-        for now, then in pairwise(_decreasing(sigmas)):
+        for now, then in pairwise(_check_decreasing(sigmas)):
             slope = (x - denoiser(x, now)) / now
             euler = x + (then - now) * slope
             if then > 0:
@@ -121,7 +121,7 @@ class DDIM:
         """
         if self.eta > 0 and noise is None:
             raise ValueError(f"noise=None, and eta={self.eta} needs noise: pass a function of the step.")
-        for step, (now, then) in enumerate(pairwise(_decreasing(sigmas))):
+        for step, (now, then) in enumerate(pairwise(_check_decreasing(sigmas))):
             clean = denoiser(x, now)
             spread = self.eta * then / now * math.sqrt(now**2 - then**2)
             x = clean + math.sqrt(then**2 - spread**2) / now * (x - clean)
@@ -172,7 +172,7 @@ def sample_denoiser(
     return chosen.integrate(denoiser, start, sigmas, lambda _: rng.standard_normal(shape))
 
 
-def _decreasing(sigmas: Sequence[float] | Array) -> list[float]:
+def _check_decreasing(sigmas: Sequence[float] | Array) -> list[float]:
     levels: list[float] = check_numbers("sigmas", sigmas).ravel().tolist()
     if len(levels) < 2 or min(levels) < 0 or any(now <= then for now, then in pairwise(levels)):
         raise ValueError(f"sigmas={show(sigmas)} do not decrease to 0 or above; see EDM().levels(18).")

@@ -82,7 +82,7 @@ def finite_sample_bound(
     if not delta <= min(1.0, b):
         raise ValueError(
             f"failure_probability={failure_probability!r} is above 1 or above b={b:g} of concentration, "
-            f"where the assumption says nothing; pass for example 0.05, and b >= 1."
+            f"where the assumption makes no statement; pass for example 0.05, and b >= 1."
         )
     start = float(at_least("initial_distance", initial_distance))
     missed = float(at_least("optimisation_error", optimisation_error))
