@@ -236,9 +236,7 @@ def _kernel_sum(points: Array, trained: Array, centre: Array, kernel: Array, sha
     moved, to = points - centre, trained - centre
     ends = white.white(to)
     values = np.empty(len(points))
-    for rows, distance in (
-        distances(white.white(moved), ends) if white.rank else _zero_distances(len(points), to)
-    ):
+    for rows, distance in distances(white.white(moved), ends) if white.rank else _zeros(len(points), to):
         terms = logs - 0.5 * np.square(distance)
         if white.rank < white.dim:
             for row, term in zip(range(rows.start, rows.stop), terms, strict=False):
