@@ -154,7 +154,7 @@ def _simulate(
     for name, sizes in regime.keywords.items():
         if name.startswith("n") and isinstance(sizes, tuple) and len(sizes) < generations:
             raise ValueError(
-                f"{name} lists {len(sizes)} generations and generations={generations}; "
+                f"{name} lists {len(sizes)} generations and the run has generation {generations}; "
                 f"list one size for each."
             )
     if keywords["metrics"] is not None:

@@ -122,7 +122,7 @@ def test_help_explains_every_option(works, command, regime):
 
 def test_help_teaches(works):
     text = works("--help")
-    assert "A regime says which data each generation is trained on" in text
+    assert "A regime defines the data that each generation is trained on" in text
     assert set(REGIMES) <= set(re.findall(r"\w+", works("simulate --help")))
     examples = re.findall(
         r"^  madtheory (.+)$", text + "".join(works(f"{name} --help") for name in COMMANDS), re.M
