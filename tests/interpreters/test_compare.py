@@ -1,5 +1,6 @@
 """Simulation alongside theory: labels are respected, scores are calibrated, weak tests say so."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -194,6 +195,46 @@ def test_a_right_loop_agrees_and_a_wrong_one_does_not(simulated, predicted):
         testing.assert_agrees(simulated, predicted, variables=["variance"])
     with pytest.raises(TypeError, match="pass a Dataset"):
         testing.assert_agrees(simulated["total_variance"], predicted)
+
+
+FALSE_ALARMS = {
+    "replace": regimes.replace(n=40),
+    "augment": regimes.augment(n_real=20, n_synthetic=40),
+    "accumulate": regimes.accumulate(n=30),
+    "accumulate_subsample": regimes.accumulate_subsample(n=40),
+    "fresh": regimes.fresh(n_real=20, n_synthetic=40),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FALSE_ALARMS)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # with 12 replicates some tests are powerless
+def test_right_loops_fail_no_more_often_than_the_level(name):
+    """400 right simulations at the level 5 %, in 1 and 4 dimensions, of 12 and 100 replicates."""
+    alarms = seen = 0
+    for dim, replicates in itertools.product((1, 4), (12, 100)):
+        loop = mad.Loop(
+            real=mad.Gaussian.standard(dim), model=mad.Gaussian(), regime=FALSE_ALARMS[name], bias=0.9
+        )
+        predicted = mad.predict(loop, 5)
+        measured = [getattr(metrics, variable) for variable in predicted if hasattr(metrics, variable)]
+        runs = mad.simulate(loop, 5, replicates=100 * replicates, metrics=measured, rng=dim, progress=False)
+        for first in range(0, 100 * replicates, replicates):
+            run = runs.isel(replicate=slice(first, first + replicates))
+            alarms += fails(run, predicted)
+            if replicates == 100:
+                seen += fails(run, changed(predicted, "total_variance", 1.4))
+    # The level is an upper limit: Bonferroni's for many values that depend on one another.
+    assert alarms < 400 * 0.05 + 5 * np.sqrt(400 * 0.05 * 0.95)
+    assert seen > 0.9 * 200
+
+
+def fails(simulated, predicted):
+    try:
+        testing.assert_agrees(simulated, predicted, level=0.05)
+    except AssertionError:
+        return True
+    return False
 
 
 def test_bounds_and_leading_orders_are_no_equalities():

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 _SETTLED = 1e-9  # relative change of the moments below which a mean root is not computed again
 _SOURCE = (
     "derived here (exact moments, and the large-dimension resolvent or a three-moment fit; for dim >= n_real "
-    "measured to be within 9 % for 10 real points, 4 % for 20, 2 % for 50, and within its bounds); the loop "
+    "measured to be within 9 % for 10 real points, 5 % for 20, 2 % for 50, and within its bounds); the loop "
     "is that of Alemohammad et al. 2024 (arXiv 2307.01850), Eq. 3"
 )
 
@@ -216,7 +216,7 @@ def loop_wasserstein2_squared(
     -----
     Accuracy, measured without bias on raw samples for up to 10 synthetic points per real one. For `dim` well
     below `n_real`: within 0.5 % for 20 real points or more, 2 % for 10 and 7 % for 5. For `dim` of `n_real`
-    and more: within 9 % for 10 real points (4 % if they are fixed), 4 % for 20 and 2 % for 50, and worst in
+    and more: within 9 % for 10 real points (4 % if they are fixed), 5 % for 20 and 2 % for 50, and worst in
     the first generations of fresh data with many synthetic points; with up to 3 synthetic points per real
     one, within 6 %, 3 % and 2 %. With 2 or 3 real points, whose second moments may have no limit, the error
     reaches 25 %.
