@@ -32,7 +32,7 @@ def timed(benchmark, generation):
 
 
 def test_a_generation_in_the_plane(benchmark, threads):
-    """1,500 Adam steps of 512, then 4,000 samples: below 12 s on two threads."""
+    """1,500 Adam steps of 512, then 4,000 samples: below 24 processor seconds, 12 s on two threads."""
     benchmark.group = "diffusion, two moons, 768,000 images seen and 4,000 samples"
     law = sources.two_moons()
     data, truth = law.sample(10_000, rng=rng(0)), law.sample(40_000, rng=rng(1))
@@ -42,12 +42,12 @@ def test_a_generation_in_the_plane(benchmark, threads):
         sliced_wasserstein=metrics.sliced_wasserstein(real=truth, fake=fake),
         sliced_wasserstein_of_truth=metrics.sliced_wasserstein(real=truth, fake=law.sample(4000, rng=rng(4))),
     )
-    assert threads == 1 or benchmark.stats.stats.min < 12
+    assert benchmark.extra_info["processor_seconds"] < 24
     assert benchmark.extra_info["sliced_wasserstein"] < 0.08
 
 
 def test_a_generation_of_digits(benchmark, threads):
-    """Class-conditional, trained and sampled 2,000 times: below 60 s."""
+    """Class-conditional, trained and sampled 2,000 times: below 60 processor seconds per thread."""
     benchmark.group = "diffusion, digits, 320,000 images seen and 2,000 samples"
     data = sources.digits("train", labels=True).points
     held_out = sources.digits("test").points
@@ -61,5 +61,5 @@ def test_a_generation_of_digits(benchmark, threads):
         precision=precision,
         recall=recall,
     )
-    assert benchmark.stats.stats.min < 60
+    assert benchmark.extra_info["processor_seconds"] < 60 * threads
     assert benchmark.extra_info["frechet_distance"] < 0.1

@@ -185,7 +185,8 @@ def test_sliced_wasserstein_converges_to_gaussians():
     found = metrics.sliced_wasserstein(real=real, fake=fake, projections=256)
     # The directions alone leave a deviation of |b|^2 / d sqrt(1 / 2 / 256) = 0.044 in the square.
     assert abs(found**2 - 2) < 5 * 0.05
-    assert metrics.sliced_wasserstein(real=real, fake=real[::-1]) == 0.0
+    # A product of matrices may round a row by where it stands: no more than that is left.
+    assert metrics.sliced_wasserstein(real=real, fake=real[::-1]) < np.finfo(float).eps
 
 
 def test_sliced_wasserstein_seeds():
