@@ -52,7 +52,7 @@ MODULES = {"images": "diffusers", "torch": "torch"}
 
 
 def test_one_version_everywhere():
-    assert PYPROJECT["project"]["dynamic"] == ["version"]
+    assert PYPROJECT["project"]["dynamic"] == ["version", "readme"]
     assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "madtheory/version.py"
     assert f"\nversion: {mad.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"## [{mad.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
@@ -62,6 +62,41 @@ def test_typed_and_with_its_style():
     assert (PACKAGE / "py.typed").is_file()
     assert (PACKAGE / "madtheory.mplstyle").is_file()
     assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["madtheory"]
+
+
+def test_the_page_of_the_package_index_has_absolute_addresses():
+    """README with the substitutions that the build makes: pictures and files that exist here, by address."""
+    page = (ROOT / "README.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    for rule in PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        page = re.sub(rule["pattern"], rule["replacement"], page)
+    found = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", page)
+    assert len(found) == len(links)
+    for picture, address in found:
+        assert address.startswith(("https://", "#"))
+        for kind in ("raw.githubusercontent.com/madtheory/madtheory/main/", "/madtheory/blob/main/"):
+            if kind in address:
+                assert ("raw." in kind) == (picture == "!")
+                assert (ROOT / address.split(kind)[1].partition("#")[0]).exists(), address
+
+
+def test_workflows_run_commands_that_exist():
+    """The targets of make, the extras and the scripts that the workflows name."""
+    import yaml
+
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = []
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            commands += [step["run"] for step in job["steps"] if "run" in step]
+    assert len(commands) > 5
+    for command in commands:
+        if command.startswith("make "):
+            assert command.split()[1] in targets, command
+        for extras in re.findall(r"\.\[([\w,]+)\]", command):
+            assert set(extras.split(",")) <= set(PYPROJECT["project"]["optional-dependencies"]), command
+        if command.startswith("."):
+            assert os.access(ROOT / command, os.X_OK), command
 
 
 def test_the_command_is_installed_from_here():
