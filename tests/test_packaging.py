@@ -153,7 +153,17 @@ def test_nothing_ties_the_project_to_one_machine():
 # Pages ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("page", "outputs"), [("README.md", 1), ("CONTRIBUTING.md", 0)])
+HOW_TO = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "how_to").glob("*.md"))]
+
+
+@pytest.mark.parametrize(
+    ("page", "outputs"),
+    [
+        ("README.md", 1),
+        ("CONTRIBUTING.md", 0),
+        *((page, int("```text" in (ROOT / page).read_text())) for page in HOW_TO),
+    ],
+)
 def test_code_runs_and_prints_what_the_page_shows(page, outputs, tmp_path, monkeypatch):
     """All Python blocks run in order, as one session; a block of text right below one is its output.
 
