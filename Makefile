@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= out/figures
+SITE ?= out/site
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -17,7 +18,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled modules are kept: every process would compile the package, and every worker rewrite all the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu coverage benchmark lint lock format clean
+.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu coverage benchmark docs lint lock format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +30,7 @@ help:
 	@echo 'make test-slow  run the verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
 	@echo 'make coverage   run the tests and report which lines they reach'
+	@echo 'make docs       build the documentation site into $(SITE), read without a network'
 	@echo 'make benchmark  time the simulators against plain NumPy'
 	@echo 'make lint       ruff check, ruff format --check, mypy, deptry, lint-imports'
 	@echo 'make lock      pin everything that CI installs in constraints.txt'
@@ -67,6 +69,12 @@ coverage: $(VENV)/.dev
 benchmark: $(VENV)/.dev
 	$(PYTEST) tests/benchmarks -o addopts='--strict-markers -ra' --benchmark-only
 
+docs: $(VENV)/.docs
+	rm -rf docs/api
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs $(SITE)
+	$(BIN)/python docs/check_site.py $(SITE)
+	@echo 'open $(SITE)/index.html'
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -77,7 +85,7 @@ lint: $(VENV)/.dev
 lock:
 	rm -rf out/lock && $(PYTHON) -m venv out/lock && mkdir -p out/lock
 	grep '^torch==' constraints.txt > out/lock/torch.txt
-	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,distributed,dev]'
+	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,distributed,docs,dev]'
 	(grep '^#' constraints.txt; out/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//') > out/lock/constraints.txt
 	mv out/lock/constraints.txt constraints.txt
 
@@ -101,6 +109,10 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml
 
 $(VENV)/.torch: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[torch,images]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt

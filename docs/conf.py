@@ -1,4 +1,4 @@
-"""Sphinx configuration: ``make docs``. The site makes no request: it is read from a folder, without a network."""
+"""Sphinx configuration, ``make docs``. The site makes no request: it is read without a network."""
 
 import importlib.metadata
 import sys
@@ -71,4 +71,4 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_sidebars = {"index": []}
-copyright = "The madtheory developers, BSD-3-Clause"  # noqa: A001
+copyright = "The madtheory developers, BSD-3-Clause"

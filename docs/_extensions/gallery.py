@@ -5,15 +5,24 @@ from pathlib import Path
 
 FIGURES = Path(__file__).parents[2] / "figures"
 SECTION = re.compile(r'^## <a id="(\w+)"></a>(.*?)\n(.*?)(?=^## <a id=|\Z)', re.MULTILINE | re.DOTALL)
-ROW = re.compile(r"^\| \[(?P<title>.*?)\]\(#(?P<name>\w+)\) \| (?P<source>.*?) \| (?P<rest>.*) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| \[(?P<title>.*?)\]\(#(?P<name>\w+)\) \| (?P<source>.*?) \| (?P<rest>.*) \|$", re.MULTILINE
+)
 
 HEAD = """# Gallery
 
-Every picture comes from a command of the repository; the numbers behind it are kept with it. Each page says what the paper claims, what
-we found, and the verdict: *reproduced* is a statement of the paper that holds here, *agrees* is our own theory against simulation,
-*shown* is a number that nothing is held against, *not tested* means that what was run is too weak to tell.
+Every picture comes from a command of the repository; the numbers behind it are kept with it. Each page says
+what the paper claims, what we found, and the verdict: *reproduced* is a statement of the paper that holds,
+*agrees* is our own theory against simulation, *shown* is a number that nothing is held against, *not tested*
+means that what was run is too weak to tell.
 
 """
+
+CARD = """:::{{grid-item-card}} {title}
+:link: {name}
+:link-type: doc
+:img-top: ../../figures/{name}.png
+:::"""
 
 
 def pages(readme: str) -> dict[str, str]:
@@ -23,17 +32,11 @@ def pages(readme: str) -> dict[str, str]:
     for name, title, body in SECTION.findall(readme):
         paper = rows[name]["source"].split(",")[0].split(";")[0]
         groups.setdefault(paper, []).append((name, title))
-        body = body.replace(f"]({name}.png)", f"](../../figures/{name}.png)").strip()
-        found[name] = (
-            f"# {title}\n\nFrom: {rows[name]['source']}. `python -m paper_scripts --only {name}`\n\n{body}\n\n"
-            f"Numbers: {{download}}`{name}.nc <../../figures/{name}.nc>`\n"
-        )
+        body = re.sub(r"\]\((\w+\.(?:png|nc))\)", r"](../../figures/\1)", body).strip()
+        found[name] = f"# {title}\n\nFrom: {rows[name]['source']}.\n\n{body}\n"
     parts = [HEAD]
     for paper, figures in groups.items():
-        cards = "\n".join(
-            f":::{{grid-item-card}} {title}\n:link: {name}\n:link-type: doc\n:img-top: ../../figures/{name}.png\n:::"
-            for name, title in figures
-        )
+        cards = "\n".join(CARD.format(name=name, title=title) for name, title in figures)
         hidden = "\n".join(name for name, _ in figures)
         parts.append(f"## {paper}\n\n::::{{grid}} 1 2 3 3\n:gutter: 3\n\n{cards}\n::::\n")
         parts.append(f"```{{toctree}}\n:hidden:\n\n{hidden}\n```\n")

@@ -16,7 +16,9 @@ def link(app, docname, source) -> None:
             parts[i] = f"## {parts[i]}"
         text = "".join(parts)
     up = "../" * (docname.count("/") + 1)
-    source[0] = re.sub(rf"\]\({re.escape(up)}(?!\.\./|figures/\w+\.png)([\w./-]+)", rf"]({REPOSITORY}\1", text)
+    source[0] = re.sub(
+        rf"\]\({re.escape(up)}(?!\.\./|figures/\w+\.png)([\w./-]+)", rf"]({REPOSITORY}\1", text
+    )
 
 
 def setup(app):

@@ -37,7 +37,7 @@ Self = TypeVar("Self", bound="Network")
 
 
 def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
-    """Draw standard normals, (len(seeds), *shape): row i depends only on ``seeds[i]`` and `role`."""
+    """Draw standard normals, ``(len(seeds), *shape)``: row i depends only on ``seeds[i]`` and `role`."""
     bits = np.random.Philox(key=np.array([0, role], dtype=np.uint64))
     state, normals = bits.state, np.random.Generator(bits)
     rows = np.empty((len(seeds), *shape), dtype=np.float32)
