@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ class FixedDesign:
     """Rows of inputs, shape (T, d): every sample of `n` points has the first `n` of them, periodically."""
 
     rows: Array
-    known: dict[int, Moments] = field(default_factory=dict, init=False, repr=False)
 
     __repr__ = short_repr
 
@@ -35,12 +35,7 @@ class FixedDesign:
 
     def moments(self, n: Any, lead: tuple[int, ...], rng: np.random.Generator) -> Moments:
         """Return the moments of the inputs of `n` points; they are computed once for each `n`."""
-        many = int(n)
-        if many not in self.known:
-            copies = many % len(self.rows) == 0
-            held = Moments.of(self.rows if copies else periodic(self.rows, many))
-            self.known[many] = resize(held, many) if copies else held
-        return self.known[many]
+        return _moments_of_rows(self, int(n))
 
     def equals(self, other: Any) -> bool:
         """Return whether another design has the same rows."""
@@ -104,15 +99,28 @@ class RandomDesign:
         return np.asarray(self.source.covariance + np.outer(self.source.mean, self.source.mean))
 
 
+@lru_cache(maxsize=16)
+def _moments_of_rows(design: FixedDesign, n: int) -> Moments:
+    """Return the moments of the inputs of `n` points; a design is compared by identity."""
+    copies = n % len(design.rows) == 0
+    held = Moments.of(design.rows if copies else periodic(design.rows, n))
+    return resize(held, n) if copies else held
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
     """Inputs of a training set: points (*replicate, n, d), or their moments where statistics are drawn."""
 
     held: Any
 
+    def __post_init__(self) -> None:
+        if isinstance(self.held, np.ndarray):
+            object.__setattr__(self, "held", freeze(self.held))
+
     def inputs(self, n: int, lead: tuple[int, ...], rng: np.random.Generator) -> Array:
-        """Return the first `n` inputs, periodically, shape (*replicate, n, d)."""
-        return periodic(self.held, n)
+        """Return the first `n` inputs, periodically, shape (*lead, n, d)."""
+        rows = periodic(self.held, n)
+        return np.broadcast_to(rows, (*lead, *rows.shape[-2:]))
 
     def moments(self, n: Any, lead: tuple[int, ...], rng: np.random.Generator) -> Moments:
         """Return the moments of `n` inputs, in the proportions of the training set."""

@@ -55,7 +55,8 @@ class LinearRegression:
     design : array, shape (T, d), or Source, optional
         Rows of inputs that every sample uses again (the first n, periodically), or a source that draws new
         inputs for every sample. By default a fitted model labels the inputs of its training set, the first
-        n of them, periodically.
+        n of them, periodically. Points with rows of inputs are not drawn independently: their labels are,
+        given the inputs.
     ddof : {0, 1}, default 1
         Divisor of the fitted noise variance: :math:`W - \mathrm{ddof} \, r \, W_2 / W` for rank r of the
         inputs and the sum W2 of squared weights, so that 1 is unbiased where all weights are equal.

@@ -158,3 +158,33 @@ def test_one_label_only_has_a_fit_with_a_ridge():
     fitted = LogisticRegression(ridge=0.1).fit(points)
     assert np.isfinite(fitted.coefficients).all()
     assert (fitted.coefficients > 0).all()
+
+
+@pytest.mark.parametrize("design", [None, mad.Gaussian.standard(3)], ids=["own inputs", "new inputs"])
+def test_label_models_keep_the_contract(design):
+    truth = mad.LinearRegression(W, noise=1.0, design=mad.Gaussian.standard(3))
+    if design is None:  # its points are of given inputs, not drawn independently
+        fitted = mad.LinearRegression().fit(held := POINTS.copy())
+        held[:] = 0.0
+        assert (fitted.sample(30, rng=np.random.default_rng(0))[:, :-1] == X).all()
+        assert fitted.expand(5).sample(7, rng=np.random.default_rng(0)).shape == (5, 7, 4)
+        return
+    testing.check_generative_model(mad.LinearRegression(design=design), real=truth)
+    for family in (LogisticRegression, PoissonRegression):
+        real = family([0.3, 0.2, 0.1], design=design)
+        testing.check_generative_model(family(ridge=0.1, design=design), real=real)
+
+
+def test_a_run_leaves_the_identity_of_its_loop():
+    loop = mad.Loop(real=TRUTH, model=mad.LinearRegression(), regime=regimes.accumulate(n=30))
+    before = mad.storage.identity(loop)
+    mad.simulate(loop, 2, replicates=3, rng=0)
+    assert mad.storage.identity(loop) == before
+
+
+def test_a_run_of_labels_resumes(tmp_path):
+    loop = mad.Loop(real=TRUTH, model=mad.LinearRegression(), regime=regimes.accumulate(n=30))
+    found = mad.storage.resume(tmp_path / "run.nc", loop, 4, replicates=5, rng=0)
+    np.testing.assert_array_equal(
+        found["excess_risk"].values, mad.simulate(loop, 4, replicates=5, rng=0)["excess_risk"].values
+    )

@@ -148,6 +148,23 @@ def test_golden_share():
     assert float(with_bias) > of_variance[1]
 
 
+def test_errors_of_the_scenarios_of_the_golden_ratio():
+    """Scenarios 2 and 3 of He et al.: 100 real points, two coefficients; ratios of pooled to best shares."""
+    at = {"n_real": 100, "n_synthetic": 100, "eigenvalues": [1.0, 1.0]}
+    risk = regression.weighted_risk(share=[0.2, 0.5, 0.618, 0.78], **at)
+    np.testing.assert_allclose(risk, [0.037778, 0.013333, 0.012361, 0.013804], atol=6e-7)
+    for k, ratio in ((0.01, 5.28), (0.09, 2.02), (0.19, 1.55)):
+        best = float(regression.optimal_weights(19_000, round(19_000 / k)))
+        pooled, least = regression.weighted_risk(
+            share=[k / (1 + k), best], n_real=19_000, n_synthetic=round(19_000 / k)
+        )
+        assert round(float(pooled / least), 2) == ratio
+    few, many = (float(regression.optimal_weights(100, n)) for n in (10**6, 10**8))
+    assert 100 / few < 100 / many  # more synthetic data are worth more, without end
+    pooled = regression.weighted_risk(share=1e-6, n_real=100, n_synthetic=10**8 - 100)
+    assert 1 / float(pooled) == pytest.approx(200, rel=1e-4)  # pooled, they double the data at most
+
+
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
 def test_the_stationary_risk_is_the_limit_of_the_recursion(ridge):
     rows, scale, w, share = 12, np.array([2.0, 0.5]), np.array([1.0, -1.0]), 0.7

@@ -34,6 +34,7 @@ from madtheory.theory.categorical.limits import (
     stationary_factor,
     time_to_types,
 )
+from madtheory.theory.categorical.provenance import label_blind_sample_size
 
 __all__ = [
     "accumulate",
@@ -52,6 +53,7 @@ __all__ = [
     "heterozygosity",
     "identity_probability",
     "innovation_support",
+    "label_blind_sample_size",
     "markov_heterozygosity",
     "migration_factor",
     "moments",

@@ -1,0 +1,3 @@
+"""Dohmatob et al., "Model Collapse Demystified: The Case of Regression", and "Strong Model Collapse"."""
+
+ARXIV = "2402.07712"
