@@ -192,3 +192,11 @@ def name_seeds(data: xr.Dataset) -> str:
 def join(label: str, *columns: Iterable[Any]) -> str:
     """Format rows of equally long columns, with commas between them: ``join("{:.2f} (λ = {:g})", y, x)``."""
     return ", ".join(label.format(*row) for row in zip(*columns, strict=True))
+
+
+def place_of_minimum(x: xr.DataArray, y: xr.DataArray, low: float, high: float, degree: int) -> float:
+    """Return where a polynomial through the points between two places is smallest."""
+    near = (x.values >= low) & (x.values <= high)
+    curve = np.polynomial.Polynomial.fit(x.values[near], y.values[near], degree)
+    fine = np.linspace(low, high, 4_001)
+    return float(fine[int(np.argmin(curve(fine)))])

@@ -110,6 +110,7 @@ THEORY = (
     "correction",
     "families",
     "guidance",
+    "regression",
     "kernel_density",
     "mixtures",
     "stability",
@@ -147,6 +148,7 @@ BASE: dict[str, Any] = {
     "curated_ratio": 0.5,
     "curvature": 1.0,
     "dim": 2,
+    "eigenvalues": [1.0, 0.5],
     "failure_probability": 0.05,
     "function": np.abs,
     "gap": 0.5,
@@ -175,13 +177,17 @@ BASE: dict[str, Any] = {
     "rate": 0.5,
     "ratio": 0.3,
     "real_data": "fresh",
+    "real_shares": [1.0, 0.5],
     "reference": P,
     "regime": mad.regimes.fresh(n_real=20, n_synthetic=15),
+    "ridge": 0.1,
     "reward": [0.1, 0.5, 0.2],
     "row_sizes": [10, 20, 30],
     "rows": [P, P, P],
     "scale": 1.0,
     "shape": 1.5,
+    "share": 0.6,
+    "sizes": [10, 20],
     "smoothing": 0.5,
     "smoothness": 1.0,
     "symbols": 3,
@@ -204,7 +210,12 @@ BASE: dict[str, Any] = {
     "labels": False,
 }
 
+COPIES = {"regime": mad.regimes.fresh(n_real=20, n_synthetic=40), "rows": 20}
+
 OVERRIDES: dict[str, dict[str, Any]] = {
+    "theory.regression.design_drawn_once": COPIES,
+    "theory.regression.fixed_design": COPIES,
+    "theory.regression.mixed_label_risk": {"rows": 20},
     "theory.kernel_density.rule_growth": {"bandwidth": "silverman"},
     "theory.mixtures.replace": {
         "n": 200,

@@ -14,6 +14,7 @@ from madtheory.numerics import one_openmp_thread, one_thread
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    GREATEST,
     check_arguments,
     check_number,
     check_numbers,
@@ -38,7 +39,7 @@ class _LabelModel(ABC):
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        self._set(ridge=check_number("ridge", self.ridge, 0), design=design_of(self.design))
+        self._set(ridge=check_number("ridge", self.ridge, 0, GREATEST), design=design_of(self.design))
         if self.coefficients is not None:
             coefficients = np.atleast_1d(check_numbers("coefficients", self.coefficients))
             if coefficients.ndim != 1:

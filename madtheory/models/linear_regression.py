@@ -18,6 +18,7 @@ from madtheory.numerics import one_thread
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
+    GREATEST,
     check_arguments,
     check_bias,
     check_ddof,
@@ -95,8 +96,8 @@ class LinearRegression:
 
     def __post_init__(self) -> None:
         if self.noise is not None:
-            self._set(noise=check_number("noise", self.noise, 0))
-        self._set(ridge=check_number("ridge", self.ridge, 0), design=design_of(self.design))
+            self._set(noise=check_number("noise", self.noise, 0, GREATEST))
+        self._set(ridge=check_number("ridge", self.ridge, 0, GREATEST), design=design_of(self.design))
         self._set(ddof=check_ddof(self.ddof, False))
         if self.coefficients is None:
             return

@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 
 from paper_scripts.figure import Finding, Findings, Picture
-from paper_scripts.findings import agreement, error_of, holds, largest, score
+from paper_scripts.findings import agreement, error_of, holds, largest, place_of_minimum, score
 from paper_scripts.style import BLUE, DOTTED, THEORY, label_theory
 from simulations import mixed_labels
 
@@ -70,7 +70,4 @@ def judge(data: xr.Dataset) -> Findings:
 
 def _minimum(data: xr.Dataset, name: str) -> float:
     """Weight at which a smooth curve through the simulated risks is smallest."""
-    one = data.sel(loop=name)
-    curve = np.polynomial.Polynomial.fit(one["share"], one["risk"], 4)
-    fine = np.linspace(float(one["share"][0]), float(one["share"][-1]), 2_001)
-    return float(fine[int(np.argmin(curve(fine)))])
+    return place_of_minimum(data["share"], data["risk"].sel(loop=name), 0.42, 0.82, 3)

@@ -19,7 +19,7 @@ def results():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(golden_weights, "SHARES", np.array([0.2, 0.32, 0.44, 0.5, 0.62, 0.7, 0.78]))
         patch.setattr(golden_weights, "RATIOS", np.array([0.01, 0.09, 0.19]))
-        patch.setattr(mixed_labels, "SHARES", np.array([0.3, 0.46, 0.58, 0.62, 0.7, 0.9]))
+        patch.setattr(mixed_labels, "SHARES", np.array([0.3, 0.46, 0.58, 0.62, 0.7, 0.78, 0.9]))
         return {name: module.run(quick=True, rng=1) for name, module in RUNS.items()}
 
 

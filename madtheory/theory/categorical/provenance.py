@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory.theory.labels import Labelled, label
-from madtheory.validation import check_numbers, show
+from madtheory.validation import check_numbers, check_shapes, show
 
 SOURCE = "Kanabar and Gastpar 2026; weights and variance checked here"
 
@@ -52,7 +51,8 @@ def label_blind_sample_size(*, sizes: ArrayLike, real_shares: ArrayLike) -> dict
     >>> float(found["label_blind"]), float(found["oracle"])
     (125.0, 150.0)
     """
-    n, share = np.broadcast_arrays(check_numbers("sizes", sizes), check_numbers("real_shares", real_shares))
+    n, share = check_numbers("sizes", sizes), check_numbers("real_shares", real_shares)
+    check_shapes(sizes=n, real_shares=share)
     if not (n > 0).all():
         raise ValueError(f"sizes={show(sizes)} are not numbers of tokens; pass positive ones.")
     if not ((share > 0) & (share <= 1)).all():

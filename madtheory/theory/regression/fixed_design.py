@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from madtheory.regimes import Mix, Regime
 from madtheory.theory.labels import Labelled, NoClosedForm, label
 from madtheory.validation import (
+    GREATEST,
     LONGEST,
+    check_arguments,
     check_bias,
     check_ddof,
     check_flag,
@@ -191,8 +193,8 @@ def check_copies(regime: Regime, rows: int, generations: int) -> None:
 def check_directions(eigenvalues: ArrayLike, coefficients: ArrayLike | None) -> tuple[Array, Array]:
     """Return eigenvalues and the coefficients along them."""
     gram = np.atleast_1d(check_numbers("eigenvalues", eigenvalues))
-    if gram.ndim != 1 or not gram.size or (gram < 0).any() or not (gram > 0).any():
-        raise ValueError(f"eigenvalues={show(eigenvalues)} is not a list of numbers >= 0, some above 0.")
+    if gram.ndim != 1 or not gram.size or (gram < 0).any() or not (gram > 1 / GREATEST).any():
+        raise ValueError(f"eigenvalues={show(eigenvalues)} is not a list of numbers >= 0, some above 1e-150.")
     truth = (
         np.zeros(len(gram))
         if coefficients is None
@@ -206,6 +208,7 @@ def check_directions(eigenvalues: ArrayLike, coefficients: ArrayLike | None) -> 
     return gram, truth
 
 
+@check_arguments
 def fixed_design(
     regime: Regime,
     *,
@@ -289,7 +292,11 @@ def fixed_design(
         check_size("generations", generations, 1, LONGEST["generations"]),
     )
     gram, truth = check_directions(eigenvalues, coefficients)
-    noise, ridge, bias = check_number("noise", noise, 0), check_number("ridge", ridge, 0), check_bias(bias)
+    noise, ridge, bias = (
+        check_number("noise", noise, 0, GREATEST),
+        check_number("ridge", ridge, 0, GREATEST),
+        check_bias(bias),
+    )
     fit_noise, ddof = check_flag("fit_noise", fit_noise), check_ddof(ddof, False)
     check_memory(24.0 * generations, f"a recursion of generations={generations}", "ask for fewer generations")
     check_copies(regime, rows, generations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from madtheory.theory.labels import Labelled, label
-from madtheory.validation import LONGEST, check_number, check_size
+from madtheory.validation import GREATEST, LONGEST, check_number, check_size
 
 
 def mixing_moments(n_real: int, n_synthetic: int, dim: int) -> tuple[float, float]:
@@ -83,7 +83,10 @@ def mixture_risk(
     """
     n_real, n_synthetic = check_size("n_real", n_real, 0), check_size("n_synthetic", n_synthetic, 0)
     dim = check_size("dim", dim, maximum=LONGEST["dim"])
-    shift_squared, noise = check_number("shift_squared", shift_squared, 0), check_number("noise", noise, 0)
+    shift_squared, noise = (
+        check_number("shift_squared", shift_squared, 0),
+        check_number("noise", noise, 0, GREATEST),
+    )
     total = n_real + n_synthetic
     if total < dim + 2:
         raise ValueError(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from madtheory.theory.labels import Labelled, label
-from madtheory.validation import LONGEST, check_number, check_size
+from madtheory.validation import GREATEST, LONGEST, check_number, check_size
+
+SMALLEST = 1e-12
+"""The smallest ratio and ridge, and the inverse of the greatest: beyond, doubles leave no digit."""
 
 
 def ridge_limit(
@@ -26,9 +29,9 @@ def ridge_limit(
     Parameters
     ----------
     ratio : float
-        Inputs per point :math:`\phi`, above 0.
+        Inputs per point :math:`\phi`, from 1e-12 to 1e12.
     ridge : float
-        Penalty :math:`\ell` for each point, above 0, in units of the squared inputs.
+        Penalty :math:`\ell` for each point, from 1e-12 to 1e12, in units of the squared inputs.
     norm_squared : float
         :math:`|w|^2` of the true coefficients.
     noise : float
@@ -57,9 +60,12 @@ def ridge_limit(
     >>> regression.ridge_limit(ratio=0.5, ridge=0.1, generations=3).round(3)
     array([0.604, 1.083, 1.465])
     """
-    phi = check_number("ratio", ratio, 0, above=True)
-    ridge = check_number("ridge", ridge, 0, above=True)
-    norm_squared, noise = check_number("norm_squared", norm_squared, 0), check_number("noise", noise, 0)
+    phi = check_number("ratio", ratio, SMALLEST, 1 / SMALLEST)
+    ridge = check_number("ridge", ridge, SMALLEST, 1 / SMALLEST)
+    norm_squared, noise = (
+        check_number("norm_squared", norm_squared, 0),
+        check_number("noise", noise, 0, GREATEST),
+    )
     t = np.arange(1, check_size("generations", generations, 1, LONGEST["generations"]) + 1)
     shifted = 1 - phi + ridge
     root = np.hypot(shifted, 2 * np.sqrt(phi * ridge))

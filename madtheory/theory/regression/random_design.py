@@ -14,7 +14,17 @@ from madtheory.theory.regression.fixed_design import (
     label_errors,
 )
 from madtheory.theory.regression.mixing import mixing_moments
-from madtheory.validation import LONGEST, check_bias, check_ddof, check_flag, check_number, check_size, show
+from madtheory.validation import (
+    GREATEST,
+    LONGEST,
+    check_arguments,
+    check_bias,
+    check_ddof,
+    check_flag,
+    check_number,
+    check_size,
+    show,
+)
 
 Array = NDArray[np.floating]
 SOURCE = (
@@ -23,6 +33,7 @@ SOURCE = (
 )
 
 
+@check_arguments
 def fresh_design(
     regime: Regime,
     *,
@@ -88,7 +99,7 @@ def fresh_design(
     Labelled([0.25, 0.5 , 0.75])
     """
     scale, truth, generations = _check(eigenvalues, coefficients, generations)
-    noise, bias = check_number("noise", noise, 0), check_bias(bias)
+    noise, bias = check_number("noise", noise, 0, GREATEST), check_bias(bias)
     fit_noise, ddof = check_flag("fit_noise", fit_noise), check_ddof(ddof, False)
     name = regime.name
     if name not in ("replace", "accumulate", "fresh") or regime.weights is not None or regime.memory > 1:
@@ -135,6 +146,7 @@ def fresh_design(
     return label_errors(out, SOURCE)
 
 
+@check_arguments
 def design_drawn_once(
     regime: Regime,
     *,

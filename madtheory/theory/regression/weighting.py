@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from madtheory.theory.gaussian import optimal_weights as golden_share
 from madtheory.theory.labels import Labelled, label
 from madtheory.theory.regression.fixed_design import check_directions
-from madtheory.validation import check_number, check_numbers, check_size, show
+from madtheory.validation import GREATEST, check_number, check_numbers, check_size, show
 
 Array = NDArray[np.floating]
 SOURCE = "ours; compare Garg, Bhattacharya and Sur 2025 (arXiv 2509.22341)"
@@ -37,7 +37,7 @@ def weighted_risk(
     Parameters
     ----------
     share : array
-        Shares u of the real labels, from 0 (not included) to 1.
+        Shares u of the real labels, from 1e-12 to 1.
     n_real, n_synthetic : int
         New real labels and synthetic labels of each generation.
     eigenvalues, coefficients, noise, ridge
@@ -64,12 +64,17 @@ def weighted_risk(
     array([0.01889, 0.00667, 0.00618])
     """
     u = check_numbers("share", share)
-    if not ((u > 0) & (u <= 1)).all():
-        raise ValueError(f"share={show(share)} is out of range; pass shares above 0 and up to 1.")
+    _check_share(share, u)
     real, made = check_size("n_real", n_real), check_size("n_synthetic", n_synthetic)
     gram, truth = check_directions(eigenvalues, coefficients)
-    noise, ridge = check_number("noise", noise, 0), check_number("ridge", ridge, 0)
+    noise, ridge = check_number("noise", noise, 0, GREATEST), check_number("ridge", ridge, 0, GREATEST)
     return label(_risk(u, real, made, gram, truth, noise, ridge), "exact mean", SOURCE)
+
+
+def _check_share(share: ArrayLike, u: Array) -> None:
+    """Refuse shares of which 1 - (1 - u)² has no digits."""
+    if not ((u >= 1e-12) & (u <= 1)).all():
+        raise ValueError(f"share={show(share)} is out of range; pass shares from 1e-12 to 1.")
 
 
 def _risk(u: Array, real: int, made: int, gram: Array, truth: Array, noise: float, ridge: float) -> Array:
@@ -130,7 +135,7 @@ def optimal_weights(
     """
     real, made = check_size("n_real", n_real), check_size("n_synthetic", n_synthetic)
     gram, truth = check_directions(eigenvalues, coefficients)
-    noise, ridge = check_number("noise", noise, 0), check_number("ridge", ridge, 0)
+    noise, ridge = check_number("noise", noise, 0, GREATEST), check_number("ridge", ridge, 0, GREATEST)
     if ridge == 0:
         return golden_share(real, made, generations=generations)
     if generations is not None:
@@ -162,7 +167,7 @@ def mixed_label_risk(
     Parameters
     ----------
     share : array
-        Shares u of the real labels, from 0 (not included) to 1.
+        Shares u of the real labels, from 1e-12 to 1.
     rows : int
         Number T of new inputs in each generation.
     dim : int
@@ -194,10 +199,12 @@ def mixed_label_risk(
     array([1.173, 1.139, 1.553])
     """
     u = check_numbers("share", share)
-    if not ((u > 0) & (u <= 1)).all():
-        raise ValueError(f"share={show(share)} is out of range; pass shares above 0 and up to 1.")
+    _check_share(share, u)
     rows, dim = check_size("rows", rows), check_size("dim", dim)
-    norm_squared, noise = check_number("norm_squared", norm_squared, 0), check_number("noise", noise, 0)
+    norm_squared, noise = (
+        check_number("norm_squared", norm_squared, 0),
+        check_number("noise", noise, 0, GREATEST),
+    )
     if abs(rows - dim) < 2:
         raise ValueError(
             f"rows={rows} for dim={dim} inputs have an infinite expected error; use at least {dim + 2} rows, "
