@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import madtheory as mad
-from madtheory import data, metrics, regimes
+from madtheory import data, metrics, regimes, testing
 from madtheory.models import LogisticRegression, PoissonRegression
 
 RNG = np.random.default_rng(0)
