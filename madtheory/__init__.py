@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from madtheory import data, metrics, models, regimes, sources, storage, theory, treatments, types
 from madtheory.core import Loop, Snapshot, iterate, start, step
 from madtheory.interpreters.compare import compare
@@ -50,3 +53,16 @@ __all__ = [
     "treatments",
     "types",
 ]
+
+_HEAVY = ("images", "networks", "plotting", "testing")
+
+
+def __getattr__(name: str) -> _Any:
+    """Import a room that needs more than the core when it is first used."""
+    if name not in _HEAVY:
+        raise AttributeError(f"module 'madtheory' has no attribute {name!r}")
+    return _import_module(f"madtheory.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HEAVY])

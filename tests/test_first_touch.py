@@ -1,6 +1,9 @@
 """The first five minutes: what users have at hand goes in as it is, and is measured without settings."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -569,3 +572,15 @@ def test_laws_of_scipy_print_no_address():
         loop = mad.Loop(real=law, model=mad.Gaussian(), regime=regimes.replace(n=20))
         assert shown in repr(loop)
         assert "0x" not in repr(loop)
+
+
+def test_rooms_that_need_more_are_imported_when_they_are_used():
+    code = """
+import sys
+import madtheory as mad
+assert not {"torch", "matplotlib.pyplot", "hypothesis"} & set(sys.modules)
+assert {"images", "networks", "plotting", "testing"} <= set(dir(mad))
+mad.testing.assert_agrees, mad.plotting.trajectories
+assert not hasattr(mad, "plot")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONWARNINGS": "error"})
