@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from madtheory.files import digest_of
@@ -135,6 +136,20 @@ def hold(store: Store | None, about: Mapping[str, Any]) -> AbstractContextManage
     return nullcontext() if store is None else store.hold(about)
 
 
+_COUNTERS: ContextVar[tuple[list[float], ...]] = ContextVar("_COUNTERS", default=())
+
+
+@contextmanager
+def count_seconds() -> Iterator[list[float]]:
+    """Collect the CPU seconds of all cells that `run_cells` returns inside, whenever they were computed."""
+    counted: list[float] = []
+    token = _COUNTERS.set((*_COUNTERS.get(), counted))
+    try:
+        yield counted
+    finally:
+        _COUNTERS.reset(token)
+
+
 def _call(function: Callable[..., xr.Dataset], point: Mapping[str, Any]) -> dict[str, Any]:
     began = time.process_time()
     cell = encode(function(**point))
@@ -173,7 +188,7 @@ def run_cells(
     Returns
     -------
     list of xarray.Dataset
-        In the order of `cells`. With a store, ``attrs["seconds"]`` is not part of them: see `seconds_of`.
+        In the order of `cells`.
 
     Raises
     ------
@@ -194,4 +209,6 @@ def run_cells(
     if work.errors:
         errors = [(cell, work.errors[k]) for k, cell in zip(keys, cells, strict=True) if k in work.errors]
         raise SweepError(tell_failures(errors, len(cells)), errors)
+    for counted in _COUNTERS.get():
+        counted += [work.records[key]["seconds"] for key in dict.fromkeys(keys)]
     return [decode(work.records[key]["cell"]) for key in keys]

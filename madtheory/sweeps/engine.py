@@ -7,7 +7,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
 _SECONDS = 1.0  # of a task
@@ -93,11 +93,20 @@ class _Run:
 
     def run(self, chosen: Sequence[int]) -> Exception | None:
         """Run some of the calls; return the error of the backend, if there is one."""
+        from joblib import parallel_config
+
+        # Workers of our own have one thread from their start: libraries that are imported later as well.
+        one_thread = {"backend": "loky", "n_jobs": -1, "inner_max_num_threads": 1}
+        with nullcontext() if _is_configured() else parallel_config(**one_thread):
+            return self.run_here(chosen)
+
+    def run_here(self, chosen: Sequence[int]) -> Exception | None:
+        """Run some of the calls under the active configuration of joblib."""
         from joblib import Parallel
 
         done: Any = iter(())
         complete = False
-        how: dict[str, Any] = {"n_jobs": _workers(self.n_jobs), "batch_size": 1}
+        how: dict[str, Any] = {"n_jobs": self.n_jobs, "batch_size": 1}
         try:
             try:
                 pool = Parallel(return_as="generator_unordered", **how)
@@ -174,17 +183,15 @@ def count_workers(n_jobs: int | None) -> int:
     """Return how many workers the active backend of joblib has."""
     from joblib import effective_n_jobs
 
-    return max(int(effective_n_jobs(_workers(n_jobs))), 1)
+    usual = n_jobs if n_jobs is not None or _is_configured() else -1
+    return max(int(effective_n_jobs(usual)), 1)
 
 
-def _workers(n_jobs: int | None) -> int | None:
-    """Return the number of workers for joblib; every core outside of any configuration."""
-    if n_jobs is not None:
-        return n_jobs
+def _is_configured() -> bool:
+    """Return whether the caller has chosen a backend of joblib, or a number of jobs."""
     from joblib import parallel
 
-    configured = getattr(parallel._backend, "config", None)
-    return None if configured is not None else -1
+    return getattr(parallel._backend, "config", None) is not None
 
 
 def _execute(function: Callable[..., Any], batch: list[tuple[int, tuple[Any, ...]]]) -> list[Outcome]:

@@ -1,0 +1,89 @@
+"""Two thousand loops on a local Dask cluster whose workers and driver are killed: the bits of one process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import madtheory as mad
+from madtheory import metrics, regimes
+
+ROOT = Path(mad.__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+DRIVER = """
+import sys
+import joblib, numpy as np
+from distributed import Client
+import test_cluster
+
+if __name__ == "__main__":
+    with Client(sys.argv[1]), joblib.parallel_config(backend="dask"):
+        test_cluster.sweep(sys.argv[2])
+"""
+
+
+def loop(bias, n_synthetic):
+    regime = regimes.fresh(n_real=100, n_synthetic=n_synthetic)
+    return mad.Loop(real=mad.Gaussian.standard(10), model=mad.Gaussian(), regime=regime, bias=bias)
+
+
+def sweep(store, **how):
+    over = {"bias": np.linspace(0.5, 1, 40), "n_synthetic": np.arange(100, 1100, 20)}
+    return mad.sweep(
+        loop, over=over, generations=60, replicates=400, rng=0, metrics=[metrics.total_variance],
+        store=store, progress=False, **how,
+    )  # fmt: skip
+
+
+def test_a_sweep_survives_the_death_of_workers_and_of_its_driver(tmp_path):
+    distributed, psutil = pytest.importorskip("distributed"), pytest.importorskip("psutil")
+    (tmp_path / "driver.py").write_text(DRIVER)
+    store, stop, killed, held = tmp_path / "store", threading.Event(), [], [0]
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+
+        def workers():
+            return [worker.pid for worker in cluster.workers.values() if worker.pid]
+
+        def kill_workers():
+            last = time.monotonic()
+            while not stop.wait(0.2):
+                for pid in workers():
+                    try:
+                        held[0] = max(held[0], psutil.Process(pid).memory_info().rss)
+                    except psutil.NoSuchProcess:
+                        continue
+                if time.monotonic() - last > 10 and (alive := workers()):
+                    os.kill(alive[len(killed) % len(alive)], signal.SIGKILL)
+                    killed.append(alive)
+                    last = time.monotonic()
+
+        killer = threading.Thread(target=kill_workers)
+        killer.start()
+        try:
+            for patience in (60, 60, None):
+                driver = subprocess.Popen(
+                    [sys.executable, tmp_path / "driver.py", cluster.scheduler_address, store],
+                    env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"},
+                )
+                try:
+                    assert driver.wait(patience) == 0
+                except subprocess.TimeoutExpired:
+                    driver.kill()
+                    driver.wait()
+        finally:
+            stop.set()
+            killer.join()
+    assert len(killed) >= 2
+    assert held[0] < 500 * 2**20
+    after = mad.sweep.open(store)
+    assert after.attrs["missing"] == 0
+    assert after.drop_attrs().identical(sweep(None, n_jobs=1).drop_attrs())
