@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"--out {options.out} holds {', '.join(others)} from elsewhere, which would be lost; "
             f"choose another folder, or remove what is in the way."
         )
+    with _engine(options.engine):
+        return _make(chosen, figures, options)
+
+
+def _make(chosen: Sequence[str], figures: dict[str, Figure], options: argparse.Namespace) -> int:
+    """Make figures one after another; return the exit status."""
     for name in chosen:
         print(f"{name}: {figures[name].title}  [{figures[name].source}]", flush=True)
         try:
@@ -59,6 +66,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         readme = write_readme(options.out, list(figures))
     print(f"gallery: {readme}")
     return 0
+
+
+@contextmanager
+def _engine(name: str | None) -> Iterator[None]:
+    """Run simulations on a backend of joblib, or on the Dask cluster of an address."""
+    from joblib import parallel_config
+
+    with ExitStack() as stack:
+        if name is not None and name.startswith("dask://"):
+            try:
+                from distributed import Client
+
+                stack.enter_context(Client(f"tcp://{name.removeprefix('dask://')}"))
+            except ImportError:
+                _parser().error(f"--engine {name} needs Dask; pip install -e '.[distributed]'.")
+            except OSError as error:
+                _parser().error(f"--engine {name} cannot be reached ({error}); start dask scheduler there.")
+            name = "dask"
+        if name is not None:
+            try:
+                stack.enter_context(parallel_config(backend=name))
+            except ValueError as error:
+                _parser().error(f"--engine {name} is not known to joblib ({error}).")
+        yield
 
 
 def _choose(options: argparse.Namespace, figures: dict[str, Figure]) -> list[str]:
@@ -111,6 +142,11 @@ def _parser() -> argparse.ArgumentParser:
         default=-1,
         metavar="N",
         help="processes; -1 (default) for all cores. No effect on numbers",
+    )
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="where simulations run: loky (default), threading, or dask://HOST:PORT. No effect on numbers",
     )
     parser.add_argument("--rng", type=_seed, default=0, metavar="SEED", help="seed, default 0")
     return parser

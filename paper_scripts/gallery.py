@@ -21,8 +21,8 @@ import xarray as xr
 
 import paper_scripts
 from madtheory import plotting, storage
+from madtheory.sweeps import count_seconds
 from paper_scripts.figure import Figure, Finding, Picture
-from simulations._cells import seconds
 
 LARGE = 150_000  # bytes of a picture from which on 256 colours must do
 
@@ -87,12 +87,13 @@ def _numbers(name: str) -> list[tuple[int, str]]:
 
 def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> Entry:
     """Simulate, draw, and write NAME.png and NAME.nc into `out`."""
-    began, now = time.perf_counter(), time.time()
+    began = time.perf_counter()
     # Long simulations keep what they have finished, so that a killed one resumes.
     cells = out / ".cells" if "folder" in inspect.signature(figure.simulate).parameters else None
     kept = {} if cells is None else {"folder": cells}
-    dataset = figure.simulate(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
-    spent = time.perf_counter() - began if cells is None else seconds(cells, now)
+    with count_seconds() as counted:
+        dataset = figure.simulate(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
+    spent = time.perf_counter() - began if cells is None else sum(counted)
     return _write_entry(figure, dataset, out=out, quick=quick, rng=rng, spent=round(spent, 1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory.theory import gaussian
-from simulations._grid import simulate_grid
 
 __all__ = ["Setting", "controlled_mean", "effective_ratio", "squared_norm", "stationary_limits"]
 
@@ -86,7 +86,6 @@ def stationary_limits(
     kept: int,
     rng: int,
     n_jobs: int = -1,
-    progress: str | None = None,
 ) -> xr.Dataset:
     """Limits of E W2^2 in the fresh data loop, simulated and predicted (MAD, Eq. 3), and ``n_e / n_real``.
 
@@ -101,49 +100,45 @@ def stationary_limits(
         ``wasserstein2_squared``, ``effective_ratio``, their ``_standard_error`` and their
         ``predicted_`` values; ``generations`` run by each chain.
     """
-    exact = [
-        gaussian.stationary(n_real=s.n_real, n_synthetic=s.n_synthetic, bias=s.bias, dim=dim)
-        for s in settings
-    ]
-    predicted = np.array([float(moments["wasserstein2_squared"]) for moments in exact])
-    fits = np.round(gaussian.invert_real_fit(wasserstein2_squared=predicted, dim=dim)).astype(int)
-    starts = [max(int(n), 2) for n in fits]
-    records = [_kept(s, moments, n, dim, kept) for s, moments, n in zip(settings, exact, starts, strict=True)]
-    lengths = [record[-1] for record in records]
-    loops = [_loop(s, n, dim) for s, n in zip(settings, starts, strict=True)]
-    runs = simulate_grid(
-        loops, lengths, rng=rng, n_jobs=n_jobs, records=records, progress=progress,
-        replicates=replicates, metrics=METRICS, method="statistics",
+    over = xr.Dataset(
+        {
+            name: ("setting", list(values))
+            for name, values in zip(Setting._fields, zip(*settings, strict=True), strict=True)
+        }
+    )
+    limit = partial(_limit, dim=dim, replicates=replicates, kept=kept)
+    limits = mad.sweep(limit, over=over, rng=rng, n_jobs=n_jobs)
+    return limits.drop_vars(Setting._fields).assign_attrs(rng=rng, dim=dim, replicates=replicates, kept=kept)
+
+
+def _limit(
+    n_real: int, n_synthetic: int, bias: float, *, dim: int, replicates: int, kept: int, rng: Any
+) -> xr.Dataset:
+    """Return the limit of one setting, measured and predicted."""
+    setting = Setting(n_real, n_synthetic, bias)
+    exact = gaussian.stationary(**setting._asdict(), dim=dim)
+    predicted = float(exact["wasserstein2_squared"])
+    start = max(int(np.round(gaussian.invert_real_fit(wasserstein2_squared=predicted, dim=dim))), 2)
+    record = _record(setting, exact, start, dim, kept)
+    measured = mad.simulate(
+        _loop(setting, start, dim), record[-1], replicates=replicates, metrics=METRICS, method="statistics",
+        record=record, rng=rng, progress=False,
     )  # fmt: skip
-    means = np.array([
-        controlled_mean(run, _controls(s, moments))
-        for run, s, moments in zip(runs, settings, exact, strict=True)
-    ])  # fmt: skip
-    n_real = np.array([s.n_real for s in settings])
-    ratio, ratio_error = effective_ratio(means[:, 0], means[:, 1], n_real, dim)
-    form = exact[0]["wasserstein2_squared"]
-    label = {"kind": form.kind, "source": form.source}
-    nothing = np.zeros(len(settings))
+    mean, error = controlled_mean(measured, _controls(setting, exact))
+    ratio, ratio_error = effective_ratio(mean, error, n_real, dim)
+    label = {"kind": exact["wasserstein2_squared"].kind, "source": exact["wasserstein2_squared"].source}
     return xr.Dataset(
         {
-            "wasserstein2_squared": ("setting", means[:, 0]),
-            "wasserstein2_squared_standard_error": ("setting", means[:, 1]),
-            "predicted_wasserstein2_squared": ("setting", predicted, label),
-            "effective_ratio": ("setting", ratio),
-            "effective_ratio_standard_error": ("setting", ratio_error),
-            "predicted_effective_ratio": (
-                "setting",
-                effective_ratio(predicted, nothing, n_real, dim)[0],
-                label,
-            ),
-            "generations": ("setting", np.array(lengths)),
+            "wasserstein2_squared": mean,
+            "wasserstein2_squared_standard_error": error,
+            "predicted_wasserstein2_squared": ((), predicted, label),
+            "effective_ratio": float(ratio),
+            "effective_ratio_standard_error": float(ratio_error),
+            "predicted_effective_ratio": ((), float(effective_ratio(predicted, 0.0, n_real, dim)[0]), label),
+            "generations": record[-1],
         },
-        attrs=_provenance(runs[0]) | {"rng": rng, "dim": dim, "replicates": replicates, "kept": kept},
+        attrs={name: measured.attrs[name] for name in ("method", "model", "real", "versions")},
     )
-
-
-def _provenance(run: xr.Dataset) -> dict[str, Any]:
-    return {name: run.attrs[name] for name in ("method", "model", "real", "versions")}
 
 
 def _loop(setting: Setting, n_initial: int, dim: int) -> mad.Loop:
@@ -155,7 +150,7 @@ def _loop(setting: Setting, n_initial: int, dim: int) -> mad.Loop:
     return mad.Loop(real=mad.Gaussian.standard(dim), model=mad.Gaussian(), regime=regime, bias=setting.bias)
 
 
-def _kept(setting: Setting, moments: Mapping[str, Any], n_initial: int, dim: int, kept: int) -> range:
+def _record(setting: Setting, moments: Mapping[str, Any], n_initial: int, dim: int, kept: int) -> range:
     """The generations that are measured."""
     if not setting.n_synthetic:
         return range(1, 2)

@@ -146,7 +146,6 @@ def _limits(cells: list[Setting], quick: bool, rng: int, n_jobs: int) -> xr.Data
         kept=3 if quick else 8,
         rng=rng,
         n_jobs=n_jobs,
-        progress="admissible synthetic data",
     )
 
 

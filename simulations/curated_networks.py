@@ -21,8 +21,8 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
+from madtheory.sweeps import run_cells
 from madtheory.theory import curation
-from simulations._cells import run_cells
 from simulations._pictures import Exactly, grey
 from simulations._planar import planar_diffusion
 
@@ -72,7 +72,7 @@ def planar(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path 
     """
     sizes = PLANAR[quick]
     cells = [{"law": law, "quick": quick, "seed": 1000 * rng + i} for law in LAWS for i in range(sizes.seeds)]
-    parts = run_cells(_planar, cells, folder=folder, n_jobs=n_jobs, progress="curation in the plane")
+    parts = run_cells(_planar, cells, store=folder, n_jobs=n_jobs, desc="curation in the plane")
     rows = []
     for i in range(len(LAWS)):
         seeds = parts[i * sizes.seeds : (i + 1) * sizes.seeds]
@@ -99,7 +99,7 @@ def digits(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path 
     """
     sizes = DIGITS[quick]
     cells = [{"quick": quick, "seed": 1000 * rng + i} for i in range(sizes.seeds)]
-    parts = run_cells(_digits, cells, folder=folder, n_jobs=n_jobs, progress="curation of digits")
+    parts = run_cells(_digits, cells, store=folder, n_jobs=n_jobs, desc="curation of digits")
     once = ["images", "first", "real_confidence"]
     data = xr.concat([part.drop_vars(once) for part in parts], "seed", join="exact").merge(parts[0][once])
     return data.assign_attrs(

@@ -21,7 +21,6 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes
-from simulations._parallel import run_parallel
 from simulations._pictures import grey
 
 N = 100
@@ -89,11 +88,8 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     sizes = QUICK if quick else FULL
     pixels, labels = load()
     digits = [_Digit.of(pixels[labels == c]) for c in range(10)]
-    grid = [(name, bias) for name in LOOPS for bias in BIASES]
-    calls = [partial(_one, name, bias, digits, pixels[::2], sizes, rng) for name, bias in grid]
-    each = run_parallel(calls, n_jobs=n_jobs, progress="digits")
-    rows = [each[i : i + len(BIASES)] for i in range(0, len(each), len(BIASES))]
-    data = xr.combine_nested(rows, ["loop", "bias"], join="exact", combine_attrs="drop_conflicts")
+    one = partial(_one, digits=digits, reference=pixels[::2], sizes=sizes, rng=rng)
+    data = mad.sweep(one, over={"loop": list(LOOPS), "bias": BIASES}, rng=rng, n_jobs=n_jobs)
     precision, recall = metrics.precision_recall(real=pixels[::2], fake=pixels[1::2], k=NEIGHBOURS)
     data["real_precision"], data["real_recall"] = precision, recall
     real = np.array([pixels[labels == c][:SAMPLES] for c in PICTURED])
@@ -121,15 +117,10 @@ def load() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _one(
-    name: str,
-    bias: float,
-    digits: list[_Digit],
-    reference: np.ndarray,
-    sizes: _Sizes,
-    rng: int,
+    loop: str, bias: float, *, digits: list[_Digit], reference: np.ndarray, sizes: _Sizes, rng: int
 ) -> xr.Dataset:
     """Simulate one regime and bias: ten loops side by side."""
-    loops = [mad.Loop(real=d.points, model=mad.Gaussian(), regime=LOOPS[name], bias=bias) for d in digits]
+    loops = [mad.Loop(real=d.points, model=mad.Gaussian(), regime=LOOPS[loop], bias=bias) for d in digits]
     measured: dict[str, list[np.ndarray]] = {metric.__name__: [] for metric in METRICS}
     quality, images = [], []
     for generation, snapshots in enumerate(_together(loops, sizes, rng), start=1):
@@ -139,7 +130,7 @@ def _one(
             fake = _sample(snapshots, digits, rng)[: sizes.judged]
             quality.append([metrics.precision_recall(real=reference, fake=f, k=NEIGHBOURS) for f in fake])
             images.append(fake[0].reshape(len(digits), PER_CLASS, -1)[PICTURED, :SAMPLES])
-    predicted = _predict(name, bias, digits, loops, sizes.generations)
+    predicted = _predict(loop, bias, digits, loops, sizes.generations)
     variables = {}
     for key, values in measured.items():
         each = np.array(values)  # (generation, class, replicate)
@@ -156,8 +147,7 @@ def _one(
         "shown": list(sizes.shown),
         "digit": PICTURED,
     }
-    data = xr.Dataset({**variables, **predicted}, coordinates, attrs={"model": "Gaussian per class"})
-    return data.expand_dims({"loop": [name], "bias": [bias]})
+    return xr.Dataset({**variables, **predicted}, coordinates, attrs={"model": "Gaussian per class"})
 
 
 def _together(loops: list[mad.Loop], sizes: _Sizes, rng: int) -> Iterator[tuple]:

@@ -20,7 +20,7 @@ from scipy.special import erfc, ndtr
 
 import madtheory as mad
 from madtheory import regimes, sources
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 
 BIASES = (1.0, 0.75)
 TAILS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -57,7 +57,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     cells = [
         {"bias": bias, "seed": 1000 * rng + i, "quick": quick} for bias in BIASES for i in range(sizes.seeds)
     ]
-    parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="flow")
+    parts = run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc="flow")
     rows = [
         xr.concat(parts[k : k + sizes.seeds], "seed", join="exact") for k in range(0, len(parts), sizes.seeds)
     ]

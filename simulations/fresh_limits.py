@@ -12,7 +12,6 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes
-from simulations._grid import simulate_grid
 from simulations._stationary import Setting, stationary_limits
 
 DIM, N_REAL, N_SYNTHETIC = 100, 100, 900
@@ -32,33 +31,18 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
         effective sample ratio; each with its standard error and its prediction.
     """
     generations, replicates = (40, REPLICATES[0]) if quick else (60, REPLICATES[1])
-    cases = [(bias, n_initial) for bias in BIASES for n_initial in N_INITIAL]
-    loops = [_loop(bias, n_initial) for bias, n_initial in cases]
-    runs = simulate_grid(
-        loops, generations, rng=rng, n_jobs=n_jobs, progress="trajectories",
-        replicates=replicates, metrics=(metrics.wasserstein2_squared,), method="statistics",
+    measured = mad.sweep(
+        _loop, over={"bias": BIASES, "n_initial": N_INITIAL}, generations=generations, replicates=replicates,
+        metrics=(metrics.wasserstein2_squared,), method="statistics", rng=rng, n_jobs=n_jobs,
+        keep_replicates=True, theory=True,
     )  # fmt: skip
-    values = np.stack([measured[VARIABLE].values for measured in runs])  # case, replicate, generation
-    predictions = [mad.predict(loop, generations)[VARIABLE] for loop in loops]
-
-    def table(rows: np.ndarray) -> np.ndarray:
-        return np.reshape(rows, (len(BIASES), len(N_INITIAL), generations))
-
     # Late generations of one chain agree with each other: one number per replicate.
-    late = values[..., generations // 2 :].mean(-1)
-    dims = ("bias", "n_initial", "generation")
-    trajectories = xr.Dataset(
-        {
-            VARIABLE: (dims, table(values.mean(1))),
-            f"{VARIABLE}_standard_error": (dims, table(_standard_error(values))),
-            f"predicted_{VARIABLE}": (
-                dims, table(np.stack([p.values for p in predictions])), predictions[0].attrs
-            ),
-            "late": (dims[:2], late.mean(1).reshape(len(BIASES), -1)),
-            "late_standard_error": (dims[:2], _standard_error(late).reshape(len(BIASES), -1)),
-        },
-        {"bias": list(BIASES), "n_initial": list(N_INITIAL), "generation": np.arange(1, generations + 1)},
-    )  # fmt: skip
+    late = (
+        measured[f"{VARIABLE}_replicates"].isel(generation=slice(generations // 2, None)).mean("generation")
+    )
+    trajectories = measured[[VARIABLE, f"{VARIABLE}_standard_error", f"predicted_{VARIABLE}"]].assign(
+        late=late.mean("replicate"), late_standard_error=late.std("replicate", ddof=1) / np.sqrt(replicates)
+    )
     limits = stationary_limits(
         [Setting(N_REAL, N_SYNTHETIC, bias) for bias in BIASES],
         dim=DIM, replicates=12 if quick else 36, kept=12 if quick else 40, rng=rng + 1, n_jobs=n_jobs,
@@ -76,7 +60,3 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
 def _loop(bias: float, n_initial: int) -> mad.Loop:
     regime = regimes.fresh(n_real=N_REAL, n_synthetic=N_SYNTHETIC, n_initial=n_initial)
     return mad.Loop(real=mad.Gaussian.standard(DIM), model=mad.Gaussian(), regime=regime, bias=bias)
-
-
-def _standard_error(values: np.ndarray) -> np.ndarray:
-    return values.std(1, ddof=1) / np.sqrt(values.shape[1])

@@ -23,7 +23,7 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import regimes
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 
 LOOPS = ("fully synthetic", "synthetic augmentation", "fresh data", "fully synthetic, SIMS")
 
@@ -95,7 +95,7 @@ def _run(name: str, *, quick: bool, rng: int, n_jobs: int, folder: Path | None) 
         for i in range(sizes.seeds)
         for loop in LOOPS
     ]
-    parts = iter(run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress=f"loops of {name}"))
+    parts = iter(run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc=f"loops of {name}"))
     nested = [[next(parts) for _ in LOOPS] for _ in range(sizes.seeds)]
     data = xr.combine_nested(nested, ["seed", "loop"], join="exact").transpose("seed", "loop", ...)
     data = data.assign_coords(seed=list(range(sizes.seeds)), loop=list(LOOPS))

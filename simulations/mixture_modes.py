@@ -27,8 +27,8 @@ import xarray as xr
 import madtheory as mad
 from madtheory import metrics, regimes
 from madtheory.models import Mixture
+from madtheory.sweeps import run_cells
 from madtheory.theory import categorical, kernel_density
-from simulations._parallel import run_parallel
 
 SIDE, VARIANCE, RIDGE = 5, 0.01, 1e-9
 MODES = SIDE**2
@@ -70,9 +70,9 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
 @lru_cache(maxsize=1)
 def _run(sizes: _Sizes, quick: bool, rng: int, n_jobs: int) -> xr.Dataset:
     recalled = _recall_generations(sizes)
-    calls = [partial(_chain, kind, seed, sizes, recalled, rng) for kind, seed in CHAINS]
-    calls.append(partial(_drift, sizes, rng))
-    *chains, drift = run_parallel(calls, n_jobs=n_jobs, progress="mixtures")
+    part = partial(_part, sizes=sizes, recalled=recalled, rng=rng)
+    cells = [{"kind": kind, "seed": seed} for kind, seed in (*CHAINS, ("drift", 0))]
+    *chains, drift = run_cells(part, cells, n_jobs=n_jobs, desc="mixtures")
     kinds = [kind for kind, _ in CHAINS]
     names = [kind if kinds.count(kind) == 1 else f"{kind} {seed + 1}" for kind, seed in CHAINS]
     data = xr.concat(chains, xr.DataArray(names, dims="chain", name="chain"))
@@ -126,6 +126,10 @@ def _recall_generations(sizes: _Sizes) -> set[int]:
 def _generations(kind: str, seed: int, sizes: _Sizes, rng: int) -> Iterator[mad.Snapshot]:
     seeds = np.random.SeedSequence(rng, spawn_key=(seed, ("warm", "scratch", "observed").index(kind)))
     return islice(mad.iterate(_loop(kind, sizes.n), rng=seeds, method="samples"), sizes.generations)
+
+
+def _part(kind: str, seed: int, *, sizes: _Sizes, recalled: set[int], rng: int) -> xr.Dataset:
+    return _drift(sizes, rng) if kind == "drift" else _chain(kind, seed, sizes, recalled, rng)
 
 
 def _chain(kind: str, seed: int, sizes: _Sizes, recalled: set[int], rng: int) -> xr.Dataset:

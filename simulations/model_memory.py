@@ -7,13 +7,13 @@ bias; each synthetic point comes from one of the last K models, chosen uniformly
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
-import numpy as np
 import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes
-from simulations._grid import simulate_grid
 from simulations._stationary import controlled_mean, effective_ratio
 
 DIM, N_REAL, N_SYNTHETIC = 100, 1000, 10_000
@@ -39,36 +39,38 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     """
     memories = MEMORIES_QUICK if quick else MEMORIES
     replicates, kept = (REPLICATES[0], 20) if quick else (REPLICATES[1], 60)
-    plans = [_plan(memory, kept) for memory in memories]
-    runs = simulate_grid(
-        [loop for loop, _, _, _ in plans], [record[-1] for _, record, _, _ in plans], rng=rng, n_jobs=n_jobs,
-        records=[record for _, record, _, _ in plans], progress="model memory",
-        replicates=replicates, metrics=METRICS, method="statistics",
+    measured = mad.sweep(
+        partial(_limit, replicates=replicates, kept=kept), over={"memory": memories}, rng=rng, n_jobs=n_jobs
+    )
+    about = {"n_real": N_REAL, "n_synthetic": N_SYNTHETIC, "bias": 1.0, "dim": DIM}
+    return measured.sortby("memory").assign_attrs(about, rng=rng, replicates=replicates, kept=kept)
+
+
+def _limit(memory: int, *, replicates: int, kept: int, rng: Any) -> xr.Dataset:
+    """Return the limit of one loop, measured and predicted."""
+    loop, record, exact, limit = _plan(memory, kept)
+    measured = mad.simulate(
+        loop, record[-1], replicates=replicates, metrics=METRICS, method="statistics", record=record, rng=rng,
+        progress=False,
     )  # fmt: skip
-    means = np.array([
-        controlled_mean(measured, exact) for measured, (_, _, exact, _) in zip(runs, plans, strict=True)
-    ])  # fmt: skip
-    limit = np.array([mean_error for _, _, _, mean_error in plans])
-    ratio, error = effective_ratio(means[:, 0], means[:, 1], N_REAL, DIM)
+    mean, error = controlled_mean(measured, exact)
+    ratio, ratio_error = effective_ratio(mean, error, N_REAL, DIM)
     source = "derived here: exact stationary mean error, and n_e = dim / mean_error"
-    out = xr.Dataset(
+    return xr.Dataset(
         {
-            "wasserstein2_squared": ("memory", means[:, 0]),
-            "wasserstein2_squared_standard_error": ("memory", means[:, 1]),
-            "effective_ratio": ("memory", ratio),
-            "effective_ratio_standard_error": ("memory", error),
-            "predicted_mean_error": ("memory", limit, {"kind": "exact mean", "source": source}),
+            "wasserstein2_squared": mean,
+            "wasserstein2_squared_standard_error": error,
+            "effective_ratio": float(ratio),
+            "effective_ratio_standard_error": float(ratio_error),
+            "predicted_mean_error": ((), limit, {"kind": "exact mean", "source": source}),
             "predicted_effective_ratio": (
-                "memory", DIM / (N_REAL * limit), {"kind": "leading order in 1/n", "source": source}
+                (), DIM / (N_REAL * limit), {"kind": "leading order in 1/n", "source": source}
             ),
-            "n_initial": ("memory", [loop.regime.n_initial for loop, _, _, _ in plans]),
-            "generations": ("memory", [record[-1] for _, record, _, _ in plans]),
+            "n_initial": loop.regime.n_initial,
+            "generations": record[-1],
         },
-        {"memory": list(memories)},
-        {"n_real": N_REAL, "n_synthetic": N_SYNTHETIC, "bias": 1.0, "dim": DIM, "rng": rng}
-        | {"replicates": replicates, "kept": kept, "versions": runs[0].attrs["versions"]},
+        attrs={"versions": measured.attrs["versions"]},
     )  # fmt: skip
-    return out.sortby("memory")
 
 
 def _plan(memory: int, kept: int) -> tuple[mad.Loop, range, dict[str, float], float]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 
 TRUTH = ((2.0, 1.0), (1.0, 2.0))
 N = 1000  # real points, and points of S
@@ -55,7 +55,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     """
     sizes = SIZES[quick]
     cells = [{"quick": quick, "seed": 1000 * rng + i} for i in range(sizes.seeds)]
-    parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="Neon's toy")
+    parts = run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc="Neon's toy")
     pictures = ["points", "synthetic_points"]
     data = xr.concat([part.drop_vars(pictures) for part in parts], "seed", join="exact")
     for k, name in enumerate(("paper_weight", "paper_fid")):

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from madtheory.sweeps import run_cells
 from madtheory.types import Array
-from simulations._cells import run_cells
 from simulations._digit_loops import VARIABLES, describe_run, halves, measure, one_loop
 
 BIASES = (1.0, 0.8, 0.66, 0.5)
@@ -57,7 +57,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
         for b in (1.0, 0.5)
         for s in range(sizes.raw_seeds)
     ]
-    done = run_cells(one_loop, cells + raw, folder=folder, n_jobs=n_jobs, progress="digits")
+    done = run_cells(one_loop, cells + raw, store=folder, n_jobs=n_jobs, desc="digits")
     data = _gather(cells, done, sizes.generations)
     shown = [one for cell, one in zip(cells, done, strict=False) if cell["kept"]]
     pictures = xr.concat([one[["image", "label"]].isel(point=slice(PICTURES)) for one in shown], "shown_bias")
@@ -82,7 +82,7 @@ def run_augment(
         for bias in BIASES
         for seed in range(sizes.seeds)
     ]
-    done = run_cells(one_loop, replaced + fixed, folder=folder, n_jobs=n_jobs, progress="digits")
+    done = run_cells(one_loop, replaced + fixed, store=folder, n_jobs=n_jobs, desc="digits")
     both = [
         _gather(replaced, done[: len(replaced)], sizes.augmented),
         _gather(fixed, done[len(replaced) :], sizes.augmented),
@@ -102,7 +102,7 @@ def run_embedding(
     """
     sizes = QUICK if quick else FULL
     cells = [cell for cell in _replace_cells(sizes, rng) if cell["bias"] == bias]
-    done = run_cells(one_loop, cells, folder=folder, n_jobs=n_jobs, progress="digits")
+    done = run_cells(one_loop, cells, store=folder, n_jobs=n_jobs, desc="digits")
     data = _gather(cells, done, sizes.generations)
     shown = [t for t in (2, 5, 10, 20) if t < sizes.pictured] + [sizes.pictured]
     _, test, _ = halves()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 from simulations._digit_loops import VARIABLES, describe_run, one_loop
 from simulations.network_digits import real_halves
 
@@ -60,7 +60,7 @@ def run_limits(
     """
     sizes = QUICK if quick else FULL
     cells = [_cell(sizes, N_REAL, n, 1.0, sizes.limits, s, rng) for n in INITIAL for s in range(sizes.seeds)]
-    done = run_cells(one_loop, cells, folder=folder, n_jobs=n_jobs, progress="digits")
+    done = run_cells(one_loop, cells, store=folder, n_jobs=n_jobs, desc="digits")
     shape = (len(INITIAL), sizes.seeds, sizes.limits)
     dims = ("n_initial", "seed", "generation")
     data = xr.Dataset(
@@ -96,7 +96,7 @@ def run_admissible(
         for n in sizes.alone
         for seed in range(sizes.alone_seeds)
     ]
-    done = run_cells(one_loop, loops + alone, folder=folder, n_jobs=n_jobs, progress="digits")
+    done = run_cells(one_loop, loops + alone, store=folder, n_jobs=n_jobs, desc="digits")
     last = [sizes.synthetic[cell["sizes"]["n_synthetic"]][1] for cell in loops]
     value, fitted = (
         np.array([[one[name].values[-many:].mean() for one, many in part] for name in DISTANCES])

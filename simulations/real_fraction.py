@@ -44,7 +44,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     right = [_setting(n, BIASED_REAL_FRACTION, bias) for bias in BIASES for n in biased_sizes]
     limits = stationary_limits(
         left + right, dim=DIM, replicates=REPLICATES[0 if quick else 1], kept=3 if quick else 8,
-        rng=rng, n_jobs=n_jobs, progress="real fraction",
+        rng=rng, n_jobs=n_jobs
     )  # fmt: skip
     first = limits.isel(setting=slice(len(left)))
     second = limits.isel(setting=slice(len(left), None))

@@ -19,7 +19,7 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes, sources
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 from simulations._planar import planar_diffusion
 
 N_REAL = 1000
@@ -83,7 +83,7 @@ def two_moons(
 def _run(law: str, quick: bool, rng: int, n_jobs: int, folder: Path | None) -> xr.Dataset:
     sizes = SIZES[law][quick]
     cells = [{"law": law, "quick": quick, "seed": 1000 * rng + i} for i in range(sizes.seeds)]
-    parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress=law)
+    parts = run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc=law)
     pictures = ["points", "real_points"]
     data = xr.concat([part.drop_vars(pictures) for part in parts], "seed", join="exact")
     data = data.merge(parts[0][pictures])

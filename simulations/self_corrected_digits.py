@@ -9,12 +9,14 @@ simulated: the ideal correction of the paper's theory, at strength 1, and the lo
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes, treatments
-from simulations._grid import simulate_grid
 from simulations._pictures import grey
 from simulations.digits import load
 
@@ -40,31 +42,29 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     pixels, labels = load()
     classes = [pixels[labels == c] for c in range(10)]
     maps = [treatments.nearest(_centres(images, rng)) for images in classes]
-    grid = [(c, ratio, kind) for kind in CORRECTIONS for ratio in RATIOS for c in range(10)]
-    loops = [
-        mad.Loop(
-            real=classes[c], model=mad.Gaussian(), regime=_regime(r), treatments=_treatments(kind, maps[c])
-        )
-        for c, r, kind in grid
-    ]
-    runs = simulate_grid(
-        loops, generations, rng=rng, n_jobs=n_jobs, records=[kept] * len(loops), progress="digits",
-        replicates=replicates, metrics=METRICS,
+    loop = partial(_loop, classes=classes, maps=maps)
+    runs = mad.sweep(
+        loop, over={"correction": CORRECTIONS, "ratio": RATIOS, "digit": range(10)}, generations=generations,
+        replicates=replicates, metrics=METRICS, record=kept, rng=rng, n_jobs=n_jobs,
     )  # fmt: skip
-    dims = ("correction", "ratio", "generation")
     data = xr.Dataset(coords={"correction": list(CORRECTIONS), "ratio": list(RATIOS), "generation": kept})
-    for metric in METRICS:
-        values = np.stack([one[metric.__name__].values for one in runs])
-        values = values.reshape(len(CORRECTIONS), len(RATIOS), 10, replicates, len(kept))
+    for name in (metric.__name__ for metric in METRICS):
+        data[name] = runs[name].mean("digit")
         # The classes are independent: their variances add.
-        spread = values.var(-2, ddof=1).sum(-2) / 100
-        data[metric.__name__] = (dims, values.mean((-3, -2)))
-        data[f"{metric.__name__}_error"] = (dims, np.sqrt(spread / replicates))
+        data[f"{name}_error"] = np.sqrt((runs[f"{name}_standard_error"] ** 2).sum("digit")) / 10
     _references(data, classes, maps)
     return data.assign_attrs(
         real="scikit-learn load_digits, 1797 images", n_real=N_REAL, clusters=CLUSTERS, replicates=replicates,
         rng=rng, quick=int(quick),
     )  # fmt: skip
+
+
+def _loop(
+    correction: str, ratio: float, digit: int, *, classes: list[np.ndarray], maps: list[Any]
+) -> mad.Loop:
+    """Return the loop of one class of digits."""
+    changes = _treatments(correction, maps[digit])
+    return mad.Loop(real=classes[digit], model=mad.Gaussian(), regime=_regime(ratio), treatments=changes)
 
 
 def _centres(images: np.ndarray, rng: int) -> np.ndarray:

@@ -22,7 +22,7 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 from simulations._pictures import Exactly, grey
 
 CLUSTERS = 16
@@ -67,7 +67,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     sizes = SIZES[quick]
     seeds = [1000 * rng + i for i in range(sizes.seeds)]
     cells = [{"training": name, "quick": quick, "seed": seed} for name in sizes.steps for seed in seeds]
-    parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="self-correction of digits")
+    parts = run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc="self-correction of digits")
     once = [name for name, variable in parts[0].items() if "generation" not in variable.dims]
     rows = [
         xr.concat([part.drop_vars(once) for part in parts[i : i + len(seeds)]], "seed", join="exact")

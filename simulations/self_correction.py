@@ -12,16 +12,11 @@ them the loop that the theorems are about, which keeps the last batch only.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes, treatments
-from madtheory.theory import correction
-from simulations._grid import simulate_grid
-from simulations._parallel import run_parallel
 
 N_REAL, N_SYNTHETIC = 50, 25
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
@@ -51,37 +46,25 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     """
     generations, seeds, more = QUICK if quick else FULL
     kept = sorted({1, *range(2, 11), *range(11, generations + 1, 5), generations})
-    accrual = regimes.Regime(
-        n_initial=N_REAL, n_synthetic=N_SYNTHETIC, n_real=N_REAL, real_data="fixed", retain="logarithmic"
+    how = {"generations": generations, "metrics": METRICS, "record": kept, "theory": True, "n_jobs": n_jobs}
+    accrued = mad.sweep(
+        _accrual, over={"sampler": SAMPLERS, "strength": STRENGTHS}, replicates=seeds, rng=rng, **how
     )
-    grid = [(sampler, strength) for sampler in SAMPLERS for strength in STRENGTHS]
-    loops = [_loop(accrual, strength, sampler) for sampler, strength in grid]
-    runs = simulate_grid(
-        loops, generations, rng=rng, n_jobs=n_jobs, records=[kept] * len(loops),
-        progress="logarithmic accrual", replicates=seeds, metrics=METRICS,
-    )  # fmt: skip
-    augment = regimes.augment(n_real=N_REAL, n_synthetic=N_SYNTHETIC)
-    last = simulate_grid(
-        [_loop(augment, strength, "exact") for strength in STRENGTHS], generations, rng=rng + 1,
-        n_jobs=n_jobs, records=[kept] * len(STRENGTHS), progress="last batch only",
-        replicates=more, metrics=METRICS, method="statistics",
-    )  # fmt: skip
-    coordinates = {"sampler": list(SAMPLERS), "strength": list(STRENGTHS), "generation": kept}
-    data = xr.Dataset(coords=coordinates)
-    shape = (len(SAMPLERS), len(STRENGTHS))
-    for prefix, dims, measured in (
-        ("", ("sampler", "strength", "generation"), runs),
-        ("last_", ("strength", "generation"), last),
-    ):
+    last = mad.sweep(
+        _last_batch, over={"strength": STRENGTHS}, replicates=more, rng=rng + 1, method="statistics", **how
+    )
+    data = xr.Dataset(coords={"sampler": list(SAMPLERS), "strength": list(STRENGTHS), "generation": kept})
+    for prefix, measured, count in (("", accrued, seeds), ("last_", last, more)):
         for metric in METRICS:
-            values = np.stack([one[metric.__name__].values for one in measured])
-            values = values.reshape(*shape, *values.shape[1:]) if not prefix else values
-            spread = values.std(-2, ddof=1)
-            name = prefix + metric.__name__
-            data[name] = (dims, values.mean(-2))
-            data[f"{name}_spread"] = (dims, spread)
-            data[f"{name}_error"] = (dims, spread / np.sqrt(values.shape[-2]))
-    _predict(data, generations, n_jobs)
+            name = metric.__name__
+            error = measured[f"{name}_standard_error"].drop_attrs()
+            data[prefix + name] = measured[name].drop_attrs()
+            data[f"{prefix}{name}_spread"] = error * np.sqrt(count)
+            data[f"{prefix}{name}_error"] = error
+        for name in ("total_variance", "mean_error"):
+            exact = measured[f"predicted_{name}"]
+            exact = exact.sel(sampler="exact", drop=True) if not prefix else exact
+            data[f"predicted_{prefix}{name}"] = exact
     if not quick:
         data["paper"] = ("strength", list(PAPER))
     return data.assign_attrs(
@@ -89,20 +72,21 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1) -> xr.Dataset:
     )
 
 
+def _accrual(sampler: str, strength: float) -> mad.Loop:
+    return _loop(
+        regimes.Regime(
+            n_initial=N_REAL, n_synthetic=N_SYNTHETIC, n_real=N_REAL, real_data="fixed", retain="logarithmic"
+        ),
+        strength,
+        sampler,
+    )
+
+
+def _last_batch(strength: float) -> mad.Loop:
+    return _loop(regimes.augment(n_real=N_REAL, n_synthetic=N_SYNTHETIC), strength, "exact")
+
+
 def _loop(regime: regimes.Regime, strength: float, sampler: str) -> mad.Loop:
     treatment = treatments.correct(strength, envelope=sampler)
     model = mad.Gaussian(ddof=0)
     return mad.Loop(real=mad.Gaussian.standard(2), model=model, regime=regime, treatments=(treatment,))
-
-
-def _predict(data: xr.Dataset, generations: int, n_jobs: int) -> None:
-    """Add the exact first moments of both loops with the exact sampler."""
-    common = {"n_synthetic": N_SYNTHETIC, "ddof": 0, "dim": 2, "generations": generations}
-    calls = [partial(correction.accrual, n_initial=N_REAL, correction=s, **common) for s in STRENGTHS]
-    accrued = run_parallel(calls, n_jobs=n_jobs)
-    last = [correction.augment(n_real=N_REAL, correction=s, **common) for s in STRENGTHS]
-    at = data["generation"].values - 1
-    for prefix, predicted in (("", accrued), ("last_", last)):
-        for name in ("total_variance", "mean_error"):
-            values = np.stack([np.asarray(one[name])[at] for one in predicted])
-            data[f"predicted_{prefix}{name}"] = (("strength", "generation"), values, predicted[0][name].attrs)

@@ -20,7 +20,7 @@ import xarray as xr
 
 from madtheory import sources, treatments
 from madtheory.models import SIMS, checkpoints
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion, fid_of, labels_of
 
 WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -97,7 +97,7 @@ def _run(
 ) -> xr.Dataset:
     sizes = SIZES[quick]
     cells = [{"quick": quick, "seed": 1000 * rng + i} for i in range(sizes.seeds)]
-    parts = run_cells(cell, cells, folder=folder, n_jobs=n_jobs, progress=cell.__name__.strip("_"))
+    parts = run_cells(cell, cells, store=folder, n_jobs=n_jobs, desc=cell.__name__.strip("_"))
     return xr.concat(parts, "seed", join="exact").assign_attrs(
         seeds=sizes.seeds, images=sizes.images, n_auxiliary=sizes.n_auxiliary, learning_rate=sizes.rate,
         budget=sizes.budget, target=TARGET, n_real=897, judged=JUDGED, rng=rng, quick=int(quick),

@@ -20,7 +20,7 @@ import xarray as xr
 import madtheory as mad
 from madtheory import regimes, sources
 from madtheory.models import SIMS, Tuned
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 from simulations._pictures import grey
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion
 
@@ -67,7 +67,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
         for loop in LOOPS
         for generator in GENERATORS
     ]
-    parts = iter(run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="loops with SIMS"))
+    parts = iter(run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc="loops with SIMS"))
     nested = [[[next(parts) for _ in GENERATORS] for _ in LOOPS] for _ in seeds]
     data = xr.combine_nested(nested, ["seed", "loop", "generator"], join="exact")
     data = data.transpose("seed", "loop", "generator", ...).assign_coords(

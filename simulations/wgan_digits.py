@@ -20,7 +20,7 @@ import xarray as xr
 
 import madtheory as mad
 from madtheory import metrics, regimes, sources, treatments
-from simulations._cells import run_cells
+from madtheory.sweeps import run_cells
 from simulations._sims_digits import Judge
 
 MEASURES = ("fid", "pixel_distance", "precision", "recall")
@@ -54,7 +54,7 @@ def run(*, quick: bool = False, rng: int = 0, n_jobs: int = -1, folder: Path | N
     digits_classifier(device="cpu")  # trained here, once, and not by every process at the same time
     sizes = SIZES[quick]
     cells = [{"seed": 1000 * rng + i, "quick": quick} for i in range(sizes.seeds)]
-    parts = run_cells(_cell, cells, folder=folder, n_jobs=n_jobs, progress="WGAN")
+    parts = run_cells(_cell, cells, store=folder, n_jobs=n_jobs, desc="WGAN")
     data = xr.concat([part.drop_vars("image") for part in parts], "seed", join="exact")
     data["image"] = parts[0]["image"]
     for name, value in _measure(Judge.of_digits(), sources.digits("train").points).items():

@@ -56,7 +56,7 @@ def component(name):
     return API if len(parts) == 1 else parts[1]
 
 
-PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli"}
+PUBLIC = {API, *mad.__all__, "images", "networks", "testing", "plotting", "cli", "sweeps"}
 
 
 def lint_imports(folder):

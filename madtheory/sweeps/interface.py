@@ -125,8 +125,8 @@ def sweep(
     ----------
     make_loop : callable
         Function of a point, whose coordinates it takes as keywords, that returns a `Loop`; or, if
-        `generations` is left out, an `xarray.Dataset`: any other experiment. If it has a keyword ``rng`` that
-        is not a coordinate, it gets a `numpy.random.SeedSequence` of the point.
+        `generations` is left out, an `xarray.Dataset`: any other experiment. If it has a keyword ``rng``
+        that is not a coordinate, without a default or with ``None``, it gets a `SeedSequence` of the point.
     over : mapping or Dataset
         Coordinates: a mapping of names to lists gives their product, and one value a coordinate without a
         dimension; a Dataset gives one point for each element, its variables zipped along its dimensions.

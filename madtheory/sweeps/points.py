@@ -172,13 +172,12 @@ def _takes(make: Callable[..., Any], name: str) -> bool:
 
 
 def takes_rng(make: Callable[..., Any], point: Point) -> bool:
-    """Return whether a function wants the seed of its cell: its keyword ``rng`` is not a coordinate."""
-    if "rng" in point:
-        return False
+    """Return whether a function wants the seed of its cell: its keyword ``rng`` is free."""
     try:
-        return "rng" in inspect.signature(make).parameters
+        parameter = inspect.signature(make).parameters.get("rng")
     except (TypeError, ValueError):
         return False
+    return parameter is not None and "rng" not in point and parameter.default in (None, parameter.empty)
 
 
 def address_of(point: Mapping[str, Any]) -> str:

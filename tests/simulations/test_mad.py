@@ -7,11 +7,10 @@ import pytest
 import xarray as xr
 
 import madtheory as mad
-from madtheory import metrics, regimes
+from madtheory import regimes
 from madtheory.theory import gaussian
 from paper_scripts.gallery import all_figures
 from simulations import admissible_synthetic, fresh_limits, model_memory, real_fraction
-from simulations._grid import simulate_grid
 from simulations._stationary import METRICS, Setting, controlled_mean, effective_ratio, stationary_limits
 
 W2 = "wasserstein2_squared"
@@ -30,24 +29,13 @@ def worst(data, name=W2, predicted=None, prefix=""):
 # The grid
 
 
-def test_a_grid_has_the_same_bits_for_any_number_of_workers():
-    loops = [
-        loop(regimes.fresh(n_real=20, n_synthetic=40)),
-        loop(regimes.replace(n=10), bias=0.9),
-        loop(regimes.fresh(n_real=5, n_synthetic=9, memory=3), dim=40),
-    ]
-    keywords = {"rng": 7, "replicates": 3, "metrics": (metrics.wasserstein2_squared,)}
-    records = [range(2, 5), "all", "last"]
-    alone = simulate_grid(loops, [4, 5, 6], n_jobs=1, records=records, **keywords)
-    pool = simulate_grid(loops, [4, 5, 6], n_jobs=2, records=records, **keywords)
-    assert [one.sizes["generation"] for one in alone] == [3, 5, 1]
-    for one, other in zip(alone, pool, strict=True):
-        assert one.identical(other)
-
-
-def test_loops_of_a_grid_draw_different_numbers():
-    first, second = simulate_grid([loop(regimes.replace(n=10))] * 2, 3, rng=0, n_jobs=1, replicates=2)
-    assert (first[W2] != second[W2]).all()
+def test_limits_have_the_same_bits_for_any_number_of_workers_and_in_any_order():
+    keywords = {"dim": 3, "replicates": 3, "kept": 2, "rng": 7}
+    alone, pool = (stationary_limits(SMALL, n_jobs=n_jobs, **keywords) for n_jobs in (1, 2))
+    assert alone.identical(pool)
+    turned = stationary_limits(SMALL[::-1], n_jobs=1, **keywords)
+    np.testing.assert_array_equal(alone[W2], turned[W2][::-1])
+    assert (alone[W2] != stationary_limits(SMALL, n_jobs=1, **keywords | {"rng": 8})[W2]).all()
 
 
 # Control variates
@@ -80,10 +68,10 @@ def test_a_wrong_exact_mean_moves_the_controlled_mean():
 
 def test_the_exact_means_are_those_of_the_chains():
     setting = {"n_real": 20, "n_synthetic": 40, "bias": 0.9}
-    run = simulate_grid(
-        [loop(regimes.fresh(n_real=20, n_synthetic=40), bias=0.9)], 60, rng=3, n_jobs=1,
-        records=[range(20, 61, 5)], replicates=1500, metrics=METRICS,
-    )[0]  # fmt: skip
+    run = mad.simulate(
+        loop(regimes.fresh(n_real=20, n_synthetic=40), bias=0.9), 60, rng=3, record=range(20, 61, 5),
+        replicates=1500, metrics=METRICS,
+    )  # fmt: skip
     exact = gaussian.stationary(**setting, dim=3)
     for name in ("mean_error", "total_variance", "squared_norm"):
         per_chain = run[name].mean("generation").values

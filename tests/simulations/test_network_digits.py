@@ -7,9 +7,9 @@ import xarray as xr
 pytest.importorskip("torch")
 
 from madtheory import plotting, sources
+from madtheory.sweeps import run_cells
 from paper_scripts.gallery import all_figures
 from simulations import network_digits, network_digits_fresh
-from simulations._cells import run_cells
 from simulations._digit_loops import VARIABLES, RealDigits, halves, measure, one_loop, to_grey
 from simulations.network_digits_fresh import effective_size
 
@@ -66,10 +66,10 @@ def test_a_cell_returns_numbers_and_pictures(cell):
 def test_cells_repeat_and_resume(tmp_path):
     """Bit for bit; what is there is not written again."""
     cells = [{**REPLACE, "generations": 1, "seed": seed} for seed in (0, 1)]
-    done = run_cells(one_loop, cells, folder=tmp_path, n_jobs=1)
-    written = {path: path.stat().st_ino for path in tmp_path.iterdir()}  # writing makes another file
-    again = run_cells(one_loop, cells, folder=tmp_path, n_jobs=1)
-    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == written
+    done = run_cells(one_loop, cells, store=tmp_path, n_jobs=1)
+    written = {path: path.stat().st_ino for path in tmp_path.glob("*/*.cells")}  # writing makes another file
+    again = run_cells(one_loop, cells, store=tmp_path, n_jobs=1)
+    assert {path: path.stat().st_ino for path in tmp_path.glob("*/*.cells")} == written
     assert all(a.equals(b) for a, b in zip(done, again, strict=True))
     assert one_loop(**cells[0]).equals(done[0])
     assert not done[0].equals(done[1])
@@ -109,9 +109,9 @@ def test_runs_gather_their_cells(monkeypatch, tmp_path):
     one = network_digits.run(quick=True, folder=tmp_path, n_jobs=1)
     assert one["fid"].sizes == {"bias": 2, "seed": 2, "generation": 1}
     assert one["image"].shape == (2, 1, 20, 64)
-    cells = set(tmp_path.iterdir())
+    cells = set(tmp_path.glob("*/*.cells"))
     plane = network_digits.run_embedding(bias=0.8, quick=True, folder=tmp_path, n_jobs=1)
-    assert set(tmp_path.iterdir()) == cells
+    assert set(tmp_path.glob("*/*.cells")) == cells
     assert plane["fid"].sel(bias=0.8).equals(one["fid"].sel(bias=0.8))
     assert plane["embedding"].shape == (1, 40, 2)
     assert np.isfinite(plane["embedding"]).all()

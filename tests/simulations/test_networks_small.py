@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from madtheory import sources
+from madtheory.sweeps import run_cells
 from paper_scripts.gallery import all_figures
-from simulations import _cells, flow_tails, wgan_digits
+from simulations import flow_tails, wgan_digits
 
 DIGITS, FLOW = FIGURES = [all_figures()[name] for name in ("mad_13_digits", "mad_17")]
 TAILS = list(flow_tails.TAILS)
@@ -77,20 +78,20 @@ def test_finished_cells_are_not_computed_again(tiny, module, tmp_path, monkeypat
         computed.append(cell["seed"])
         return cell_of(**cell)
 
-    monkeypatch.setattr(_cells, "_code", lambda function: "the same code")
+    monkeypatch.setattr("madtheory.sweeps.cells.identity_of", lambda *parts: "the same code")
     monkeypatch.setattr(module, "_cell", counted)
     whole = module.run(quick=True, n_jobs=1, folder=tmp_path)
     many = len(computed)
-    next(iter(sorted(tmp_path.iterdir()))).unlink()
+    min(tmp_path.glob("*/*.cells")).unlink()
     again = module.run(quick=True, n_jobs=1, folder=tmp_path)
-    assert len(computed) == many + 1
-    xr.testing.assert_equal(whole, again)  # attributes tell what a cell cost
+    assert many < len(computed) < 2 * many
+    xr.testing.assert_equal(whole, again)
 
 
 @pytest.mark.slow
 def test_a_cell_does_not_depend_on_the_process():
     cells = [{"bias": 1.0, "seed": seed, "quick": True} for seed in (0, 1)]
-    one, two = (_cells.run_cells(_short_loop, cells, n_jobs=n) for n in (1, 2))
+    one, two = (run_cells(_short_loop, cells, n_jobs=n) for n in (1, 2))
     assert all(a.identical(b) for a, b in zip(one, two, strict=True))
 
 

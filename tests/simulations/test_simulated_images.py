@@ -61,7 +61,7 @@ def test_loops(name, tiny, tmp_path, monkeypatch):
     xr.testing.assert_identical(first, again)
     assert sorted(tmp_path.iterdir()) == kept
     monkeypatch.setattr(ImageDiffusion, "fit", unwanted)
-    with pytest.raises(AssertionError, match="trained again"):
+    with pytest.raises(SweepError, match="trained again"):
         figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     figure.draw(again)
     assert all(finding.ours for finding in figure.findings(again))

@@ -80,7 +80,7 @@ def test_figure(name, tiny, tmp_path, monkeypatch):
     again = figure.simulate(quick=True, n_jobs=1, folder=tmp_path)
     xr.testing.assert_identical(first, again)
     assert sorted(tmp_path.iterdir()) == kept
-    with pytest.raises(AssertionError, match="trained again"):
+    with pytest.raises(SweepError, match="trained again"):
         figure.simulate(quick=True, rng=1, n_jobs=1)
 
     figure.draw(again)
