@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 _SECONDS = 1.0  # of a task
 _GROWTH = 4  # of the number of calls in a task, from one task to the next
 _STRIKES = 3  # deaths of workers after which a call runs while no other does
+_LOST = (
+    "the Dask scheduler cannot be reached any more; start it and call again: cells that finished are kept "
+    "where there is a store."
+)
 _ATTEMPTS = 3  # without any progress, after which an error of the backend is raised
 
 
@@ -88,7 +93,11 @@ class _Run:
         if alone and self.strikes[chosen[0]] > _STRIKES + 1:
             words = f"its worker died each time ({type(error).__name__}: {error})"
             self.receive([Outcome(chosen[0], None, words, math.nan, 0)])
-        elif _cannot_be_sent(error) or self.fruitless > _STRIKES + _ATTEMPTS:
+        elif (
+            isinstance(error, ConnectionError)
+            or _cannot_be_sent(error)
+            or self.fruitless > _STRIKES + _ATTEMPTS
+        ):
             raise error
 
     def run(self, chosen: Sequence[int]) -> Exception | None:
@@ -116,15 +125,16 @@ class _Run:
                 done = iter(pool(self.tasks(chosen)))
             except Exception as error:
                 return error
-            while True:
-                try:
-                    outcomes = next(done)
-                except StopIteration:
-                    complete = True
-                    return None
-                except Exception as error:
-                    return error
-                self.receive(outcomes)
+            with _watch_scheduler(pool):
+                while True:
+                    try:
+                        outcomes = next(done)
+                    except StopIteration:
+                        complete = not _has_lost_scheduler()
+                        return None if complete else ConnectionError(_LOST)
+                    except Exception as error:
+                        return ConnectionError(_LOST) if _has_lost_scheduler() else error
+                    self.receive(outcomes)
         finally:
             if not complete:
                 _stop(done)
@@ -146,6 +156,37 @@ class _Run:
             if outcome.error is None:
                 self.pace.add(outcome.seconds)
         self.finish(outcomes)
+
+
+@contextmanager
+def _watch_scheduler(pool: Any) -> Iterator[None]:
+    """Stop a run that has lost its Dask scheduler, whose results joblib would wait for without an end."""
+    client, ended = _dask_client(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(1.0):
+            if client.status != "running":
+                pool._aborting = True
+                return
+
+    if client is not None:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _dask_client() -> Any:
+    """Return the client of Dask, where that is the active backend."""
+    from joblib.parallel import get_active_backend
+
+    return getattr(get_active_backend()[0], "client", None)
+
+
+def _has_lost_scheduler() -> bool:
+    client = _dask_client()
+    return client is not None and client.status != "running"
 
 
 def _stop(done: Any) -> None:

@@ -1,6 +1,7 @@
 """The command that makes the figures, its gallery, and what a finding may say."""
 
 import json
+import re
 from pathlib import Path
 
 import matplotlib
@@ -48,6 +49,31 @@ def figures(monkeypatch):
     table = {name: figure(name) for name in ("first", "second")}
     monkeypatch.setattr(command, "all_figures", lambda: table)
     return table
+
+
+def test_simulations_run_on_the_engine_that_is_asked_for(figures, capsys, tmp_path, monkeypatch):
+    import joblib
+
+    found = []
+
+    def engine(*, quick=False, rng=0, n_jobs=-1):
+        backend, _ = joblib.parallel.get_active_backend()
+        found.append(type(backend).__name__)
+        return simulation(quick=quick, rng=rng, n_jobs=n_jobs)
+
+    monkeypatch.setattr(command, "all_figures", lambda: {"first": figure("first", simulate=engine)})
+    options = ["--only", "first", "--quick", "--out", str(tmp_path)]
+    assert command.main([*options, "--engine", "threading"]) == 0
+    assert command.main(options) == 0
+    assert found == ["ThreadingBackend", "LokyBackend"]
+    for name, message in {
+        "nothing": "is not known to joblib",
+        "dask://127.0.0.1:9": "reached|needs Dask",
+    }.items():
+        with pytest.raises(SystemExit) as stop:
+            command.main([*options, "--engine", name])
+        assert stop.value.code == 2
+        assert re.search(message, capsys.readouterr().err)
 
 
 def test_without_options_it_lists_the_figures(figures, capsys, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ import torch
 from madtheory import storage
 from madtheory.images import ImageDiffusion, UNet
 from madtheory.images.data import datasets
+from madtheory.sweeps import SweepError
 from paper_scripts.gallery import all_figures
 from simulations import image_loops, image_throughput
 from simulations.image_throughput import CODES, TASKS, Bench, alone

@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 import torch
 
 from madtheory.networks import Heun
+from madtheory.sweeps import SweepError
 from paper_scripts.gallery import all_figures
 from simulations import neon_toy, sims_digits, sims_loop_digits
 from simulations._sims_digits import Images, diffusion

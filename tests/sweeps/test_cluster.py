@@ -87,3 +87,59 @@ def test_a_sweep_survives_the_death_of_workers_and_of_its_driver(tmp_path):
     after = mad.sweep.open(store)
     assert after.attrs["missing"] == 0
     assert after.drop_attrs().identical(sweep(None, n_jobs=1).drop_attrs())
+
+
+SCHEDULER = """
+import os, sys
+import joblib
+from distributed import Client
+import test_cluster
+
+if __name__ == "__main__":
+    with Client(sys.argv[1]), joblib.parallel_config(backend="dask"):
+        try:
+            test_cluster.sweep(sys.argv[2])
+        except ConnectionError as error:
+            print(error, flush=True)
+            os._exit(3)
+"""
+
+
+def test_a_dead_scheduler_is_reported_and_what_is_finished_is_kept(tmp_path):
+    pytest.importorskip("distributed")
+    (tmp_path / "driver.py").write_text(SCHEDULER)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
+    address, store = "tcp://127.0.0.1:18786", tmp_path / "store"
+
+    def start(*command, **how):
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)], env=environment, text=True, stderr=subprocess.DEVNULL, **how
+        )
+
+    scheduler = start(
+        "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"
+    )
+    worker = start("-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--nworkers", "2")
+    driver = start(tmp_path / "driver.py", address, store, stdout=subprocess.PIPE)
+    try:
+        end = time.monotonic() + 300
+        while len(list(store.glob("*/*.cells"))) < 3:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        scheduler.kill()
+        said, _ = driver.communicate(timeout=120)
+    finally:
+        for process in (scheduler, worker, driver):
+            process.kill()
+            process.wait()
+    assert driver.returncode == 3
+    assert "scheduler cannot be reached any more" in said
+    kept = mad.sweep.open(store)
+    assert kept.attrs["missing"] < 2000
+    there = kept["total_variance"].isel(generation=0).stack(point=("bias", "n_synthetic")).dropna("point")
+    bias, n_synthetic = there["point"].values[0]
+    over = {"bias": bias, "n_synthetic": int(n_synthetic)}
+    alone = mad.sweep(
+        loop, over=over, generations=60, replicates=400, rng=0, metrics=[metrics.total_variance], n_jobs=1
+    )
+    np.testing.assert_array_equal(alone["total_variance"], kept["total_variance"].sel(over))
