@@ -41,7 +41,13 @@ from madtheory.metrics.points import (
     gaussian_distance,
     sliced_wasserstein,
 )
-from madtheory.metrics.regression import OF_LABELS, check_labels, excess_risk, parameter_error
+from madtheory.metrics.regression import (
+    OF_LABELS,
+    check_labels,
+    excess_risk,
+    has_true_coefficients,
+    parameter_error,
+)
 from madtheory.metrics.sampling import OF_MOMENTS, OnSamples, of_moments, on_samples
 from madtheory.numerics import one_thread
 from madtheory.types import Array, Metric, RandomState
@@ -208,7 +214,7 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     if hasattr(type(model), "tail_index"):
         of_tail = (tail_index, mean_parameter, log_mean_parameter)
         return (*of_tail, mean_parameter_error) if hasattr(type(real), "tail_index") else of_tail
-    if knows(model, "coefficients") and (knows(real, "coefficients") or knows(real, "covariance")):
+    if knows(model, "coefficients") and has_true_coefficients(model, real):
         return excess_risk, parameter_error
     exact = knows(model, "moments")
     if exact and knows(real, "covariance"):

@@ -55,11 +55,18 @@ def check_labels(metric: str, model: Any, real: Any = None) -> None:
             f"metric {metric} is of models of labels given inputs; {type(model).__name__} has no "
             f"{attribute}. Use a LinearRegression, or leave metrics out: the defaults fit the loop."
         )
-    if real is not None and not (knows(real, "coefficients") or knows(real, "covariance")):
+    if real is not None and not has_true_coefficients(model, real):
         raise TypeError(
-            f"metric {metric} compares coefficients; the real data, {type(real).__name__}, know neither "
-            f"theirs nor their covariance. Use a LinearRegression with a design, or points (x, y)."
+            f"metric {metric} compares coefficients, and of the real data, {type(real).__name__}, those of a "
+            f"{type(model).__name__} are not known. Use a real law with coefficients, such as "
+            f"{type(model).__name__}(coefficients, design=...); points (x, y) know those of a "
+            f"LinearRegression."
         )
+
+
+def has_true_coefficients(model: Any, real: Any) -> bool:
+    """Return whether a truth has coefficients to compare with: its own, or those of its moments."""
+    return knows(real, "coefficients") or (knows(model, "noise_variance") and knows(real, "covariance"))
 
 
 def _error(snapshot: Snapshot, metric: str, *, inputs: bool) -> tuple[Array, Array]:

@@ -188,3 +188,12 @@ def test_a_run_of_labels_resumes(tmp_path):
     np.testing.assert_array_equal(
         found["excess_risk"].values, mad.simulate(loop, 4, replicates=5, rng=0)["excess_risk"].values
     )
+
+
+def test_rows_do_not_know_the_coefficients_of_a_logistic_regression():
+    """Those of the best linear predictor are others; the defaults measure samples instead."""
+    rows = LogisticRegression([1.0, -1.0], design=X[:, :2]).sample(30, rng=np.random.default_rng(0))
+    loop = mad.Loop(real=rows, model=LogisticRegression(ridge=0.1), regime=regimes.replace(n=30))
+    with pytest.raises(TypeError, match="LogisticRegression"):
+        mad.simulate(loop, 2, replicates=2, metrics=metrics.excess_risk)
+    assert "excess_risk" not in mad.simulate(loop, 2, replicates=2, rng=0)
