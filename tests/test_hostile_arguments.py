@@ -149,6 +149,7 @@ BASE: dict[str, Any] = {
     "curvature": 1.0,
     "dim": 2,
     "eigenvalues": [1.0, 0.5],
+    "exponent": 1.5,
     "failure_probability": 0.05,
     "function": np.abs,
     "gap": 0.5,

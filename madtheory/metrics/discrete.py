@@ -47,8 +47,16 @@ def squared_error(snapshot: Snapshot) -> Array:
     return error
 
 
+def missing_mass(snapshot: Snapshot) -> Array:
+    """Return the true probability of the symbols that the model can no longer produce."""
+    p, truth = _with_truth(snapshot, "missing_mass")
+    lost: Array = np.where(p > 0, 0.0, truth).sum(-1)
+    return lost
+
+
 OF_SYMBOLS: dict[Any, bool] = {
-    support_size: False, entropy: False, heterozygosity: False, chi_squared: True, squared_error: True
+    support_size: False, entropy: False, heterozygosity: False, chi_squared: True, squared_error: True,
+    missing_mass: True,
 }  # fmt: skip
 """The metrics of this module, and whether they compare with the truth."""
 

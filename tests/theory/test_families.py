@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from madtheory import regimes
+import madtheory as mad
+from madtheory import regimes, testing
 from madtheory.theory import categorical, families, gaussian
 
 FAMILIES = {  # mean, coefficients of 1, m, m^2 in the variance
@@ -237,6 +238,47 @@ def test_gamma_rate_and_power_laws():
     assert (
         families.pareto_tail_index(n=1, tail_index=1.5, generations=2)["tail_index"].tolist() == [np.inf] * 2
     )
+
+
+class Uniform:
+    """A model of one's own: uniform on (0, end), fitted by the largest point."""
+
+    def __init__(self, end=None):
+        self.end = end
+
+    def fit(self, data, *, rng):
+        return Uniform(np.asarray(data)[..., 0].max(-1))
+
+    def sample(self, n, *, rng):
+        end = np.asarray(self.end)
+        return end[..., None, None] * rng.random((*end.shape, n, 1))
+
+    def expand(self, *replicates):
+        return Uniform(np.broadcast_to(self.end, replicates)) if self.end is not None else self
+
+
+def endpoint(snapshot):
+    return snapshot.model.end
+
+
+def log_endpoint(snapshot):
+    return np.log(snapshot.model.end)
+
+
+def test_the_largest_point_shrinks_alone_and_stays_with_the_data():
+    """A family that is not smooth: its chain by simulation, and accumulation that never moves."""
+    loop = mad.Loop(real=Uniform(2.0), model=Uniform(), regime=regimes.replace(n=(9, 6, 12, 12, 12)))
+    drawn = mad.simulate(loop, 5, replicates=40_000, metrics=[endpoint, log_endpoint], rng=0)
+    found = families.endpoint_law(n=(9, 6, 12, 12, 12), endpoint=2.0, generations=5)
+    for name in ("endpoint", "log_endpoint"):
+        testing.assert_mean_matches(drawn[name], found[name], std=found[f"{name}_std"])
+        with pytest.raises(AssertionError, match="z="):
+            testing.assert_mean_matches(drawn[name], 1.02 * found[name], std=found[f"{name}_std"])
+        np.testing.assert_allclose(drawn[name].std("replicate", ddof=1), found[f"{name}_std"], rtol=0.03)
+    assert families.endpoint_law(n=20, generations=5)["endpoint"][-1] == pytest.approx(0.7835, abs=5e-5)
+    kept = mad.Loop(real=Uniform(2.0), model=Uniform(), regime=regimes.accumulate(n=9))
+    drawn = mad.simulate(kept, 5, replicates=200, metrics=endpoint, rng=0)["endpoint"]
+    assert (drawn == drawn.isel(generation=0)).all()
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,14 @@ from madtheory.theory.categorical.limits import (
     time_to_types,
 )
 from madtheory.theory.categorical.provenance import label_blind_sample_size
+from madtheory.theory.categorical.tails import effective_corpus, missing_mass, power_law_missing_mass
 
 __all__ = [
     "accumulate",
     "accumulate_subsample",
     "augment",
     "chi_squared",
+    "effective_corpus",
     "entropy",
     "ewens_support",
     "expected_sum",
@@ -56,7 +58,9 @@ __all__ = [
     "label_blind_sample_size",
     "markov_heterozygosity",
     "migration_factor",
+    "missing_mass",
     "moments",
+    "power_law_missing_mass",
     "replace",
     "smoothing_variance",
     "stationary_factor",

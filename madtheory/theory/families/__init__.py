@@ -6,6 +6,7 @@ All arguments are keyword-only; results carry kind and source. A family enters b
 """
 
 from madtheory.theory.families.laws import (
+    endpoint_law,
     gamma_logs,
     gamma_rate,
     pareto_tail_index,
@@ -25,6 +26,7 @@ __all__ = [
     "accumulate",
     "accumulate_limit",
     "central_moments",
+    "endpoint_law",
     "gamma_logs",
     "gamma_rate",
     "pareto_tail_index",

@@ -212,3 +212,64 @@ def pareto_tail_index(
     if np.isfinite(spread).all():
         found["tail_index_std"] = label(spread, "exact mean", source)
     return found
+
+
+@check_arguments
+def endpoint_law(
+    *, n: Sizes, n_initial: int | None = None, endpoint: float = 1.0, generations: int
+) -> dict[str, Labelled]:
+    r"""Return the fitted end of a uniform law on (0, end), whose fit is the largest point, in `replace`.
+
+    .. math:: \theta_g = \theta_{g-1} U_g^{1/n_g}, \quad E\,\theta_g = \theta_0 \prod_k \frac{n_k}{n_k + 1},
+              \quad E \log \theta_g = \log \theta_0 - \sum_k \frac1{n_k}
+
+    with independent uniform :math:`U_g`. The family is not smooth, and its chain collapses at the rate 1/n of
+    the smooth ones; but where all data are kept, no synthetic point exceeds the largest real one, and the
+    fit never moves: :math:`\theta_g = \theta_1`. Kind: exact mean.
+
+    Parameters
+    ----------
+    n : int, sequence or callable
+        Sample size of generation g.
+    n_initial : int, optional
+        Real points of generation 1; `n` at generation 1 by default.
+    endpoint : float
+        True end :math:`\theta_0 > 0`.
+    generations : int
+        Number of generations, the real fit included.
+
+    Returns
+    -------
+    dict of Labelled, shape (generations,)
+        ``endpoint``, ``log_endpoint``, and their standard deviations, ``..._std``.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+
+    Notes
+    -----
+    Derived here, as a contrast to the theorems on accumulated data of Barzilai and Shamir 2025 (arXiv
+    2505.19046), whose counter-examples are other families. The smallest point of a shifted exponential law
+    behaves alike: its shift grows by an exponential variable of mean 1/n per generation, and stays where all
+    data are kept.
+
+    Examples
+    --------
+    >>> from madtheory.theory import families
+    >>> print(families.endpoint_law(n=20, generations=3)["endpoint"].round(4))
+    [0.9524 0.907  0.8638]
+    """
+    start = check_number("endpoint", endpoint, 0, above=True)
+    sizes = np.array(sizes_of(n, n_initial, generations), dtype=float)
+    mean = start * np.cumprod(sizes / (sizes + 1))
+    square = np.cumsum(np.log1p(1 / (sizes * (sizes + 2))))  # E theta^2 over the square of the mean
+    values = {
+        "endpoint": mean,
+        "endpoint_std": mean * np.sqrt(np.expm1(square)),
+        "log_endpoint": np.log(start) - np.cumsum(1 / sizes),
+        "log_endpoint_std": np.sqrt(np.cumsum(1 / sizes**2)),
+    }
+    source = "derived here: the largest of n uniform points"
+    return {name: label(value, "exact mean", source) for name, value in values.items()}
