@@ -1,5 +1,7 @@
 """Models of labels given inputs: fits, samples, statistics, designs, weights and refusals."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -197,3 +199,37 @@ def test_rows_do_not_know_the_coefficients_of_a_logistic_regression():
     with pytest.raises(TypeError, match="LogisticRegression"):
         mad.simulate(loop, 2, replicates=2, metrics=metrics.excess_risk)
     assert "excess_risk" not in mad.simulate(loop, 2, replicates=2, rng=0)
+
+
+@pytest.mark.parametrize(
+    "regime",
+    [
+        regimes.augment(
+            n_real=12, n_synthetic=5, memory=3
+        ),  # some models give no point, or fewer than inputs
+        regimes.Regime(n_initial=12, n_real=12, n_synthetic=9, real_data="fresh", budget=11),
+    ],
+    ids=["memory", "budget"],
+)
+def test_parts_of_random_size_follow_the_law_of_points(regime):
+    """Logs of the risk, whose mean has light tails; negative control: another size of the batch."""
+    law = mad.Gaussian([0.5, 0.0, -0.5], np.diag([1.0, 2.0, 0.5]))
+    truth = mad.LinearRegression(W, noise=1.0, design=law)
+    loop = mad.Loop(real=truth, model=mad.LinearRegression(noise=1.0, design=law), regime=regime)
+    other = dataclasses.replace(loop, regime=dataclasses.replace(regime, n_synthetic=9 * regime.n_synthetic))
+
+    def logs(loop, replicates, method):
+        run = mad.simulate(
+            loop, 6, replicates=replicates, metrics=metrics.excess_risk, rng=7, method=method, record="last"
+        )
+        return np.log(run["excess_risk"].values[:, 0])
+
+    points = logs(loop, 4_000, "samples")
+
+    def score(drawn):
+        return abs(points.mean() - drawn.mean()) / np.hypot(
+            *(x.std() / np.sqrt(len(x)) for x in (points, drawn))
+        )
+
+    assert score(logs(loop, 8_000, "statistics")) < 5
+    assert score(logs(other, 8_000, "statistics")) > 5
