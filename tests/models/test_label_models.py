@@ -212,11 +212,11 @@ def test_rows_do_not_know_the_coefficients_of_a_logistic_regression():
     ids=["memory", "budget"],
 )
 def test_parts_of_random_size_follow_the_law_of_points(regime):
-    """Logs of the risk, whose mean has light tails; negative control: another size of the batch."""
+    """Logs of the risk, whose mean has light tails; negative control: twice the noise in synthetic labels."""
     law = mad.Gaussian([0.5, 0.0, -0.5], np.diag([1.0, 2.0, 0.5]))
     truth = mad.LinearRegression(W, noise=1.0, design=law)
     loop = mad.Loop(real=truth, model=mad.LinearRegression(noise=1.0, design=law), regime=regime)
-    other = dataclasses.replace(loop, regime=dataclasses.replace(regime, n_synthetic=9 * regime.n_synthetic))
+    other = dataclasses.replace(loop, bias=2.0)
 
     def logs(loop, replicates, method):
         run = mad.simulate(
