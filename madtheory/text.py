@@ -50,7 +50,9 @@ def _entries(described: Any) -> list[tuple[str, str]]:
 
 def _abbreviate(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        if value.size <= _FEW and value.ndim:
+        if not value.ndim:
+            return f"{value.item()}"
+        if value.size <= _FEW:
             return f"array({value.tolist()})"
         numbers = [f"{value[place]:.3g}" for place in _corners(value.shape)]
         return f"<array of shape {value.shape}: {', '.join(numbers[:-1])}, ..., {numbers[-1]}>"

@@ -507,6 +507,7 @@ def light_cases(folder: Path) -> dict[str, Case]:
         "testing.power": Case(x.power, {"error": 0.5, "std": 1.0, "n": 50}),
         "testing.smallest_detectable": Case(x.smallest_detectable, {"std": 1.0, "n": 50}),
         "testing.gaussians": Case(x.gaussians, {"min_dim": 1, "max_dim": 2}),
+        "testing.family_loops": Case(x.family_loops, {"min_size": 8, "max_size": 9}),
         "testing.loops": Case(x.loops, {"min_size": 5, "max_size": 9}),
         "testing.regimes": Case(x.regimes, {"min_size": 5, "max_size": 9}),
         "testing.sizes": Case(x.sizes, {"min_value": 5, "max_value": 9}),

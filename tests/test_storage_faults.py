@@ -309,7 +309,18 @@ def built_in():
         "categorical": mad.Loop(
             real=mad.Categorical(np.ones(5) / 5), model=mad.Categorical(5), regime=regimes.replace(n=9)
         ),
-    }
+        "poisson": mad.Loop(
+            real=mad.ExponentialFamily("poisson", 2.0), model=mad.ExponentialFamily("poisson"),
+            regime=regimes.accumulate(n=9),
+        ),
+        "pareto": mad.Loop(real=mad.Pareto(2.0), model=mad.Pareto(), regime=regimes.replace(n=9)),
+        "known covariance": mad.Loop(
+            real=line, model=mad.Gaussian(known_covariance=1.0), regime=regimes.replace(n=9)
+        ),
+        "spherical": mad.Loop(
+            real=mad.Gaussian.standard(2), model=mad.Gaussian(shape="spherical"), regime=regimes.replace(n=9)
+        ),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", built_in())
@@ -319,7 +330,7 @@ def test_built_in_models_need_no_pickle(tmp_path, monkeypatch, name):
     def first(snapshot):
         return np.zeros(snapshot.replicates or (1,)) + snapshot.generation
 
-    chosen = [first] if name in ("kernel density", "mixture", "categorical") else RUN["metrics"]
+    chosen = [first] if name in ("kernel density", "mixture", "categorical", "pareto") else RUN["metrics"]
     unbroken = storage.resume(tmp_path / "unbroken.nc", loop, 8, **(RUN | {"metrics": chosen}))
     for name in ("loads", "load", "Unpickler", "dumps"):
         monkeypatch.setattr(pickle, name, lambda *a, **k: pytest.fail("a pickle"))

@@ -34,8 +34,6 @@ class OneParameter:
     family: Family
     mean_parameter: Array | None
 
-    __repr__ = short_repr
-
     def _new(self, mean_parameter: Array) -> Any:
         new = object.__new__(type(self))
         for name, value in (vars(self) | {"mean_parameter": freeze(mean_parameter)}).items():
@@ -206,6 +204,8 @@ class ExponentialFamily(OneParameter):
     family: Family
     mean_parameter: Array | None
 
+    __repr__ = short_repr
+
     def __init__(
         self,
         family: Literal[
@@ -289,6 +289,8 @@ class Pareto(OneParameter):
 
     family: Family
     mean_parameter: Array | None
+
+    __repr__ = short_repr
 
     def __init__(self, tail_index: ArrayLike | None = None, *, minimum: float = 1.0) -> None:
         family = power_tail(check_number("minimum", minimum, 0, above=True))

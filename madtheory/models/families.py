@@ -29,6 +29,11 @@ class Family(ABC):
     """
 
     of: str = "x"
+
+    def __repr__(self) -> str:
+        known = [f"{each.name}={getattr(self, each.name):g}" for each in fields(self)]  # type: ignore[arg-type]
+        return f"{type(self).__name__.strip('_')}({', '.join(known)})"
+
     lowest: ClassVar[float] = 0.0
     highest: Any = np.inf
 
@@ -83,7 +88,7 @@ def _whole(name: str, points: Array) -> Array:
     return points
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Poisson(Family):
     """Counts of independent events; V(m) = m."""
 
@@ -106,7 +111,7 @@ class _Poisson(Family):
         return np.asarray(stats.poisson.logpmf(points, mean))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Binomial(Family):
     """Successes among `trials`; V(m) = m - m^2 / trials."""
 
@@ -138,7 +143,7 @@ class _Binomial(Family):
         return np.asarray(stats.binom.logpmf(points, self.trials, mean / self.trials))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _NegativeBinomial(Family):
     """Failures before the given number of `successes`; V(m) = m + m^2 / successes."""
 
@@ -168,7 +173,7 @@ class _NegativeBinomial(Family):
         return np.asarray(stats.nbinom.logpmf(points, self.successes, 1 / (1 + mean / self.successes)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Gamma(Family):
     """Gamma law of known `shape`; V(m) = m^2 / shape."""
 
@@ -195,7 +200,7 @@ class _Gamma(Family):
         return np.where(mean > 0, logs, np.where(points == 0, np.inf, -np.inf))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Normal(Family):
     """Normal law of known `variance`; V(m) = variance."""
 
@@ -219,7 +224,7 @@ class _Normal(Family):
         return -0.5 * (points - mean) ** 2 / self.variance - 0.5 * np.log(2 * np.pi * self.variance)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Laplace(Family):
     """Laplace law of known `centre`: T is the distance to it, whose law is exponential; V(m) = m^2."""
 
@@ -260,7 +265,7 @@ class _Laplace(Family):
         return np.where(mean > 0, logs, np.where(points == self.centre, np.inf, -np.inf))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _PowerTail(Family):
     """Pareto law above a known `minimum`: T is log(x / minimum), whose law is exponential; V(m) = m^2."""
 

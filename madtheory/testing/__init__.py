@@ -13,10 +13,12 @@ from madtheory.testing.assertions import (
 from madtheory.testing.conformance import check_generative_model
 from madtheory.testing.strategies import (
     DESIGNS,
+    FAMILIES,
     REGIMES,
     Cycling,
     Growing,
     Moving,
+    family_loops,
     gaussians,
     label_loops,
     loops,
@@ -26,6 +28,7 @@ from madtheory.testing.strategies import (
 
 __all__ = [
     "DESIGNS",
+    "FAMILIES",
     "REGIMES",
     "Cycling",
     "Growing",
@@ -34,6 +37,7 @@ __all__ = [
     "assert_mean_matches",
     "assert_rate_matches",
     "check_generative_model",
+    "family_loops",
     "gaussians",
     "label_loops",
     "loops",

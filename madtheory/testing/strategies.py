@@ -209,6 +209,58 @@ DESIGNS = ("fixed", "once", "new")
 """Inputs of the loops that `label_loops` draws: given rows, rows drawn once, and new ones each time."""
 
 
+FAMILIES = (
+    "bernoulli", "binomial", "exponential", "gamma", "geometric", "laplace", "negative_binomial", "normal",
+    "pareto", "poisson",
+)  # fmt: skip
+"""Names of the laws that `family_loops` draws."""
+
+
+def family_loops(
+    families: Sequence[str] = FAMILIES,
+    names: Sequence[str] = REGIMES,
+    *,
+    min_size: int = 8,
+    max_size: int = 40,
+    corrected: bool = False,
+) -> SearchStrategy[mad.Loop]:
+    """Draw loops of exponential families and power laws: parameters, known ones included, and regime.
+
+    With `corrected`, synthetic points of a third of them are corrected (`madtheory.treatments.correct`).
+    """
+    from hypothesis import strategies as st
+
+    for family in check_names("families", families):
+        check_choice("families", family, FAMILIES)
+    check_flag("corrected", corrected)
+    mean, known = st.floats(1.0, 5.0), st.floats(1.5, 4.0)
+
+    def build(
+        family: str, regime: mad.regimes.Regime, mean: float, known: float, strength: float
+    ) -> mad.Loop:
+        treatments = (mad.treatments.correct(strength),) if strength else ()
+        if family == "pareto":
+            real, model = mad.Pareto(mean, minimum=known), mad.Pareto(minimum=known)
+            return mad.Loop(real=real, model=model, regime=regime, treatments=treatments)
+        keyword = {
+            "binomial": "trials", "gamma": "shape", "laplace": "centre", "negative_binomial": "successes",
+            "normal": "variance",
+        }.get(family)  # fmt: skip
+        settings: Any = {} if keyword is None else {keyword: known}
+        if family == "binomial":
+            settings = {"trials": 6}
+        kind: Any = family
+        centre = (mean - 0.5) / 6 if family == "bernoulli" else mean
+        return mad.Loop(
+            real=mad.ExponentialFamily(kind, centre, **settings),
+            model=mad.ExponentialFamily(kind, **settings), regime=regime, treatments=treatments,
+        )  # fmt: skip
+
+    strength = st.sampled_from((0.0, 0.0, 0.7)) if corrected else st.just(0.0)
+    regime = regimes(names, min_size=min_size, max_size=max_size)
+    return st.builds(build, st.sampled_from(tuple(families)), regime, mean, known, strength)
+
+
 def label_loops(designs: Sequence[str] = DESIGNS) -> SearchStrategy[mad.Loop]:
     """Draw loops of linear regression that have a closed form, over all of its regimes.
 
