@@ -119,3 +119,32 @@ def test_a_million_chains(cost):
         )
 
     cost("d=1 n=100, a million chains", "madtheory quantiles", run, chains=10**6, generations=100, rounds=1)
+
+
+FAMILY = "poisson n=10000"
+
+
+def poisson_loop():
+    real, model = mad.ExponentialFamily("poisson", 3.0), mad.ExponentialFamily("poisson")
+    return mad.Loop(real=real, model=model, regime=regimes.replace(n=10_000))
+
+
+def test_a_family_by_totals(cost):
+    loop, chains = poisson_loop(), 1_000
+
+    def run():
+        mad.simulate(loop, GENERATIONS, replicates=chains, metrics=[metrics.mean_parameter], rng=0)
+
+    cost(FAMILY, "madtheory replace", run, chains=chains, generations=GENERATIONS, rounds=3)
+
+
+def test_a_family_by_points(cost):
+    """One chain after another, NumPy's draw and mean."""
+    rng = np.random.default_rng(0)
+
+    def run():
+        mean = 3.0
+        for _ in range(GENERATIONS):
+            mean = rng.poisson(mean, 10_000).mean()
+
+    cost(FAMILY, "a researcher's loop", run, chains=1, generations=GENERATIONS, rounds=3)
