@@ -357,6 +357,15 @@ def freeze(array: np.ndarray) -> np.ndarray:
     return own
 
 
+def seal(array: np.ndarray) -> np.ndarray:
+    """Return a new array, which nobody else holds, as a read-only one, which `freeze` does not copy."""
+    holder: Any = array
+    while isinstance(holder, np.ndarray):
+        holder.flags.writeable = False
+        holder = holder.base
+    return array
+
+
 def check_shapes(**arrays: np.ndarray) -> None:
     """Refuse arrays that do not broadcast together."""
     try:

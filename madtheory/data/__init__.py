@@ -13,14 +13,10 @@ from madtheory.data.moments import (
     draw_index as draw_index,
     first,
     join,
-    lower_product as lower_product,
     pick as pick,
-    rescale as rescale,
     shuffle as shuffle,
     size,
-    stack as stack,
     subsample,
-    triangular as triangular,
     weighted,
 )
 from madtheory.data.totals import Totals

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from madtheory.abilities import can, knows  # knows: has a property, which is not computed
+from madtheory.abilities import can, find_obstacle, knows  # knows: has a property, which is not computed
 from madtheory.core import Loop, Snapshot, Streams, choose_method, start, take_step
 from madtheory.data import Counts
 from madtheory.interpreters.provenance import COORDINATES, provenance, variable_attributes
@@ -52,6 +54,7 @@ class Run:
     quantiles: tuple[float, ...] | None
     streams: Streams
     method: str
+    n_jobs: int = 1
     snapshots: list[Snapshot] = field(default_factory=list)
     recorded: dict[str, list[Array]] = field(default_factory=dict)
 
@@ -71,6 +74,7 @@ def prepare(
     method: str | None = None,
     record: Literal["all", "last"] | int | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
+    n_jobs: int = 1,
 ) -> Run:
     """Check all arguments of `simulate` and return a run before its first generation."""
     from madtheory.metrics import check_suitable, defaults
@@ -93,7 +97,24 @@ def prepare(
         quantiles=check_quantiles(quantiles),
         streams=Streams.of(rng),
         method=choose_method(loop, method),
+        n_jobs=_check_threads(loop, n_jobs),
     )
+
+
+def _check_threads(loop: Loop, n_jobs: int) -> int:
+    """Return the number of threads; models that run one replicate at a time may share what they hold."""
+    if n_jobs == -1:
+        from joblib import cpu_count
+
+        n_jobs = int(cpu_count())
+    many = check_size("n_jobs", n_jobs)
+    for name, value in (("model", loop.model), ("real", loop.at(1).real)):
+        if many > 1 and (obstacle := find_obstacle(value, "expand")) is not None:
+            raise ValueError(
+                f"n_jobs={many} runs blocks of replicates in threads, and {name} runs one replicate at a "
+                f"time ({obstacle}). Leave n_jobs out, or use processes: madtheory.sweep."
+            )
+    return many
 
 
 def usual_replicates(loop: Loop) -> int:
@@ -118,13 +139,27 @@ def start_all(run: Run, *, progress: bool | None = None) -> None:
         sizes = [None] * replicates
     if probe is not None:
         _check_memory(run, probe)
+
+    def begin_block(block: int, size: int | None) -> Snapshot:
+        return start(loop, rng=replace(streams, block=block), replicates=size, method=method)
+
     run.snapshots = []
-    for i, size in enumerate(_bar(sizes, desc="generation 1", progress=progress)):
-        run.snapshots.append(start(loop, rng=replace(streams, block=i), replicates=size, method=method))
-        if not i and probe is None:
-            _check_memory(run, run.snapshots[0])
+    started = _map(run, begin_block, range(len(sizes)), sizes)
+    for snapshot in _bar(started, desc="generation 1", progress=progress, total=len(sizes)):
+        run.snapshots.append(snapshot)
+        if len(run.snapshots) == 1 and probe is None:
+            _check_memory(run, snapshot)
     if 1 in run.record:
         _record(run, [_measure(run, snapshot) for snapshot in run.snapshots])
+
+
+def _map(run: Run, function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
+    """Call a function once for each block: in turn, or in threads, while NumPy computes."""
+    if run.n_jobs == 1:
+        yield from map(function, *arguments)
+        return
+    with ThreadPoolExecutor(run.n_jobs) as pool:
+        yield from pool.map(function, *arguments)
 
 
 def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywords: Any) -> Run:
@@ -137,18 +172,24 @@ def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywo
 @one_thread
 def advance(run: Run, count: int = 1) -> None:
     """Take every block `count` generations further, one block after another: its state stays in the cache."""
-    target = min(run.generation + count, run.generations)
-    measured = []
-    for i, snapshot in enumerate(run.snapshots):
-        values = []
-        while snapshot.generation < target:
-            snapshot = take_step(run.loop, snapshot)
-            if snapshot.generation in run.record:
-                values.append(_measure(run, snapshot))
+    target, measured = min(run.generation + count, run.generations), []
+    advanced = _map(run, partial(_advance_block, run, target), run.snapshots)
+    for i, (snapshot, values) in enumerate(advanced):
         run.snapshots[i] = snapshot
         measured.append(values)
     for blocks in zip(*measured, strict=True):
         _record(run, blocks)
+
+
+@one_thread
+def _advance_block(run: Run, target: int, snapshot: Snapshot) -> tuple[Snapshot, list[list[Array]]]:
+    """Take one block to a generation; return its snapshot, and what is measured in each generation."""
+    values = []
+    while snapshot.generation < target:
+        snapshot = take_step(run.loop, snapshot)
+        if snapshot.generation in run.record:
+            values.append(_measure(run, snapshot))
+    return snapshot, values
 
 
 @check_arguments
@@ -162,6 +203,7 @@ def simulate(
     method: Literal["statistics", "samples"] | None = None,
     record: Literal["all", "last"] | int | Sequence[int] = "all",
     quantiles: Sequence[float] | None = None,
+    n_jobs: int = 1,
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Run independent copies of a loop and measure every generation.
@@ -187,6 +229,10 @@ def simulate(
         Generations that are measured and kept; memory and time of the metrics grow with their number.
     quantiles : sequence of floats in [0, 1], optional
         Quantiles over the replicates to keep instead of the replicates.
+    n_jobs : int
+        Number of threads; -1 is one per core. The results are the same bits for any number. Threads share
+        the blocks into which replicates are cut (thousands for a few dimensions, a dozen for a hundred), so
+        model and real data need ``expand``, and metrics are called from several threads.
     progress : bool, optional
         Whether to show a progress bar; ``None`` shows it on a terminal, for runs of more than a second.
 
@@ -210,7 +256,7 @@ def simulate(
     """
     run = begin(
         loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,
-        record=record, quantiles=quantiles, progress=progress,
+        record=record, quantiles=quantiles, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
     for _ in follow(run, progress=progress):
         pass
@@ -240,7 +286,8 @@ def to_dataset(run: Run) -> xr.Dataset:
     dims = ("replicate" if run.quantiles is None else "quantile", "generation")
     measured = {metric_name(metric): metric for metric in run.metrics}
     variables = {
-        name: (dims, np.stack(values, -1), variable_attributes(name, measured[name]))
+        # A view: to move millions of numbers would take as long as to draw some of them.
+        name: (dims, np.stack(values).T, variable_attributes(name, measured[name]))
         for name, values in run.recorded.items()
     }
     coords: dict[str, Any] = {"generation": ("generation", reached, COORDINATES["generation"])}

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from madtheory.data import triangular
 from madtheory.models.gaussian import Gaussian
+from madtheory.numerics import triangular
 from madtheory.types import Array
 
 _PANEL = 0.35  # steps of ln t

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from madtheory.data import Moments, Weighted, triangular
+from madtheory.data import Moments, Weighted
 from madtheory.models.gaussian import Gaussian, OnceKnown
 from madtheory.models.log_density import Whitening, check_test_points
 from madtheory.numerics import (
@@ -18,6 +18,7 @@ from madtheory.numerics import (
     distances,
     relative_factor,
     scales_with_data,
+    triangular,
 )
 from madtheory.text import short_repr
 from madtheory.types import Array

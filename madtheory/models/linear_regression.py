@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from madtheory.data import Moments, Weighted, stack
+from madtheory.data import Moments, Weighted
 from madtheory.models.designs import (
     TrainingInputs,
     design_of,
     lacks_statistic,
     obstacle_of,
 )
-from madtheory.numerics import one_thread
+from madtheory.numerics import one_thread, stack
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (

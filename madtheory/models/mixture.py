@@ -6,15 +6,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from madtheory.data import Moments, Weighted, stack, triangular
+from madtheory.data import Moments, Weighted
 from madtheory.models.gaussian import Gaussian, OnceKnown
 from madtheory.models.log_density import Whitening, check_test_points
-from madtheory.numerics import one_openmp_thread, one_thread
+from madtheory.numerics import one_openmp_thread, one_thread, stack, triangular
 from madtheory.text import short_repr
 from madtheory.types import Array
 from madtheory.validation import (
@@ -106,8 +107,7 @@ def expectation_maximisation(
         components, covariance_type=_NAMES[shape], reg_covar=ridge, tol=tolerance, max_iter=iterations,
         random_state=int(rng.integers(2**31)), **settings,
     )  # fmt: skip
-    model.known = known
-    with warnings.catch_warnings(), one_thread, one_openmp_thread():
+    with _turn(), warnings.catch_warnings(), one_thread, one_openmp_thread():
         # Stopping after `iterations` steps, and fewer distinct points than components, are not errors.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
@@ -123,6 +123,12 @@ def expectation_maximisation(
     elif shape != "full":
         covariances = np.reshape(covariances, (components, -1, 1)) * np.eye(points.shape[-1])
     return model.weights_, model.means_ + centre, _symmetric(covariances)
+
+
+@lru_cache(maxsize=1)
+def _turn() -> Any:
+    """Return the lock of the thread that changes the filters of warnings, which all threads share."""
+    return RLock()
 
 
 @lru_cache(maxsize=1)

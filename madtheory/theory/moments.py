@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from madtheory.numerics import Bandwidth, absolute_width, check_bandwidth
 from madtheory.regimes import Regime
+from madtheory.theory.growing_pool import growing_pool, grows
 from madtheory.theory.labels import Labelled, Trajectory, label  # numbers with kind and source
 from madtheory.validation import (
     LONGEST,
@@ -274,6 +275,15 @@ def _is_constant(value: Any) -> bool:
     )
 
 
+_STILL = 3  # generations without a change after which a loop is stationary
+
+
+def _agree(now: tuple[Array, Array], before: tuple[Array, Array]) -> bool:
+    """Return whether two states differ by the rounding of one step at most."""
+    same = now[1].shape == before[1].shape and np.array_equal(now[0], before[0])
+    return same and bool((np.abs(now[1] - before[1]) <= 2 * np.finfo(float).eps * np.abs(now[1])).all())
+
+
 class Recursion:
     """The moments of one loop, generation by generation, in units of the truth.
 
@@ -397,9 +407,12 @@ class Recursion:
         self.models = [*self.models, Model(node, variance + self.kernel_bias * kernel)][-self.regime.memory :]
         self.moments = variance + kernel, float(self.means.distance[truth.node, node])
 
-    def state(self) -> tuple[Any, ...]:
-        """Return everything that later generations depend on."""
-        return *self.fixed.values(), self.training, *self.reals, *self.batches, *self.models, self.moments
+    def state(self) -> tuple[Array, Array]:
+        """Return everything that later generations depend on: nodes and sizes, and the moments."""
+        groups = [*self.fixed.values(), self.training, *self.reals, *self.batches]
+        places = [number for group in groups for number in group[:2]] + [model.node for model in self.models]
+        moments = [group.scatter for group in groups] + [model.variance for model in self.models]
+        return np.array(places), np.concatenate([moments, self.moments, self.means.distance.ravel()])
 
     def run(self, generations: int) -> Array:
         """Return the variance and mean error of generations 1, 2, ..., shape (2, generations)."""
@@ -413,15 +426,18 @@ class Recursion:
             regime.weights,
         )  # fmt: skip
         constant = self.truths is None and all(_is_constant(size) for size in sizes)
-        before: tuple[Any, ...] = ()
+        before, still = self.state(), 0
         with np.errstate(over="ignore", invalid="ignore"):
             for g in range(2, generations + 1):
                 self.step(g)
                 if not np.isfinite(self.moments).all():
                     break
                 out[:, g - 1] = self.moments
-                now = self.state(), self.means.distance
-                if constant and before and now[0] == before[0] and np.array_equal(now[1], before[1]):
+                if not constant:
+                    continue
+                now = self.state()
+                still = still + 1 if _agree(now, before) else 0
+                if still == _STILL:
                     out[:, g:] = out[:, g - 1 : g]  # so will be all later ones
                     break
                 before = now
@@ -461,8 +477,13 @@ def first_moments(
         regime, spectrum=values, bias=bias, ddof=check_ddof(ddof, known_mean), known_mean=known_mean,
         bandwidth=bandwidth, true_share=share, truths=truths, natural=natural,
     )  # fmt: skip
+    plain = bandwidth is None and truths is None and natural is None and not share
+    if plain and grows(regime, loop.ddof, known_mean):
+        run = growing_pool(regime, bias=bias, ddof=loop.ddof, known_mean=known_mean, generations=generations)
+    else:
+        run = loop.run(generations)
     with np.errstate(over="ignore"):
-        variance, error = values.sum() * loop.run(generations)
+        variance, error = values.sum() * run
     moments = {
         "total_variance": label(variance, "exact mean", source),
         "mean_error": label(error, "exact mean", source),

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from madtheory import data
 from madtheory.data import Moments, Weighted
-from madtheory.data.moments import rescale, triangular
+from madtheory.numerics import rescale, triangular
 
 seeds = st.integers(0, 2**16)
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 9))  # dimension, points: n <= d included

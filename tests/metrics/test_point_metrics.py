@@ -298,8 +298,8 @@ def test_on_samples_measures_what_a_user_would():
 
 
 def test_on_samples_draws_from_the_model():
-    """The Frechet distance to the truth is that of the fitted model, up to the noise of 4,000 points."""
-    chosen = metrics.on_samples(metrics.frechet_distance, reference=TRUTH, n=4000)
+    """The Frechet distance to the truth is that of the fitted model, up to the noise of 40,000 points."""
+    chosen = metrics.on_samples(metrics.frechet_distance, reference=TRUTH, n=40_000)
     result = mad.simulate(
         LOOP, 40, metrics=[*chosen, metrics.wasserstein2_squared], replicates=3, rng=0, record=[40]
     )

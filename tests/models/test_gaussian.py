@@ -128,9 +128,8 @@ def test_the_law_of_a_size_per_replicate():
 @pytest.mark.parametrize("dim", [1, 2, 3, 6])
 @pytest.mark.parametrize("dof", [1, 2, 4, 9])
 def test_standard_moments_is_a_wishart_root(dim, dof):
-    """[T z]: T T' is Wishart(I, dof) and z standard normal, for dof below and above the dimension."""
-    drawn = standard_moments(dof, dim, (20_000,), np.random.default_rng(10 * dim + dof))
-    root, z = drawn[..., :-1], drawn[..., -1]
+    """T T' is Wishart(I, dof) and z standard normal, for dof below and above the dimension."""
+    z, root = standard_moments(dof, dim, (20_000,), np.random.default_rng(10 * dim + dof))
     assert root.shape[-1] == min(dim, dof)
     wishart = root @ np.swapaxes(root, -1, -2)
     u = np.ones(dim) / np.sqrt(dim)

@@ -23,7 +23,8 @@ def _sizes(n: Sizes, n_initial: int | None, generations: int) -> tuple[int, Arra
     """Return the first size, and the batch and the previous pool of each later generation."""
     first = check_size("n_initial", size_at("n", n, 1) if n_initial is None else n_initial)
     later = range(2, check_size("generations", generations) + 1)
-    batch = np.array([size_at("n", n, g) for g in later], dtype=float)
+    sizes = len(later) * [n] if isinstance(n, int) else [size_at("n", n, g) for g in later]
+    batch = np.array(sizes, dtype=float)
     return first, batch, first + np.cumsum(batch) - batch
 
 
@@ -189,14 +190,46 @@ def mean_log_and_root(
         roots = [math.sqrt(2 / (first - ddof)) * math.exp(float(gammaln((nu + 1) / 2) - gammaln(nu / 2)))]
     else:
         roots = [math.sqrt(nu / (first - ddof)) * math.exp(float(log_root_moment(nu)))]
-    for size, pool in zip(batch, before, strict=True):
-        divisor = pool + size - ddof
-        terms = [(bias, size)] if known_mean else [(bias, size - 1), (bias * pool / (pool + size), 1.0)]
-        log, root = _log_and_root((pool - ddof) / divisor, [(scale / divisor, dof) for scale, dof in terms])
-        logs.append(log)
-        roots.append(root)
+    divisor = before + batch - ddof
+    constant, scales = (before - ddof) / divisor, [np.broadcast_to(bias / divisor, divisor.shape)]
+    dofs = [batch - (not known_mean)]
+    if not known_mean:
+        scales, dofs = [*scales, bias * before / (before + batch) / divisor], [*dofs, np.ones_like(batch)]
+    terms = np.stack([scales, dofs], -1).swapaxes(0, 1)  # (generation, term, scale or dof)
+    factors = _log_and_root_of_narrow(constant, terms)
+    for i in np.flatnonzero(~(_relative_variance(constant, terms) < _NARROW)):
+        factors[:, i] = _log_and_root(constant[i], terms[i].tolist())
     with np.errstate(over="ignore"):
-        return np.cumsum(logs), np.cumprod(roots)
+        return np.cumsum([*logs, *factors[0]]), np.cumprod([*roots, *factors[1]])
+
+
+_NARROW = 1e-5  # relative variance up to which six moments give mean log and mean root to rounding
+
+
+def _relative_variance(constant: Array, terms: Array) -> Array:
+    scale, dof = terms[..., 0], terms[..., 1]
+    return 2 * (scale**2 * dof).sum(-1) / (constant + (scale * dof).sum(-1)) ** 2
+
+
+def _log_and_root_of_narrow(constant: Array, terms: Array) -> Array:
+    r"""Return what `_log_and_root` returns, for many narrow laws at once, shape (2, generations).
+
+    Taylor's series about the mean to the sixth order, from the cumulants
+    :math:`\kappa_j = 2^{j - 1} (j - 1)! \sum_i s_i^j k_i` of :math:`\sum_i s_i \chi^2_{k_i}`.
+    """
+    scale, dof = terms[..., 0], terms[..., 1]
+    mean = constant + (scale * dof).sum(-1)
+    k2, k3, k4, k5, k6 = (
+        2 ** (j - 1) * math.factorial(j - 1) * ((scale / mean[:, None]) ** j * dof).sum(-1)
+        for j in range(2, 7)
+    )
+    central = [
+        k2, k3, k4 + 3 * k2**2, k5 + 10 * k2 * k3, k6 + 15 * k2 * k4 + 10 * k3**2 + 15 * k2**3
+    ]  # fmt: skip
+    log = sum((-1) ** (j + 1) / j * moment for j, moment in enumerate(central, start=2))
+    binomials = (-1 / 8, 1 / 16, -5 / 128, 7 / 256, -21 / 1024)
+    root = 1 + sum(c * moment for c, moment in zip(binomials, central, strict=True))
+    return np.array([np.log(mean) + log, np.sqrt(mean) * root])
 
 
 def _log_product(roots: tuple[float, float], pole: float, start: float) -> float:

@@ -22,6 +22,8 @@ def sizes_of(n: Sizes, n_initial: int | None, generations: int) -> list[int]:
     """Sample sizes of the generations 1, 2, ..., `generations`."""
     generations = check_size("generations", generations)
     first = size_at("n", n, 1) if n_initial is None else check_size("n_initial", n_initial)
+    if isinstance(n, int):
+        return [first] + (generations - 1) * [check_size("n", n)]
     return [first, *(size_at("n", n, g) for g in range(2, generations + 1))]
 
 

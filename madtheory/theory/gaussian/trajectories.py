@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from madtheory.theory.gaussian.accumulation import (
     with_deviation,
 )
 from madtheory.theory.gaussian.replacement import Sizes, replace
-from madtheory.theory.labels import Labelled, Trajectory, is_wanted
+from madtheory.theory.labels import Labelled, Trajectory, is_wanted, label
 from madtheory.theory.moments import DISTANCES, SPREADS, Truths, check_spectrum, is_chain, regime_of
 from madtheory.types import Weights
 from madtheory.validation import check_arguments, check_size, size_at
@@ -82,6 +83,16 @@ def trajectory(
     >>> gaussian.trajectory(regime, bias=0.5, generations=3)["total_variance"].round(3).tolist()
     [1.0, 0.5, 0.36]
     """
+    return _trajectory(
+        regime, bias=bias, ddof=ddof, known_mean=known_mean, truths=truths, dim=dim, spectrum=spectrum,
+        generations=generations, variables=variables,
+    )  # fmt: skip
+
+
+def _trajectory(
+    regime: Regime, *, bias: float, ddof: int | None, known_mean: bool, truths: Truths | None, dim: int,
+    spectrum: ArrayLike | None, generations: int, variables: Collection[str] | None, until_still: bool = True,
+) -> dict[str, Labelled]:  # fmt: skip
     model: dict[str, Any] = {"bias": bias, "ddof": ddof, "known_mean": known_mean, "generations": generations}
     values: Any
     truth: dict[str, Any] = {"dim": dim, "spectrum": spectrum}
@@ -92,9 +103,10 @@ def trajectory(
     if truths is not None:
         return first
     if regime.name == "accumulate" and regime.weights is None:
-        second = accumulate_second_moments(**chain, **model, **truth)
         costly = ("log_volume", "kl_divergence", "wasserstein2_squared")
-        found, values = with_deviation(first, second), check_spectrum(dim, spectrum)
+        found, values = dict(first), check_spectrum(dim, spectrum)
+        if is_wanted(variables, *SPREADS):
+            found = with_deviation(first, accumulate_second_moments(**chain, **model, **truth))
         if values.size == 1 and is_wanted(variables, *costly):
             found |= logs_and_distance(first, values[0], **chain, **model)
         return Trajectory(found, "known in one dimension only", costly)
@@ -104,6 +116,9 @@ def trajectory(
     from madtheory.theory.gaussian.wasserstein import distances
 
     mixed: dict[str, Any] = {"n_real": regime.n_real, "n_synthetic": regime.n_synthetic}
+    if until_still and generations > _FIRST_PART and all(isinstance(size, int) for size in mixed.values()):
+        compute = partial(_trajectory, regime, truths=None, variables=variables, until_still=False)
+        return _until_still(compute, **model, **truth)
     found = dict(first)
     if is_wanted(variables, *SPREADS):
         second = (
@@ -122,6 +137,39 @@ def trajectory(
         found |= distances(mix, regime.n_initial, batches, values, generations, estimated)
     cause = "there is an estimate for batches of one size and a covariance c * identity; the bounds hold"
     return Trajectory(found, cause, DISTANCES)
+
+
+_FIRST_PART, _STILL = 1024, 64  # generations; those without a change, after which a loop is stationary
+
+
+def _moves(values: Labelled) -> bool:
+    """Return whether the last values differ by more than rounding, and estimates by more than 1e-9."""
+    tail = np.asarray(values)[-_STILL:]
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(tail - tail[-1])
+    return bool((apart > (1e-14 if values.kind.startswith("exact") else 1e-9) * np.abs(tail[-1])).any())
+
+
+def _until_still(compute: Callable[..., dict[str, Labelled]], *, generations: int, **loop: Any) -> Trajectory:
+    """Compute longer and longer parts of a trajectory until it is stationary; continue with its last values.
+
+    The sizes of the training sets are the same in every generation, so that a stationary loop remains so.
+    """
+    part = _FIRST_PART
+    while True:
+        found = compute(generations=part, **loop)
+        moved = any(_moves(values) for values in found.values())
+        if part == generations or not moved:
+            break
+        part = min(4 * part, generations)
+    rest = generations - part
+    padded = {
+        name: label(np.pad(np.asarray(values), (0, rest), mode="edge"), values.kind, values.source)
+        for name, values in found.items()
+    }
+    kept = Trajectory(padded)
+    kept.omitted = getattr(found, "omitted", {})
+    return kept
 
 
 @check_arguments
