@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from madtheory.theory.labels import Labelled, label
-from madtheory.validation import check_arguments, check_bias, check_choice, check_ddof, check_size, size_at
+from madtheory.validation import (
+    check_arguments,
+    check_bias,
+    check_choice,
+    check_ddof,
+    check_size,
+    freeze,
+    size_at,
+)
 
 RealData = Literal["fresh", "fixed"]
 Array = NDArray[np.float64]
@@ -143,13 +152,14 @@ def from_state(state: Array, mix: Mix) -> Array:
     return out
 
 
+@lru_cache(maxsize=128)
 def affine_map(mix: Mix) -> tuple[Array, Array]:
-    """Return the matrix and offset of the recursion of the changing moments."""
+    """Return the matrix and offset of the recursion of the changing moments; read-only."""
     indices = tuple(np.transpose(_changing_moments(mix)))
     size = len(_changing_moments(mix))
     offset = step(from_state(np.zeros(size), mix), mix)[indices]
     columns = [step(from_state(unit, mix), mix)[indices] - offset for unit in np.eye(size)]
-    return np.transpose(columns), offset
+    return freeze(np.transpose(columns)), freeze(offset)
 
 
 def real_fit(mix: Mix, n_initial: float) -> Array:
@@ -488,7 +498,7 @@ def second_moment_map(
     Source: derived here (pairings of Gaussian vectors, Wishart second moments).
     """
     matrix, offset = affine_map(check_mix(n_real, n_synthetic, bias, ddof, known_mean, dim, real_data))
-    return matrix, offset, float(np.abs(np.linalg.eigvals(matrix)).max())
+    return matrix.copy(), offset.copy(), float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
 def _eigenvalues(spectrum: ArrayLike | None, dim: int) -> tuple[NDArray[np.float64] | None, int]:
