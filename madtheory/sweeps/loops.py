@@ -97,10 +97,11 @@ class Description:
         for _ in _simulate.follow(run, progress=False):
             pass
         names = [str(metric_name(metric)) for metric in run.metrics]
-        draws = np.stack([np.stack(run.recorded[name], -1) for name in names])
-        mean = draws.mean(1)
+        # Replicates last, as `simulate` holds them: sums of another order have other bits.
+        draws = np.stack([np.stack(run.recorded[name]) for name in names])
+        mean = draws.mean(-1)
         with np.errstate(invalid="ignore", over="ignore"):
-            squares = ((draws - mean[:, None]) ** 2).sum(1)
+            squares = ((draws - mean[..., None]) ** 2).sum(-1)
         generations = sorted(run.record)
         return {
             "point": point,
@@ -112,7 +113,7 @@ class Description:
             "squares": squares,
             "about": [variable_attributes(n, metric) for n, metric in zip(names, run.metrics, strict=True)],
             "attrs": provenance(run.loop, run.snapshots),
-            "draws": draws if self.keep_replicates or self.quantiles else None,
+            "draws": draws.swapaxes(1, 2) if self.keep_replicates or self.quantiles else None,
             "theory": theory_at(run.loop, generations, names) if self.theory and not block else None,
             "seconds": time.perf_counter() - began,
         }
