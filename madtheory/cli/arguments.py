@@ -47,7 +47,7 @@ _NOT_WHOLE = ("--bias", "--weights", "--quantiles", "--real", "--out", "--metric
 
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)"
 _WHOLE = {"n", "n_real", "n_synthetic", "n_initial", "memory", "generations", "replicates", "dim", "ddof"}
-_WHOLE |= {"record", "rng"}
+_WHOLE |= {"record", "rng", "n_jobs"}
 
 
 class Usage(ValueError):
@@ -221,6 +221,7 @@ def _types() -> dict[str, Any]:
         "method": Literal["statistics", "samples"] | None,
         "record": Literal["all", "last"] | tuple[int, ...],
         "quantiles": tuple[float, ...] | None,
+        "n_jobs": int,
         "progress": bool | None,
         "variables": tuple[str, ...] | None,
     }

@@ -242,6 +242,7 @@ def sweep(
     check_number("tolerance", tolerance, 0, 1, above=True)
     check_flag("plan", plan)
     count, names = _check_first(described, points)
+    _check_refined(refine, names, described)
     target = check_target(target_error, names) if described.generations is not None else None
     if target_error is not None and target is None:
         raise ValueError(f"target_error={show(target_error)} needs loops; pass generations= with it.")
@@ -436,6 +437,17 @@ def _check_first(described: Description, points: Points) -> tuple[int, list[str]
             return run.replicates, [str(metric_name(metric)) for metric in run.metrics]
     assert first is not None
     raise first
+
+
+def _check_refined(refine: str | None, names: Sequence[str], described: Description) -> None:
+    """Refuse, before anything is computed, a level set of a variable that the loops do not have."""
+    known = [name for metric in names for name in (metric, f"{metric}_standard_error")]
+    predicted = described.theory and isinstance(refine, str) and refine.startswith("predicted_")
+    if refine is not None and known and refine not in known and not predicted:
+        raise ValueError(
+            f"refine={refine!r} is not a variable; there are {', '.join(known)}. For one that is computed from "
+            f"others, let make_loop simulate, and return a Dataset that holds it."
+        )
 
 
 def _check_generations(generations: Any) -> Any:
