@@ -445,8 +445,8 @@ def _check_refined(refine: str | None, names: Sequence[str], described: Descript
     predicted = described.theory and isinstance(refine, str) and refine.startswith("predicted_")
     if refine is not None and known and refine not in known and not predicted:
         raise ValueError(
-            f"refine={refine!r} is not a variable; there are {', '.join(known)}. For one that is computed from "
-            f"others, let make_loop simulate, and return a Dataset that holds it."
+            f"refine={refine!r} is not a variable; there are {', '.join(known)}. For one that is computed "
+            f"from others, let make_loop simulate, and return a Dataset that holds it."
         )
 
 
