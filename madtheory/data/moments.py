@@ -168,7 +168,7 @@ class Empirical:
             check_size("replicates", many)
         if points.ndim != 2:
             raise ValueError(f"points has shape {points.shape}; expected (m, d): flatten images first.")
-        object.__setattr__(self, "points", freeze(points))
+        object.__setattr__(self, "points", freeze(np.ascontiguousarray(points)))
 
     def expand(self, *replicates: int) -> Empirical:
         """Add leading replicate axes: each replicate draws its own sample."""

@@ -107,6 +107,7 @@ def expectation_maximisation(
         components, covariance_type=_NAMES[shape], reg_covar=ridge, tol=tolerance, max_iter=iterations,
         random_state=int(rng.integers(2**31)), **settings,
     )  # fmt: skip
+    model.known = known
     with _turn(), warnings.catch_warnings(), one_thread, one_openmp_thread():
         # Stopping after `iterations` steps, and fewer distinct points than components, are not errors.
         warnings.simplefilter("ignore", ConvergenceWarning)

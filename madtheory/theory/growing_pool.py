@@ -49,7 +49,7 @@ def growing_pool(regime: Regime, *, bias: float, ddof: int, known_mean: bool, ge
     if budget is not None:
         each, kept = (size, 1.0) if regime.replacement else (size - 1, 1 - budget / size)
         variance[1:] = (budget - 1) / (budget - ddof) / each[1:]
-        off[1:] = np.broadcast_to(kept / (budget * each), size.shape)[1:]
+        off[1:] = (kept / (budget * np.maximum(each, 1)))[1:]  # the first pool, of one point, is not divided
     apart = off + bias * variance / n_synthetic
     share = n_synthetic / (size + n_synthetic)
     spread = n_synthetic * bias * variance if known_mean else (

@@ -246,7 +246,7 @@ def test_digits_picture_and_findings_show_the_data(pictures):
     assert {f.verdict for f in found[:3]} == {"agrees"}
     fallen = next(f for f in found if "bias < 1: FID" in f.claim)
     assert fallen.verdict == "reproduced"
-    text = f"{pictures['recall'].sel(loop='replace', bias=0.9).values[-1]:.2f}"
+    text = f"{pictures['recall'].sel(loop='replace', bias=0.9).values[-1]:.3f}"
     assert text in fallen.ours
     # The verdict follows the numbers.
     frozen = pictures.assign(recall=pictures["recall"] * 0 + 0.5)

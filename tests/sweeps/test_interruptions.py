@@ -113,7 +113,7 @@ def test_a_killed_driver_continues(tmp_path):
 
 def test_ctrl_c_leaves_no_worker_and_keeps_what_is_finished(tmp_path):
     store = tmp_path / "store"
-    driver = start(tmp_path, store, 0.2)
+    driver = start(tmp_path, store, 1.0)
     wait_for(lambda: len(list(store.glob("*/*.cells"))) >= 2)
     assert len(members(driver.pid)) > 1, "negative control: workers are seen"
     os.kill(driver.pid, signal.SIGINT)
