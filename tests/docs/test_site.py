@@ -88,6 +88,11 @@ def test_faults_of_a_site_are_found(tmp_path, monkeypatch):
     assert seen == ["x^{2", "y^{2}"]
 
 
+def test_the_reference_names_every_room_of_theory():
+    listed = (DOCS / "api.md").read_text()
+    assert all(f"   madtheory.theory.{room}\n" in listed for room in theory.__all__)
+
+
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path):
     pytest.importorskip("sphinx", reason="the site needs Sphinx: pip install -e '.[docs]'")
