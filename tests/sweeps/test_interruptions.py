@@ -75,7 +75,9 @@ if __name__ == "__main__":
 
 def start(folder, store, sleep, jobs=2):
     script = folder / "script.py"
-    script.write_text(PROGRAM.replace("SLEEP", str(sleep)).replace("JOBS", str(jobs)))
+    # A job in the background of a shell without job control ignores SIGINT, and its children inherit that.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script.write_text(listen + PROGRAM.replace("SLEEP", str(sleep)).replace("JOBS", str(jobs)))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, str(script), str(store)], env=environment, start_new_session=True,
