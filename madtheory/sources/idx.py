@@ -20,7 +20,8 @@ Part = Literal["train", "test", "all"]
 
 _TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _PREFIXES = {"train": ("train",), "test": ("t10k",), "all": ("train", "t10k")}
-_FOLDERS = ("", "raw", "MNIST/raw", "FashionMNIST/raw", "package/data", "data")
+_FOLDERS = ("", "raw", "package/data", "data")
+_OF_TORCHVISION = {"MNIST": "MNIST/raw", "Fashion-MNIST": "FashionMNIST/raw"}
 
 KNOWN = {
     "MNIST": {
@@ -121,7 +122,9 @@ def read_images(
     images, classes = [], []
     for prefix in _PREFIXES[part]:
         files = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
-        pixels, labels = (read_idx(find_file(folder, name), sha256=digests.get(name)) for name in files)
+        pixels, labels = (
+            read_idx(find_file(folder, name, known), sha256=digests.get(name)) for name in files
+        )
         if pixels.ndim != 3 or pixels.dtype != np.uint8 or labels.shape != pixels.shape[:1]:
             raise ValueError(
                 f"folder={os.fspath(folder)!r}: {files[0]} has shape {pixels.shape} of {pixels.dtype} and "
@@ -132,9 +135,10 @@ def read_images(
     return np.concatenate(images), np.concatenate(classes)
 
 
-def find_file(folder: str | os.PathLike[str], name: str) -> Path:
+def find_file(folder: str | os.PathLike[str], name: str, known: str | None = None) -> Path:
     """Return the path of one of MNIST's files in a folder, compressed or not."""
-    for below in _FOLDERS:
+    of_torchvision = _OF_TORCHVISION.values() if known is None else (_OF_TORCHVISION[known],)
+    for below in (*_FOLDERS, *of_torchvision):
         for spelling in (name, name.replace("-idx", ".idx")):
             for path in (Path(folder, below, spelling), Path(folder, below, spelling + ".gz")):
                 if path.is_file():

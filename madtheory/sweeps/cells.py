@@ -32,7 +32,7 @@ class SweepError(RuntimeError):
         self.errors = list(errors)
 
 
-def tell_failures(errors: Sequence[tuple[Mapping[str, Any], str]], many: int) -> str:
+def describe_failures(errors: Sequence[tuple[Mapping[str, Any], str]], many: int) -> str:
     """Return the points and errors of failed cells in words, the first few of them."""
     lines = [
         f"  {', '.join(f'{k}={v!r}' for k, v in point.items())}: {error}" for point, error in errors[:10]
@@ -208,7 +208,7 @@ def run_cells(
         work.compute({key: (function, dict(cell)) for key, cell in zip(keys, cells, strict=True)}, bar)
     if work.errors:
         errors = [(cell, work.errors[k]) for k, cell in zip(keys, cells, strict=True) if k in work.errors]
-        raise SweepError(tell_failures(errors, len(cells)), errors)
+        raise SweepError(describe_failures(errors, len(cells)), errors)
     for counted in _COUNTERS.get():
         counted += [work.records[key]["seconds"] for key in dict.fromkeys(keys)]
     return [decode(work.records[key]["cell"]) for key in keys]

@@ -14,7 +14,7 @@ import numpy as np
 from madtheory.core import Loop, Streams
 from madtheory.interpreters import simulate as _simulate
 from madtheory.metrics import defaults as default_metrics
-from madtheory.sweeps.cells import Bar, SweepError, Work, hold, tell_failures
+from madtheory.sweeps.cells import Bar, SweepError, Work, describe_failures, hold
 from madtheory.sweeps.gather import gather
 from madtheory.sweeps.loops import Description, Layout, join_blocks
 from madtheory.sweeps.plan import make_plan
@@ -406,7 +406,7 @@ def _report(result: xr.Dataset, points: Points, listed: Sequence[Point], state: 
     texts = [state.errors_at(point) for point in listed]
     errors = [(point, text) for point, text in zip(listed, texts, strict=True) if text]
     if errors:
-        said = tell_failures(errors, len(listed))
+        said = describe_failures(errors, len(listed))
         if len(errors) == len(listed):
             raise SweepError(said, errors)
         shape = tuple(points.sizes.values())

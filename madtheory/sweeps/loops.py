@@ -148,7 +148,7 @@ def stationary_length(loop: Loop) -> int:
     """
     length = 64
     while length <= _LONGEST:
-        settled = [_settled(path) for path in _exact_means(loop, length)]
+        settled = [_settling_time(path) for path in _exact_means(loop, length)]
         if all(settled):
             return max(settled)
         length *= 4
@@ -168,7 +168,7 @@ def _exact_means(loop: Loop, length: int) -> list[Array]:
     return paths
 
 
-def _settled(path: Array) -> int:
+def _settling_time(path: Array) -> int:
     """Return the first generation of an exact mean that is close to its limit; 0 if it has not settled."""
     size, last = np.abs(path).max(), abs(path[-1])
     if last <= 1e-9 * size:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from madtheory.files import pack
-from madtheory.sweeps.cells import SweepError, Work, tell_failures
+from madtheory.sweeps.cells import SweepError, Work, describe_failures
 from madtheory.sweeps.engine import count_workers
 from madtheory.sweeps.points import Points, address_of
 
@@ -71,7 +71,7 @@ def make_plan(points: Points, work: Work, n_jobs: int | None) -> Plan:
     keys = {corner: f"{address_of(point)}.0" for corner, point in corners.items()}
     work.compute({keys[corner]: (point, 0) for corner, point in corners.items()})
     if failed := [(corners[corner], work.errors[key]) for corner, key in keys.items() if key in work.errors]:
-        raise SweepError(tell_failures(failed, len(keys)), failed)
+        raise SweepError(describe_failures(failed, len(keys)), failed)
     seconds = {corner: float(work.records[key]["seconds"]) for corner, key in keys.items()}
     all_seconds = spread_corners(points, seconds).ravel()
     left = [i for i in range(len(listed)) if i not in finished | {int(places[corner]) for corner in corners}]

@@ -35,6 +35,15 @@ def test_parts_in_every_place_that_libraries_use(tmp_path, below, packed):
         assert labels.dtype == np.int64
 
 
+def test_the_folder_of_torchvision_holds_both_sets(tmp_path, monkeypatch):
+    found = {}
+    for name, below in (("MNIST", "MNIST/raw"), ("Fashion-MNIST", "FashionMNIST/raw")):
+        found[name], _ = write_set(tmp_path / below, m=5 + len(found))
+        monkeypatch.setitem(idx.KNOWN, name, {})
+    for name, images in found.items():
+        assert np.array_equal(idx.read_images(tmp_path, "all", name)[0], images)
+
+
 def test_the_spelling_with_a_dot_and_compression_without_its_suffix(tmp_path):
     images, _ = write_set(tmp_path, spelling="{}.idx{}-ubyte", pack=gzip.compress)
     assert np.array_equal(idx.read_images(tmp_path, "all")[0], images)

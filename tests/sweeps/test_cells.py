@@ -1,4 +1,4 @@
-"""Cells of any experiment: finished ones are kept, numbers stay the same, failures are told at the end."""
+"""Cells of any experiment: finished ones are kept, numbers stay the same, failures come at the end."""
 
 from functools import partial
 

@@ -107,10 +107,10 @@ def test_datasets_of_other_experiments_are_swept():
     assert result["first"].sel(times=1).values.tolist() == ["o", "t"]
 
 
-# What stands beside the means -----------------------------------------------------------------------
+# What is kept alongside the means --------------------------------------------------------------------
 
 
-def test_theory_stands_beside_each_variable():
+def test_theory_is_next_to_each_variable():
     result = swept(theory=True, replicates=2000)
     for name in ("total_variance", "mean_error"):
         predicted = result[f"predicted_{name}"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import io
 import os
 import pickle
 from pathlib import Path
@@ -60,8 +62,6 @@ def _batch(folder: str | os.PathLike[str], name: str) -> tuple[NDArray[np.uint8]
 
 def unpickle_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return pixels and classes of a batch of the Python version; only arrays are made, no code is run."""
-    import io
-
     batch = _Arrays(io.BytesIO(content), encoding="bytes").load()
     return np.asarray(batch[b"data"], np.uint8), np.asarray(batch[b"labels"], np.int64)
 
@@ -75,8 +75,6 @@ class _Arrays(pickle.Unpickler):
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return np.array([]).__reduce__()[0]
         if (module, name) == ("_codecs", "encode"):
-            import codecs
-
             return codecs.encode
         raise pickle.UnpicklingError(f"a batch of CIFAR-10 does not contain {module}.{name}")
 
