@@ -35,7 +35,7 @@ class Images:
 
 
 def diffusion(images: int, *, hidden: Sequence[int], classes: int | None = 10) -> Any:
-    """Return the base: EDM, 18 steps of Heun, averaged weights; `images` is the budget of its training."""
+    """Return the base: EDM, a converged sampler, averaged weights; `images` is the budget of its training."""
     from madtheory.networks import Diffusion, Training
 
     training = Training(images=images, batch=128, learning_rate=2e-3, ema_images=20_000)

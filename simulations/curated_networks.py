@@ -254,10 +254,10 @@ def _judge(
 
 
 def _digits_model(sizes: _Sizes) -> Any:
-    from madtheory.networks import Diffusion, Heun, Training
+    from madtheory.networks import Diffusion, Training
 
     training = Training(
         images=128 * sizes.first["digits"], batch=128, learning_rate=4e-3,
         warm_images=128 * sizes.later["digits"], warm_learning_rate=3e-4,
     )  # fmt: skip
-    return Diffusion(sampler=Heun(20), hidden=(256, 256, 256), training=training, device="cpu")
+    return Diffusion(hidden=(256, 256, 256), training=training, device="cpu")

@@ -120,14 +120,14 @@ def _loop(real: np.ndarray, correction: Callable, steps: tuple[int, int], name: 
 
 
 def _model(first: int, later: int) -> Any:
-    from madtheory.networks import Diffusion, Heun, Training
+    from madtheory.networks import Diffusion, DPMSolver, Training
 
     training = Training(
         images=128 * first, batch=128, learning_rate=1e-2, warm_images=128 * later,
         warm_learning_rate=1e-3,
     )  # fmt: skip
     return Diffusion(
-        sampler=Heun(24), hidden=(256, 256), classes=10, training=training,
+        sampler=DPMSolver(32), hidden=(256, 256), classes=10, training=training,
         device="cpu",
     )  # fmt: skip
 

@@ -20,12 +20,13 @@ from madtheory.images.unet import ImageDenoiser, UNet, of_one_type
 from madtheory.networks import (
     EDM,
     PARAMETERISATIONS,
-    Heun,
+    DPMSolver,
     Process,
     Sampler,
     Trained,
     check_parts,
     guidance_of,
+    levels_of,
     own_torch,
     seed_torch,
 )
@@ -109,7 +110,7 @@ class ImageDiffusion(Trained):
     r"""A diffusion model of images: a U-Net that learns to remove noise of every level.
 
     It is a value like every other model: `fit` returns a new one. Pixels are numbers from -1 to 1, and noise
-    levels are in their units, as in Karras et al. 2022 (arXiv 2206.00364), whose training and sampler are the
+    levels are in their units, as in Karras et al. 2022 (arXiv 2206.00364), whose training and levels are the
     default. ``ImageDiffusion(process=DDPM(steps=500), parameterisation="epsilon", sampler=DDIM(500, eta=1))``
     is the DDPM of Ho et al. 2020 (arXiv 2006.11239).
 
@@ -124,8 +125,9 @@ class ImageDiffusion(Trained):
     sigma_data : float, optional
         Deviation of the data that the parameterisation assumes. Default: 0.5 for ``"edm"``, as in the paper,
         and 1 for the others, which gives DDPM and flow matching their own input.
-    sampler : Heun or DDIM
-        Method that makes images with the denoiser.
+    sampler : DPMSolver, Heun or DDIM
+        Method that makes images with the denoiser. Its error accumulates in loops: see
+        `madtheory.networks.variance_factor`, with variances in units of the noise levels.
     classes : int, optional
         Class-conditional: images have labels, 0 to classes - 1. ``None``: they have none.
     dropout : float
@@ -156,7 +158,7 @@ class ImageDiffusion(Trained):
     process: Process = field(default_factory=lambda: EDM(p_mean=-1.2))
     parameterisation: str = "edm"
     sigma_data: float | None = None
-    sampler: Sampler = field(default_factory=Heun)
+    sampler: Sampler = field(default_factory=DPMSolver)
     classes: Count | None = None
     dropout: float = 0.1
     training: ImageTraining = field(default_factory=ImageTraining)
@@ -178,7 +180,7 @@ class ImageDiffusion(Trained):
         check_number("sigma_data", self.sigma_data, 0, above=True)
         if self.store is not None:
             object.__setattr__(self, "store", check_path("store", self.store))
-        self.process.levels(self.sampler.steps)
+        levels_of(self.sampler, self.process)
 
     def _merge(self, merge: Any, theirs: Any, weight: float) -> ImageDiffusion:
         key = key_of(extrapolated=[fingerprint(self.weights), fingerprint(theirs)], weight=float(weight))

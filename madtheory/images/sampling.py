@@ -22,7 +22,7 @@ from madtheory.images.data import (
 )
 from madtheory.images.device import deterministic, send
 from madtheory.images.unet import ImageDenoiser
-from madtheory.networks import Process, Sampler, noise
+from madtheory.networks import Process, Sampler, levels_of, noise
 
 Pixels = NDArray[np.uint8]
 Make = Callable[[int, int], Pixels]
@@ -123,7 +123,7 @@ def _chunk(
         # A network is compiled for one size: the last chunk is filled up.
         seeds = np.resize(seeds, batch)
         labels = None if labels is None else np.resize(labels, batch)
-    sigmas = process.levels(sampler.steps)
+    sigmas = levels_of(sampler, process)
     marks = None if labels is None else send(labels, device)
 
     def draw(step: int) -> Tensor:

@@ -34,6 +34,7 @@ from madtheory.networks.diffusion import (
     EDM,
     PARAMETERISATIONS as PARAMETERISATIONS,
     Diffusion,
+    DPMSolver,
     EmpiricalDenoiser,
     FlowMatching,
     GaussianDenoiser,
@@ -42,7 +43,9 @@ from madtheory.networks.diffusion import (
     Process as Process,
     Sampler as Sampler,
     guidance_of as guidance_of,
+    levels_of as levels_of,
     sample_denoiser,
+    variance_factor,
 )
 from madtheory.networks.flow import Flow
 from madtheory.networks.network import Network, noise
@@ -59,6 +62,7 @@ __all__ = [
     "VAE",
     "WGANGP",
     "Classifier",
+    "DPMSolver",
     "Diffusion",
     "EmpiricalDenoiser",
     "Flow",
@@ -76,4 +80,5 @@ __all__ = [
     "sample_denoiser",
     "sample_seeds",
     "save",
+    "variance_factor",
 ]

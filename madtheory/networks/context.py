@@ -37,7 +37,7 @@ def check_parts(process: Any, sampler: Any, device: Any) -> None:
         if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in needed):
             raise TypeError(
                 f"{name}={show(value)} is not a {name}, which has {' and '.join(needed)}; pass for example "
-                f"{'EDM()' if name == 'process' else 'Heun(40)'}."
+                f"{'EDM()' if name == 'process' else 'DPMSolver(32)'}."
             )
     check_device(device)
 

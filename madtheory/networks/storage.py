@@ -38,7 +38,7 @@ def _storable_types() -> dict[str, type]:
 
     kinds: list[type] = [flow.Flow, vae.VAE, wgan_gp.WGANGP, diffusion.Diffusion, classifier.Classifier]
     kinds += [trained.Guided, _training.Training, _processes.EDM, _processes.DDPM, _processes.FlowMatching]
-    kinds += [_samplers.Heun, _samplers.DDIM]
+    kinds += [_samplers.Heun, _samplers.DDIM, _samplers.DPMSolver]
     return {kind.__name__: kind for kind in kinds}
 
 

@@ -8,13 +8,22 @@ from madtheory.networks.diffusion.model import (
     guidance_of as guidance_of,
 )
 from madtheory.networks.diffusion.processes import DDPM, EDM, FlowMatching, Process
-from madtheory.networks.diffusion.samplers import DDIM, Heun, Sampler, sample_denoiser
+from madtheory.networks.diffusion.samplers import (
+    DDIM,
+    DPMSolver,
+    Heun,
+    Sampler,
+    levels_of as levels_of,
+    sample_denoiser,
+    variance_factor,
+)
 
 __all__ = [
     "DDIM",
     "DDPM",
     "EDM",
     "PARAMETERISATIONS",
+    "DPMSolver",
     "Diffusion",
     "EmpiricalDenoiser",
     "FlowMatching",
@@ -24,4 +33,5 @@ __all__ = [
     "Process",
     "Sampler",
     "sample_denoiser",
+    "variance_factor",
 ]

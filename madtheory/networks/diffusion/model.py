@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from madtheory.networks.context import check_parts, choose_device
 from madtheory.networks.diffusion.processes import EDM, Process
-from madtheory.networks.diffusion.samplers import Heun, Sampler
+from madtheory.networks.diffusion.samplers import DPMSolver, Sampler, levels_of
 from madtheory.networks.network import Network, Term, noise
 from madtheory.networks.trained import Seeds
 from madtheory.networks.training import Training
@@ -143,8 +143,9 @@ class Diffusion(Network):
         arXiv 2210.02747).
     process : EDM, DDPM or FlowMatching
         Noise levels of training and sampling, in units of the data's standard deviation.
-    sampler : Heun or DDIM
-        Sampler of the denoiser. Default: 40 steps of Heun, whose error accumulates in loops.
+    sampler : DPMSolver, Heun or DDIM
+        Sampler of the denoiser. Its error accumulates in loops: see `variance_factor`. Default:
+        ``DPMSolver(32)``.
     dropout : float
         Share of the points that are trained without their class, if there are classes. 0 rules guidance out.
 
@@ -163,7 +164,7 @@ class Diffusion(Network):
     training: Training = field(default_factory=lambda: Training(learning_rate=4e-3))
     parameterisation: str = "edm"
     process: Process = field(default_factory=EDM)
-    sampler: Sampler = field(default_factory=lambda: Heun(40))
+    sampler: Sampler = field(default_factory=DPMSolver)
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -171,7 +172,7 @@ class Diffusion(Network):
         check_parts(self.process, self.sampler, self.device)
         check_number("dropout", self.dropout, 0, 1, below=True)
         check_choice("parameterisation", self.parameterisation, tuple(PARAMETERISATIONS))
-        self.process.levels(self.sampler.steps)
+        levels_of(self.sampler, self.process)
 
     def _module(self, dim: int) -> nn.Module:
         return NetworkDenoiser(dim, self.hidden, self.classes, PARAMETERISATIONS[self.parameterisation])
@@ -201,7 +202,7 @@ class Diffusion(Network):
             outputs = [c * module(x, sigma, marks) for c, module, marks in parts]
             return torch.stack(outputs).sum(0) if len(outputs) > 1 else outputs[0]
 
-        device, sigmas = choose_device(self.device), self.process.levels(self.sampler.steps)
+        device, sigmas = choose_device(self.device), levels_of(self.sampler, self.process)
         start = math.sqrt(1 + sigmas[0] ** 2) * noise(seeds, (dim,)).to(device)
         drawn: Tensor = self.sampler.integrate(denoiser, start, sigmas, _StepNoise(seeds, dim, device))
         return drawn

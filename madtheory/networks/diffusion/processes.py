@@ -29,6 +29,11 @@ class Process(Protocol):
         """Draw noise levels for training, shape (n, 1)."""
         ...
 
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """Smallest and largest noise level of a sampler."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class EDM:
@@ -69,6 +74,11 @@ class EDM:
         """Return the noise levels of a sampler, decreasing, shape (steps + 1,); the last is 0."""
         ends = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
         return np.append(np.linspace(*ends, check_size("steps", steps)) ** self.rho, 0.0)
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """Smallest and largest noise level of a sampler."""
+        return self.sigma_min, self.sigma_max
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw noise levels for training, log-normal, shape (n, 1)."""
@@ -133,6 +143,12 @@ class DDPM:
         times = np.round(np.arange(steps, 0, -1) * (self.steps / steps)).astype(int)
         return np.append(self.sigmas[times - 1], 0.0)
 
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """Smallest and largest noise level of the chain."""
+        smallest, *_, largest = self.sigmas.tolist()
+        return smallest, largest
+
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw noise levels for training, uniformly from the chain, shape (n, 1)."""
         table = torch.from_numpy(self.sigmas.astype(np.float32))
@@ -161,6 +177,11 @@ class FlowMatching:
         """Return the noise levels of a sampler, decreasing, shape (steps + 1,): even in t; the last is 0."""
         t = np.linspace(self.t_max, 0.0, check_size("steps", steps) + 1)
         return t / (1 - t)
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """Noise level 0.001, and that of the time t_max."""
+        return 1e-3, self.t_max / (1 - self.t_max)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw noise levels for training, shape (n, 1)."""
