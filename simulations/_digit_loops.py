@@ -96,6 +96,21 @@ def describe_run(*, images: int, rng: int, quick: bool, **sizes: int) -> dict[st
     }
 
 
+def digit_diffusion(images: int) -> Any:
+    """Return the class-conditional diffusion of all loops on digits; `images` is the budget of a training."""
+    from madtheory.networks import EDM, Diffusion, Training
+
+    return Diffusion(
+        hidden=(256, 256),
+        classes=10,
+        # The start at sigma_max knows no class: each generation would take a share of 1 / sigma_max off the
+        # distances of the class means. And classes are decided at higher noise than p_mean is by default.
+        process=EDM(sigma_max=80.0, p_mean=-0.2, p_std=1.0),
+        training=Training(images=images, batch=128, learning_rate=8e-3),
+        device="cpu",
+    )
+
+
 def one_loop(
     *,
     regime: str,
@@ -130,21 +145,12 @@ def one_loop(
         `VARIABLES` by generation; ``image``, in sixteenths, and ``label`` where some are kept. Loops of one
         seed share the first generation and the noise of what is measured.
     """
-    from madtheory.networks import EDM, Diffusion, Training, sample_seeds
+    from madtheory.networks import sample_seeds
 
     train, test, _ = halves()
-    model = Diffusion(
-        hidden=(256, 256),
-        classes=10,
-        # The start at sigma_max knows no class: each generation would take a share of 1 / sigma_max off the
-        # distances of the class means. And classes are decided at higher noise than p_mean is by default.
-        process=EDM(sigma_max=80.0, p_mean=-0.2, p_std=1.0),
-        training=Training(images=images, batch=128, learning_rate=8e-3),
-        device="cpu",
-    )
     loop = mad.Loop(
         real=RealDigits(train),
-        model=model,
+        model=digit_diffusion(images),
         regime=getattr(regimes, regime)(**sizes),
         bias=bias,
         treatments=(treatments.project(to_grey),) if grey else (),

@@ -146,21 +146,27 @@ def _pick(images: Any, number: int) -> np.ndarray:
 
 
 def _model(loop: str, sizes: Sizes, labelled: bool) -> Any:
-    from madtheory.images import ImageDiffusion, ImageTraining, UNet
     from madtheory.models import SIMS
+
+    base = image_model(sizes, labelled=labelled)
+    if "SIMS" not in loop:
+        return base
+    return SIMS(base, sizes.guidance, n_auxiliary=sizes.n, budget=sizes.auxiliary)
+
+
+def image_model(sizes: Sizes, *, labelled: bool) -> Any:
+    """Return the diffusion of images of all loops of these sizes."""
+    from madtheory.images import ImageDiffusion, ImageTraining, UNet
     from madtheory.networks import DPMSolver
 
     training = ImageTraining(
         images=sizes.seen, batch=sizes.batch, learning_rate=sizes.learning_rate, decay="cosine",
         ema_images=sizes.seen // 5, warm_learning_rate=sizes.learning_rate / 10,
     )  # fmt: skip
-    base = ImageDiffusion(
+    return ImageDiffusion(
         unet=UNet(block_out_channels=sizes.channels, layers_per_block=sizes.layers, attention=()),
         classes=10 if labelled else None, training=training, sampler=DPMSolver(sizes.steps), batch=200,
     )  # fmt: skip
-    if "SIMS" not in loop:
-        return base
-    return SIMS(base, sizes.guidance, n_auxiliary=sizes.n, budget=sizes.auxiliary)
 
 
 def _regime(loop: str, sizes: Sizes) -> Any:

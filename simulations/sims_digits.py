@@ -24,7 +24,7 @@ from madtheory.sweeps import run_cells
 from simulations._sims_digits import JUDGED, Images, Judge, diffusion, fid_of, labels_of
 
 WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-POLLUTED_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0)
+POLLUTED_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 CLASS_WEIGHTS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 RATIOS = (0.0, 0.2, 0.5, 1.0, 2.0)  # synthetic images per real one
 TARGET = 0.7  # wanted share of odd digits

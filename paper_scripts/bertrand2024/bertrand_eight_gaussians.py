@@ -28,7 +28,11 @@ SETTING = (
     "errors; all λ of a seed share generation 1. Dotted: a new sample of the truth. Network and budget are "
     "smaller than the paper's, which are not published for these pictures. "
 )
-CAPTION = SETTING + "A sample is good within ten standard deviations of a centre."
+CAPTION = SETTING + (
+    "A sample is good within ten standard deviations of a centre. The smallest noise of the package's chain "
+    "is 2.2 standard deviations of a mode: with a perfect network it would leave a mode 17 % of its variance "
+    "in each generation."
+)
 
 simulate = retrained_networks.eight_gaussians
 

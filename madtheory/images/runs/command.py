@@ -12,11 +12,13 @@ from typing import Annotated, Any, TypeAlias
 from tyro.conf import Positional, arg
 
 from madtheory.images.data import ImageStoreError
+from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.runs.folder import RunFolder, read_bounded
 from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
 from madtheory.images.runs.presets import PRESETS, Preset, Scale, get_preset
 from madtheory.images.runs.run import Run
 from madtheory.images.runs.settings import Settings
+from madtheory.networks import variance_factor
 from madtheory.text import align, printable
 
 _WIDTH = 100
@@ -98,6 +100,7 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
         "measurements. An evaluation is one forward pass for one image.",
         f"While a network is trained, its checkpoints take up to {_bytes(made.checkpoint)} more.",
         "Not counted: reading data, features and metrics, and the training of classifiers.",
+        _sampler_error(made.settings.model),
     ]
     if scale == "full":
         notes.append(
@@ -109,6 +112,15 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
         _wrap(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
         align([header, *rows]), "", _wrap(measured), *(_wrap(note) for note in notes),
     ])  # fmt: skip
+
+
+def _sampler_error(model: ImageDiffusion) -> str:
+    wide, narrow = variance_factor(model.sampler, process=model.process, variances=(0.25, 0.0025))
+    return (
+        f"With a perfect network the sampler would multiply the variance of the images by {wide:.3g} in each "
+        f"generation, and by {narrow:.3g} along directions of a tenth of their deviation; "
+        f"madtheory.networks.variance_factor computes it."
+    )
 
 
 def run_text(about: dict[str, Any], lines: Sequence[dict[str, Any]], generations: int, folder: str) -> str:
