@@ -22,7 +22,7 @@ from madtheory.images.training import (  # noqa: E402
 )
 from madtheory.images.unet import ImageDenoiser, UNet  # noqa: E402
 from madtheory.models import SIMS, Neon  # noqa: E402
-from madtheory.networks import DDIM, DDPM, EDM, FlowMatching, Heun, noise, sample_seeds  # noqa: E402
+from madtheory.networks import DDIM, DDPM, EDM, DPMSolver, FlowMatching, Heun, noise, sample_seeds  # noqa: E402
 from madtheory.networks.diffusion.model import PARAMETERISATIONS  # noqa: E402
 
 
@@ -87,7 +87,7 @@ def test_the_network_is_that_of_diffusers(fitted):
 
 def test_the_default_is_edm_and_ddpm_is_ddpm():
     model = ImageDiffusion()
-    assert (model.process, model.sigma_data, model.sampler) == (EDM(p_mean=-1.2), 0.5, Heun(18))
+    assert (model.process, model.sigma_data, model.sampler) == (EDM(p_mean=-1.2), 0.5, DPMSolver(32))
     assert ImageDiffusion(process=DDPM(steps=500), parameterisation="epsilon").sigma_data == 1.0
 
 
