@@ -294,7 +294,7 @@ def variance_factor(
     >>> networks.variance_factor(networks.Heun(10), variances=[1.0, 0.01]).round(2)
     array([1.38, 1.84])
     >>> networks.variance_factor(networks.DPMSolver(32), variances=[1.0, 0.01]).round(3)
-    array([1.002, 1.001])
+    array([1.001, 1.001])
     """
     chosen = DPMSolver() if sampler is None else sampler
     data = np.atleast_1d(check_numbers("variances", variances))
