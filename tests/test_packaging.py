@@ -60,7 +60,7 @@ def test_one_version_everywhere():
 
 def test_typed_and_with_its_style():
     assert (PACKAGE / "py.typed").is_file()
-    assert (PACKAGE / "madtheory.mplstyle").is_file()
+    assert (PACKAGE / "plotting" / "madtheory.mplstyle").is_file()
     assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["madtheory"]
 
 

@@ -1,4 +1,4 @@
-"""The demonstration: handwritten digits in the three loops, theory alongside simulation, and a picture."""
+"""The demonstration: handwritten digits in the three loops, theory alongside simulation, and pictures."""
 
 from __future__ import annotations
 
@@ -35,15 +35,18 @@ def digit_loops() -> dict[str, Loop]:
 
 
 def run_demo(out: Path, quick: bool = False) -> str:
-    """Run the three loops; write the picture into the folder `out` and return the tables."""
+    """Run the three loops; write the pictures into the folder `out` and return the tables."""
     import madtheory as mad
     from madtheory.cli.tables import comparison
+    from madtheory.plotting import animate
 
     generations, replicates = (10, 20) if quick else (40, 100)
     loops, path = digit_loops(), out / "madtheory_demo.png"
     try:
         out.mkdir(parents=True, exist_ok=True)
         draw_digits(loops, generations).savefig(path, dpi=150)
+        titled = {_TITLES[name]: loop for name, loop in loops.items()}
+        moving = animate(titled, min(generations, 20), shape=(8, 8)).save(path.with_suffix(".gif"))
     except OSError as error:
         raise ValueError(f"out={str(out)!r} is not a folder to write into ({error.strerror}).") from None
     lines = [
@@ -55,7 +58,8 @@ def run_demo(out: Path, quick: bool = False) -> str:
         simulated = mad.simulate(loop, generations, replicates=replicates, metrics=metrics, rng=seed)
         table = comparison(simulated, mad.predict(loop, generations))
         lines += ["", f"== {name}: the {_TITLES[name]} loop", table]
-    return "\n".join([*lines, "", f"Digits sampled from the model of each generation: {path}"])
+    made = [f"Digits sampled from the model of each generation: {path}", f"The same, moving: {moving}"]
+    return "\n".join([*lines, "", *made])
 
 
 def draw_digits(loops: dict[str, Loop], generations: int) -> Figure:

@@ -343,7 +343,8 @@ def test_predict(works, tmp_path):
 def test_demo(works, tmp_path):
     out = works(f"demo --quick --out {tmp_path / 'new' / 'folder'}")
     picture = tmp_path / "new" / "folder" / "madtheory_demo.png"
-    assert out.endswith(f"{picture}\n")
+    assert out.endswith(f"{picture}\nThe same, moving: {picture.with_suffix('.gif')}\n")
+    assert picture.with_suffix(".gif").is_file()
     assert picture.read_bytes().startswith(b"\x89PNG")
     for block in out.split("== ")[1:]:
         for variable in ("total_variance", "mean_error"):

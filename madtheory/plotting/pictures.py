@@ -1,7 +1,4 @@
-"""Pictures of results: trajectories with theory on top, phase diagrams, grids of samples.
-
-Every function draws into an `Axes` (a new one by default) and returns it; Matplotlib is imported only then.
-"""
+"""Still pictures: trajectories with theory on top, phase diagrams, grids of samples."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from madtheory.types import Array
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-
-__all__ = ["STYLE", "phase_diagram", "sample_grid", "style", "trajectories"]
 
 STYLE = Path(__file__).with_name("madtheory.mplstyle")
 """The style sheet of the project's figures, for ``plt.style.use``."""
@@ -259,19 +256,14 @@ def sample_grid(
             raise ValueError(
                 f"{name} has {len(labels)} labels for {size} {name} of images; give one for each."
             )
-    mosaic = np.full(
-        (n_rows * (height + gap) - gap, n_columns * (width + gap) - gap, *table.shape[4:]), np.nan
-    )
-    for i in range(n_rows):
-        for j in range(n_columns):
-            top, left = i * (height + gap), j * (width + gap)
-            mosaic[top : top + height, left : left + width] = table[i, j]
     low, high = (np.nanmin(table), np.nanmax(table)) if limits is None else limits
     ax = _axes(ax)
-    if table.ndim == 5:
-        # Colours are not mapped: the gaps must be white themselves.
-        mosaic = np.nan_to_num(np.clip((mosaic - low) / max(high - low, 1e-300), 0, 1), nan=1.0)
-    ax.imshow(mosaic, vmin=low, vmax=high, **{"cmap": "gray_r", "interpolation": "nearest", **show})
+    ax.imshow(
+        mosaic(table, (low, high), gap),
+        vmin=low,
+        vmax=high,
+        **{"cmap": "gray_r", "interpolation": "nearest", **show},
+    )
     ax.set_xticks(np.arange(n_columns) * (width + gap) + (width - 1) / 2, columns or [""] * n_columns)
     ax.set_yticks(np.arange(n_rows) * (height + gap) + (height - 1) / 2, rows or [""] * n_rows)
     ax.xaxis.tick_top()
@@ -279,6 +271,23 @@ def sample_grid(
     ax.spines[:].set_visible(False)
     ax.grid(False)
     return ax
+
+
+def mosaic(table: Array, limits: tuple[float, float], gap: int = 1) -> Array:
+    """Return a table of images as one, with gaps that are NaN, or white where the images have colours."""
+    n_rows, n_columns, height, width = table.shape[:4]
+    whole = np.full(
+        (n_rows * (height + gap) - gap, n_columns * (width + gap) - gap, *table.shape[4:]), np.nan
+    )
+    for i in range(n_rows):
+        for j in range(n_columns):
+            top, left = i * (height + gap), j * (width + gap)
+            whole[top : top + height, left : left + width] = table[i, j]
+    if table.ndim == 4:
+        return whole
+    # Colours are not mapped: they are scaled here, and the gaps must be white themselves.
+    low, high = limits
+    return np.nan_to_num(np.clip((whole - low) / max(high - low, 1e-300), 0, 1), nan=1.0)
 
 
 def _axes(ax: Axes | None) -> Axes:
