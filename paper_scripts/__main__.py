@@ -8,7 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from paper_scripts.figure import Figure
-from paper_scripts.gallery import Entry, all_figures, foreign, redraw, render, write_headlines, write_readme
+from paper_scripts.gallery import (
+    FORMATS,
+    Entry,
+    all_figures,
+    foreign,
+    redraw,
+    render,
+    write_headlines,
+    write_readme,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,10 +60,15 @@ def _make(chosen: Sequence[str], figures: dict[str, Figure], options: argparse.N
         print(f"{name}: {figures[name].title}  [{figures[name].source}]", flush=True)
         try:
             entry = (
-                redraw(figures[name], out=options.out)
+                redraw(figures[name], out=options.out, formats=options.format)
                 if options.redraw
                 else render(
-                    figures[name], out=options.out, quick=options.quick, rng=options.rng, n_jobs=options.jobs
+                    figures[name],
+                    out=options.out,
+                    quick=options.quick,
+                    rng=options.rng,
+                    n_jobs=options.jobs,
+                    formats=options.format,
                 )
             )
         except FileNotFoundError:
@@ -134,6 +148,13 @@ def _parser() -> argparse.ArgumentParser:
         "--redraw",
         action="store_true",
         help="draw and judge again from the numbers in the folder, without a simulation",
+    )
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        choices=list(FORMATS),
+        default=[],
+        help="write the pictures in these formats too, next to the PNG",
     )
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures")
     parser.add_argument(

@@ -25,6 +25,8 @@ from madtheory.sweeps import count_seconds
 from paper_scripts.figure import Figure, Finding, Picture
 
 LARGE = 150_000  # bytes of a picture from which on 256 colours must do
+# Without their time, so that the same picture is the same file.
+FORMATS: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 _ATTRIBUTE = "gallery"
 BEGIN, END = "<!-- written by: python -m paper_scripts --readme -->", "<!-- end of the table -->"
@@ -85,8 +87,10 @@ def _numbers(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> Entry:
-    """Simulate, draw, and write NAME.png and NAME.nc into `out`."""
+def render(
+    figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int, formats: Sequence[str] = ()
+) -> Entry:
+    """Simulate, draw, and write NAME.png, NAME.nc, and pictures of other formats into `out`."""
     began = time.perf_counter()
     # Long simulations keep what they have finished, so that a killed one resumes.
     cells = out / ".cells" if "folder" in inspect.signature(figure.simulate).parameters else None
@@ -94,10 +98,11 @@ def render(figure: Figure, *, out: Path, quick: bool, rng: int, n_jobs: int) -> 
     with count_seconds() as counted:
         dataset = figure.simulate(quick=quick, rng=rng, n_jobs=n_jobs, **kept)
     spent = time.perf_counter() - began if cells is None else sum(counted)
-    return _write_entry(figure, dataset, out=out, quick=quick, rng=rng, spent=round(spent, 1))
+    run = {"quick": quick, "rng": rng, "spent": round(spent, 1)}
+    return _write_entry(figure, dataset, out=out, formats=formats, **run)
 
 
-def redraw(figure: Figure, *, out: Path) -> Entry:
+def redraw(figure: Figure, *, out: Path, formats: Sequence[str] = ()) -> Entry:
     """Draw and judge again from the numbers in `out`, without a simulation.
 
     Raises
@@ -107,16 +112,26 @@ def redraw(figure: Figure, *, out: Path) -> Entry:
     """
     dataset = storage.load(out / f"{figure.name}.nc")
     before = Entry.from_json(dataset.attrs.pop(_ATTRIBUTE))
-    return _write_entry(figure, dataset, out=out, quick=before.quick, rng=before.rng, spent=before.seconds)
+    run = {"quick": before.quick, "rng": before.rng, "spent": before.seconds}
+    return _write_entry(figure, dataset, out=out, formats=formats, **run)
 
 
 def _write_entry(
-    figure: Figure, dataset: xr.Dataset, *, out: Path, quick: bool, rng: int, spent: float
+    figure: Figure,
+    dataset: xr.Dataset,
+    *,
+    out: Path,
+    formats: Sequence[str],
+    quick: bool,
+    rng: int,
+    spent: float,
 ) -> Entry:
-    """Draw and judge, and write the picture, the numbers and the entry."""
-    with plotting.style():
+    """Draw and judge, and write the pictures, the numbers and the entry."""
+    with plotting.style(), plt.rc_context({"svg.hashsalt": figure.name}):
         drawn = figure.draw(dataset)
         _save_picture(drawn, out / f"{figure.name}.png")
+        for suffix in formats:
+            drawn.savefig(out / f"{figure.name}.{suffix}", metadata=FORMATS[suffix])
         plt.close(drawn)
     entry = Entry(
         name=figure.name,

@@ -5,6 +5,14 @@ imported only then.
 """
 
 from madtheory.plotting.animation import Animation, animate
-from madtheory.plotting.pictures import STYLE, phase_diagram, sample_grid, style, trajectories
+from madtheory.plotting.pictures import (
+    BOUND as BOUND,
+    STYLE,
+    THEORY as THEORY,
+    phase_diagram,
+    sample_grid,
+    style,
+    trajectories,
+)
 
 __all__ = ["STYLE", "Animation", "animate", "phase_diagram", "sample_grid", "style", "trajectories"]

@@ -155,6 +155,21 @@ def test_redraw_judges_again_without_a_simulation(figures, tmp_path, capsys):
     assert "holds no second.nc" in capsys.readouterr().err
 
 
+def test_pictures_of_other_formats(figures, tmp_path, capsys):
+    """They are vectors, the same in every run, and next to the PNG; redrawing makes them too."""
+    made, again = tmp_path / "first", tmp_path / "again"
+    command.main(["--only", "first", "--quick", "--out", str(made), "--format", "pdf", "svg"])
+    assert (made / "first.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in (made / "first.svg").read_text()
+    command.main(["--only", "first", "--quick", "--out", str(again)])
+    assert {path.name for path in again.iterdir()} == {"README.md", "first.nc", "first.png"}
+    command.main(["--only", "first", "--redraw", "--out", str(again), "--format", "svg", "pdf"])
+    for name in ("first.pdf", "first.svg"):
+        assert (made / name).read_bytes() == (again / name).read_bytes()
+    with pytest.raises(SystemExit):
+        command.main(["--only", "first", "--format", "bmp"])
+
+
 def test_the_same_seed_gives_the_same_files(figures, tmp_path):
     for folder in ("a", "b"):
         command.main(["--only", "first", "--rng", "3", "--out", str(tmp_path / folder)])
