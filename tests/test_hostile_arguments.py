@@ -151,8 +151,10 @@ BASE: dict[str, Any] = {
     "eigenvalues": [1.0, 0.5],
     "exponent": 1.5,
     "failure_probability": 0.05,
+    "first_share": 0.6,
     "function": np.abs,
     "gap": 0.5,
+    "gaps": [1.0, 2.0],
     "generation": 3,
     "generations": 4,
     "guidance": 0.2,
@@ -161,6 +163,7 @@ BASE: dict[str, Any] = {
     "keep_correct": 0.9,
     "keep_incorrect": 0.2,
     "label_error": 0.2,
+    "initial_share": 0.5,
     "mean": [0.0, 0.5],
     "mean_parameter": 2.0,
     "migration": 0.1,
@@ -183,11 +186,13 @@ BASE: dict[str, Any] = {
     "regime": mad.regimes.fresh(n_real=20, n_synthetic=15),
     "ridge": 0.1,
     "reward": [0.1, 0.5, 0.2],
+    "rewards": [[0.1, 0.5, 0.2], [0.5, 0.1, 0.2]],
     "row_sizes": [10, 20, 30],
     "rows": [P, P, P],
     "scale": 1.0,
     "shape": 1.5,
     "share": 0.6,
+    "shares": [0.3, 0.7],
     "sizes": [10, 20],
     "smoothing": 0.5,
     "smoothness": 1.0,
@@ -436,6 +441,12 @@ def light_cases(folder: Path) -> dict[str, Case]:
             }.items()
         },
         "Law.log_density": Case(mad.sources.two_moons().log_density, {"points": points}),
+        "treatments.assign": Case(
+            t.assign, {"treatments": [t.correct(1.0), t.correct(2.0)], "shares": [0.3, 0.7]}
+        ),
+        "treatments.Assignment": Case(
+            t.Assignment, {"treatments": (t.correct(1.0), t.correct(2.0)), "shares": (0.3, 0.7)}
+        ),
         "treatments.correct": Case(t.correct, {"strength": 0.5}),
         "treatments.Correction": Case(t.Correction, {"strength": 0.5}),
         "treatments.curate": Case(t.curate, {"reward": lambda p: p[..., 0]}),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from madtheory import data
-from madtheory.abilities import can, is_set, knows
+from madtheory.abilities import can, knows
 from madtheory.core import source_of
+from madtheory.treatments.mixing import Mixed
 from madtheory.treatments.rejection import Mask, draw, draw_accepted
 from madtheory.types import Array, Source
 from madtheory.validation import check_arguments, check_choice, check_fields, check_snapshot, show
@@ -60,7 +60,8 @@ class Correction:
             return _Histogram(model, toward, snapshot.replicates, self.share, self.envelope == "histogram")
         if self.strength == 0:
             return model
-        return _Mixture(model, _Replicated(toward, snapshot.replicates), self.share)
+        truth = _Replicated(toward, snapshot.replicates)
+        return Mixed((truth, model), (self.share, 1 - self.share), (False, True), snapshot.replicates)
 
     def obstacle(self, loop: Loop) -> str | None:
         """Return why corrected points have no statistic of known law."""
@@ -154,42 +155,6 @@ class _Replicated:
     def sample_statistic(self, n: Any, *, rng: np.random.Generator) -> Any:
         source = self.source.expand(*self.replicates) if self.replicates else self.source
         return source.sample_statistic(n, rng=rng)
-
-
-@dataclass(frozen=True, eq=False)
-class _Mixture:
-    """Points of a model, each replaced by one of the truth with probability `share`."""
-
-    model: Any
-    truth: _Replicated
-    share: float
-
-    def sample(self, n: int, *, rng: np.random.Generator, bias: float | None = None) -> Any:
-        lead = self.truth.replicates
-        true = rng.random((*lead, n)) < self.share
-        # Every part is drawn as often as the replicate that needs it most. Places are random, because the
-        # first points of a batch may be kept longer than the rest.
-        parts = [(true, self.truth, None), (~true, self.model, bias)]
-        drawn = [
-            (mask, draw(source, many, rng, own))
-            for mask, source, own in parts
-            if (many := int(mask.sum(-1).max()))
-        ]
-        if is_set(drawn[0][1]):
-            order = np.argsort(np.concatenate([np.flatnonzero(mask) for mask, _ in drawn]))
-            return data.join([values for _, values in drawn]).select(order)
-        points = np.empty((*lead, n, drawn[0][1].shape[-1]))
-        for mask, values in drawn:
-            place = np.minimum(np.cumsum(mask, -1) - 1, values.shape[-2] - 1).clip(0)
-            np.copyto(points, np.take_along_axis(values, place[..., None], -2), where=mask[..., None])
-        return points
-
-    def sample_statistic(self, n: Any, *, rng: np.random.Generator, bias: float = 1.0) -> Any:
-        true = rng.binomial(n, self.share, size=self.truth.replicates or None)
-        parts = [self.truth.sample_statistic(true, rng=rng)]
-        if self.share < 1:
-            parts.append(self.model.sample_statistic(np.subtract(n, true), rng=rng, bias=bias))
-        return data.join(parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,18 +23,30 @@ from madtheory.theory.curation.gaussian import (
     thurstone_refit,
     tilted_gaussian,
 )
+from madtheory.theory.curation.pluralistic import (
+    basin_chain,
+    basin_update,
+    coexistence,
+    iterate_pluralistic_update,
+    pluralistic_update,
+)
 
 __all__ = [
+    "basin_chain",
+    "basin_update",
     "best_of_moments",
     "closest_of_second_moment",
+    "coexistence",
     "hard_refit",
     "house_of_cards",
+    "iterate_pluralistic_update",
     "iterate_update",
     "kl_bound",
     "kl_to_limit",
     "limit",
     "luce_refit",
     "mixing_reward_bound",
+    "pluralistic_update",
     "quadratic_luce_refit",
     "rate",
     "reward_gain_bound",
