@@ -7,10 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+_PATIENCE = timedelta(hours=12)
+"""How long a process waits for the others, which may train a classifier or write to a slow disk meanwhile."""
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -41,7 +45,10 @@ def open_accelerator(device: str | None, precision: str = "no") -> Iterator[Any]
         for held in shared:
             held.clear()
         accelerator = accelerate.Accelerator(
-            cpu=device == "cpu", mixed_precision=precision, gradient_accumulation_steps=1
+            cpu=device == "cpu",
+            mixed_precision=precision,
+            gradient_accumulation_steps=1,
+            kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=_PATIENCE)],
         )
         if precision == "fp16" and accelerator.device.type == "cpu":
             raise ValueError("precision='fp16' needs an accelerator; pass precision='bf16' or 'no' on a CPU.")

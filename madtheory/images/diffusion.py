@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from madtheory.images.data import Images
 from madtheory.images.device import open_accelerator
-from madtheory.images.sampling import Term, make_in_memory, make_in_shards, sample_pixels
+from madtheory.images.sampling import (
+    Term,
+    deal_shards,
+    even_piece,
+    make_in_memory,
+    make_in_shards,
+    sample_pixels,
+)
 from madtheory.images.store import Checkpoint, Store, content, describe, fingerprint, is_ours, key_of
 from madtheory.images.training import Arrays, Fit, ImageTraining, load_weights, weights_of
 from madtheory.images.unet import ImageDenoiser, UNet, of_one_type
@@ -58,7 +65,8 @@ def describe_network(model: Any) -> dict[str, Any]:
 
 def describe_fit(model: Any) -> dict[str, Any]:
     """Describe what weights depend on, apart from data, budget, learning rate and seed."""
-    settings = {name: describe(getattr(model.training, name)) for name in _TRAINING}
+    training = model.settled().training
+    settings = {name: describe(getattr(training, name)) for name in _TRAINING}
     return {**describe_network(model), "dropout": model.dropout, "training": settings}
 
 
@@ -182,6 +190,18 @@ class ImageDiffusion(Trained):
             object.__setattr__(self, "store", check_path("store", self.store))
         levels_of(self.sampler, self.process)
 
+    def settled(self) -> ImageDiffusion:
+        """Return this model with defaults for all that has no effect on weights and images, beyond rounding.
+
+        Models that differ in device, store, checkpoints, images at once or parts of a step are equal then.
+        With dropout the parts of a step count: each draws what it leaves out.
+        """
+        usual = ImageTraining()
+        names = ["checkpoint_every_images", "checkpoint_every_seconds"]
+        names += [] if self.unet.dropout else ["accumulate"]
+        training = replace(self.training, **{name: getattr(usual, name) for name in names})
+        return replace(self, training=training, device=None, store=None, batch=ImageDiffusion.batch)
+
     def _merge(self, merge: Any, theirs: Any, weight: float) -> ImageDiffusion:
         key = key_of(extrapolated=[fingerprint(self.weights), fingerprint(theirs)], weight=float(weight))
         with open_accelerator(self.device) as accelerator:
@@ -262,18 +282,21 @@ class ImageDiffusion(Trained):
                 modules.extend(self._terms(terms, shape, guidance, accelerator.device))
             chosen = None if marks is None else marks[start:stop]
             return sample_pixels(modules, self.process, self.sampler, shape, seeds[start:stop], chosen,
-                                 self.batch, accelerator)  # fmt: skip
+                                 chunk, accelerator, shared=self.store is None)  # fmt: skip
 
         if self.store is None:
             with open_accelerator(self.device, self.training.precision) as accelerator:
-                return make_in_memory(make, shape, seeds, marks)
+                chunk = even_piece(len(seeds), self.batch, accelerator.num_processes)
+                return make_in_memory(make, shape, seeds, marks, accelerator)
         drawn = hashlib.sha256(seeds.tobytes() + (b"" if marks is None else marks.tobytes())).hexdigest()
         weights = [[float(c), fingerprint(network.weights)] for c, network in terms]
         key = key_of(sample=describe_network(self), terms=weights, guidance=guidance, drawn=drawn,
-                     batch=self.batch, sampler=describe(self.sampler))  # fmt: skip
+                     sampler=describe(self.sampler))  # fmt: skip
         folder = Store(Path(self.store)).samples(key)
         with open_accelerator(self.device, self.training.precision) as accelerator:
-            return make_in_shards(folder, make, seeds, marks, self.batch, accelerator)
+            deal = deal_shards(len(seeds), shape, self.batch, accelerator.num_processes)
+            chunk = even_piece(deal.unit, self.batch)
+            return make_in_shards(folder, make, deal, seeds, marks, accelerator)
 
     def _terms(self, terms: Any, shape: Any, guidance: float, device: torch.device) -> list[Term]:
         """Return the denoisers of the sum, each with classes and, with guidance, also without."""

@@ -27,7 +27,10 @@ from madtheory.networks import Process, Sampler, levels_of, noise
 Pixels = NDArray[np.uint8]
 Make = Callable[[int, int], Pixels]
 
-_SHARD = 4096
+_SHARD, _BYTES = 4096, 2**28
+"""The most images and bytes of a shard."""
+_FILES, _LEAST = 16, 8
+"""Shards of a set, or a multiple; fewer if they would have less images than the second number."""
 
 
 class Term(NamedTuple):
@@ -39,42 +42,86 @@ class Term(NamedTuple):
     labelled: bool
 
 
-def make_in_memory(make: Make, shape: Sequence[int], seeds: Any, labels: Any) -> Images:
-    """Make a set that is held in memory."""
-    pixels = make(0, len(seeds)) if len(seeds) else np.empty((0, *shape), dtype=np.uint8)
+class Deal(NamedTuple):
+    """How a set is cut: into shards, which are files, and units of whole shards, which a process makes."""
+
+    shard: int
+    unit: int
+
+
+def even_piece(n: int, most: int, workers: int = 1) -> int:
+    """Return the size of pieces of at most `most` of n images, of which all workers get equally many."""
+    rounds = math.ceil(n / (most * workers))
+    return max(1, math.ceil(n / max(1, rounds * workers)))
+
+
+def deal_shards(n: int, shape: Sequence[int], batch: int, workers: int) -> Deal:
+    """Cut a set of n images for workers who make at least `batch` images at once, if there are enough.
+
+    The shards are the same whoever makes them, so that another number of processes may continue: a multiple
+    of 16, which as a rule divides evenly, of at most 4096 images and a quarter of a gigabyte; for less than
+    128 images a smaller power of two.
+    """
+    largest = max(1, min(_SHARD, _BYTES // math.prod(shape)))
+    files = _FILES * math.ceil(n / (_FILES * largest))
+    if files * _LEAST > n:
+        files = 2 ** ((max(1, n // _LEAST)).bit_length() - 1)
+    shard = max(1, math.ceil(n / files))
+    together = max(1, min(batch // shard, math.ceil(n / shard) // workers))
+    return Deal(shard, shard * together)
+
+
+def make_in_memory(make: Make, shape: Sequence[int], seeds: Any, labels: Any, accelerator: Any) -> Images:
+    """Make a set that is held in memory: each process makes every so-many-th chunk, and gets all."""
+    n = len(seeds)
+    pixels = make(0, n) if n else np.empty((0, *shape), dtype=np.uint8)
+    if accelerator.num_processes > 1 and n:
+        shared = torch.from_numpy(pixels).to(accelerator.device)
+        torch.distributed.all_reduce(shared)  # the sum: where others made images, this process has zeros
+        pixels = shared.cpu().numpy()
     pixels.flags.writeable = False  # so that it is not copied
     return Images.of(pixels, labels=labels, seeds=seeds)
 
 
-def make_in_shards(folder: Path, make: Make, seeds: Any, labels: Any, batch: int, accelerator: Any) -> Images:
-    """Make a set in shards, of which only missing ones are made; a shard holds whole chunks."""
+def make_in_shards(folder: Path, make: Make, deal: Deal, seeds: Any, labels: Any, accelerator: Any) -> Images:
+    """Make a set in shards; every process makes its units of them, if one of their shards is missing."""
     from tqdm import tqdm
 
-    n, shard = len(seeds), batch * max(1, _SHARD // batch)
-    missing = missing_shards(folder, n, shard=shard)
+    n = len(seeds)
+    missing = frozenset(missing_shards(folder, n, shard=deal.shard))
     complete = not missing and (folder / "manifest.json").is_file()
     # A process writes only after all processes have looked.
     accelerator.wait_for_everyone()
     if complete:
         return open_shards(folder)
-    if accelerator.is_main_process:
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ImageStoreError(
-                f"folder={str(folder)!r} cannot be made ({error}); choose another store."
-            ) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageStoreError(
+            f"folder={str(folder)!r} cannot be made ({error}); choose another store."
+        ) from error
+    dealt = range(0, n, deal.unit)[accelerator.process_index :: accelerator.num_processes]
+    mine = [first for first in dealt if missing.intersection(_shards_of(first, n, deal))]
     quiet = None if accelerator.is_main_process else True
-    for k in tqdm(missing, desc="shards", delay=5.0, leave=False, disable=quiet):
-        piece = slice(k * shard, min((k + 1) * shard, n))
-        pixels = make(piece.start, piece.stop)
-        if accelerator.is_main_process:
-            own = None if labels is None else labels[piece]
-            write_shard(folder, k, pixels, labels=own, seeds=seeds[piece])
+    for first in tqdm(mine, desc="shards", delay=5.0, leave=False, disable=quiet):
+        # Also what is there already, so that after an interruption the same images are computed together.
+        pixels = make(first, min(first + deal.unit, n))
+        for k in _shards_of(first, n, deal):
+            if k in missing:
+                piece = slice(k * deal.shard, min((k + 1) * deal.shard, n))
+                own = None if labels is None else labels[piece]
+                held = pixels[piece.start - first : piece.stop - first]
+                write_shard(folder, k, held, labels=own, seeds=seeds[piece])
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        finish_shards(folder, n, shard=shard)
+        finish_shards(folder, n, shard=deal.shard)
     accelerator.wait_for_everyone()
     return open_shards(folder)
+
+
+def _shards_of(first: int, n: int, deal: Deal) -> range:
+    """Return the numbers of the shards in the unit that begins with image `first`."""
+    return range(first // deal.shard, math.ceil(min(first + deal.unit, n) / deal.shard))
 
 
 def sample_pixels(
@@ -84,27 +131,30 @@ def sample_pixels(
     shape: Sequence[int],
     seeds: NDArray[np.uint64],
     labels: NDArray[np.int64] | None,
-    batch: int,
+    chunk: int,
     accelerator: Any,
+    *,
+    shared: bool,
 ) -> Pixels:
-    """Sample pixels (n, height, width, channels); processes take chunks in turn, and get all pixels."""
+    """Sample pixels (n, height, width, channels), chunk by chunk; those of other processes stay zero.
+
+    `shared`: processes take chunks in turn; otherwise this one makes all.
+    """
     pixels = np.zeros((len(seeds), *shape), dtype=np.uint8)
-    firsts = range(0, len(seeds), batch)[accelerator.process_index :: accelerator.num_processes]
+    firsts = range(0, len(seeds), chunk)
+    if shared:
+        firsts = firsts[accelerator.process_index :: accelerator.num_processes]
     made = []
     with torch.inference_mode(), accelerator.autocast(), deterministic(accelerator.device):
         for first in firsts:
-            chosen = slice(first, first + batch)
+            chosen = slice(first, first + chunk)
             marks = None if labels is None else labels[chosen]
             # An accelerator is not waited for: the noise of the next chunk is drawn while it works.
             made.append(
-                _chunk(terms, process, sampler, shape, seeds[chosen], marks, batch, accelerator.device)
+                _chunk(terms, process, sampler, shape, seeds[chosen], marks, chunk, accelerator.device)
             )
-        for first, chunk in zip(firsts, made, strict=True):
-            pixels[first : first + batch] = chunk.cpu().numpy()
-    if accelerator.num_processes > 1:
-        shared = torch.from_numpy(pixels).to(accelerator.device)
-        torch.distributed.all_reduce(shared)  # the sum: where others made images, this process has zeros
-        pixels = shared.cpu().numpy()
+        for first, images in zip(firsts, made, strict=True):
+            pixels[first : first + chunk] = images.cpu().numpy()
     return pixels
 
 

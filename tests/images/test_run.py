@@ -139,9 +139,27 @@ def test_a_grid_shows_the_first_images_or_rows_of_each_class():
     assert np.array_equal(picture[68:100:4, 34:66:4], second)
     colours = Images.of(rng().integers(0, 256, (7, 64, 64, 3), dtype=np.uint8))
     picture = np.asarray(Image.open(io.BytesIO(grid(colours))))
-    assert picture.shape == (64, 8 * 66 - 2, 3)
-    assert np.array_equal(picture[:, :64], np.asarray(colours)[0])
-    assert (picture[:, 7 * 66 :] == 255).all()
+    assert picture.shape == (3 * 66 - 2, 3 * 66 - 2, 3)
+    assert np.array_equal(picture[:64, :64], np.asarray(colours)[0])
+    assert (picture[2 * 66 :, 66:] == 255).all()
+
+
+@pytest.mark.parametrize("size", [(28, 28), (64, 512), (512, 32), (700, 600)])
+@pytest.mark.parametrize("classes", [None, 1, 3, 10, 12, 40])
+@pytest.mark.parametrize("n", [6, 48, 300])
+def test_pictures_are_not_much_higher_than_wide(size, classes, n):
+    """Of classes with one image each, of high images, and of large ones, which are reduced."""
+    pixels = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None] % 200, (n, *size, 1))
+    random = rng(n)
+    labels = None if classes is None else np.append(random.integers(0, classes, n - 1), 0)
+    picture = np.asarray(Image.open(io.BytesIO(grid(Images.of(pixels, labels=labels)))))
+    height, width = picture.shape[:2]
+    assert height <= 1.6 * width
+    assert height <= 3000
+    shown = set(np.unique(picture)) - {255}
+    assert len(shown) >= min(n, 4)
+    if classes in (3, 10, 12):
+        assert {int(labels[i]) for i in shown} == set(labels.tolist()), "each class is shown"
 
 
 def test_the_page_stands_alone(finished):
@@ -154,12 +172,14 @@ def test_the_page_stands_alone(finished):
     outside = {address for address in re.findall(r"https?://[\w./-]+", page) if "w3.org" not in address}
     assert not outside, "nothing is loaded"
     assert str(folder) not in page
+    assert "plumbing" not in page
 
 
 def test_the_page_says_what_the_caller_says(trained):
     about = {"title": "A <loop>", "source": "Someone 2024", "preset": "p", "arguments": {"scale": "smoke"}}
     dataclasses.replace(run(1), about=about).go(trained)
     page = (trained / "report.html").read_text()
+    assert "tests the plumbing" in page
     for text in ("A &lt;loop&gt;", "Source: Someone 2024.", "p, scale smoke.", "images resume FOLDER"):
         assert text in page
     assert json.loads((trained / "config.json").read_text())["about"] == about

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -43,7 +44,9 @@ th:first-child, td:first-child { padding-left: .2rem; text-align: left; }
 td.weights { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .8rem; color: #666; }
 .grids { display: flex; flex-wrap: wrap; gap: 1.6rem 1.5rem; }
 figure { margin: 0; width: 20rem; }
-figure img { display: block; width: 100%; image-rendering: pixelated; }
+figure img { display: block; max-width: 100%; width: 100%; max-height: 32rem; object-fit: contain;
+             object-position: left top; image-rendering: pixelated; }
+.note { border-left: 4px solid #b58900; padding-left: .8rem; }
 figcaption { font-weight: 600; margin-bottom: .35rem; }
 pre { background: #f6f6f4; border-radius: 6px; padding: .8rem 1rem; overflow-x: auto; font-size: .82rem; }
 summary { cursor: pointer; }
@@ -60,6 +63,7 @@ def report(kept: RunFolder, config: Mapping[str, Any]) -> bytes:
     body = f"""
 <h1>{escape(title)}</h1>
 {source}
+{_warning(about)}
 <p class="quiet">{escape(_summary(about, run, len(lines)))}</p>
 {_curves(lines, run["features"]) if lines else ""}
 <h2>Samples</h2>
@@ -93,6 +97,15 @@ def _summary(about: Mapping[str, Any], run: Mapping[str, Any], done: int) -> str
         f"generation is measured on {run['n_evaluation']:,} images, by the features {run['features']}."
     )
     return " ".join(words)
+
+
+def _warning(about: Mapping[str, Any]) -> str:
+    if about.get("arguments", {}).get("scale") != "smoke":
+        return ""
+    return (
+        '<p class="note">This run tests the plumbing: its networks are trained for seconds, so that their '
+        "images are noise, and the numbers below are not results. The scales small and full give results.</p>"
+    )
 
 
 def _names(features: str) -> dict[str, tuple[str, str]]:
@@ -163,42 +176,81 @@ def _how_to_resume(about: Mapping[str, Any]) -> str:
     )
 
 
-_GAP, _CELL, _WIDTH, _MOST, _CLASSES = 2, 32, 560, 8, 12
+_GAP, _CELL, _LARGEST, _WIDTH, _MOST, _CLASSES = 2, 32, 256, 560, 8, 12
+_TALLEST = 1.5
+"""Height of a picture over its width."""
 
 
 def grid(images: Images) -> bytes:
-    """Return a PNG of images at fixed places: some rows of each class, otherwise the first ones.
+    """Return a PNG of images at fixed places: as many of each class, otherwise the first ones.
 
-    Small images are enlarged, pixel by pixel; at most 8 stand in a row, and less if they are large.
+    Small images are enlarged, pixel by pixel, and images of more than 256 pixels reduced. The picture is at
+    most 1.5 times as high as wide, unless it is a column of single high images.
     """
     _, height, width, channels = images.shape
-    times = max(1, _CELL // max(height, width))
-    columns = int(np.clip(_WIDTH // (times * width + _GAP), 4, _MOST))
-    chosen, columns = _choose(images, columns)
-    cells = images.batch(chosen).repeat(times, axis=1).repeat(times, axis=2)
-    return _png(_tile(cells if channels in (1, 3) else cells[..., :1], columns))
+    times, parts = max(1, _CELL // max(height, width)), -(-max(height, width) // _LARGEST)
+    wide, high = (-(-times * size // parts) + _GAP for size in (width, height))
+    most = _MOST * max(1, round(high / wide))
+    columns = int(np.clip(_WIDTH // wide, 4, most))
+    places = _arrange(images, columns, wide / high)
+    cells = images.batch(places[places >= 0])
+    cells = cells.repeat(times, axis=1).repeat(times, axis=2) if times > 1 else _reduce(cells, parts)
+    return _png(_tile(cells if channels in (1, 3) else cells[..., :1], places))
 
 
-def _choose(images: Images, columns: int) -> tuple[Index, int]:
-    """Return which images are shown, and how many in a row."""
+def _reduce(cells: Pixels, parts: int) -> Pixels:
+    """Return images of the mean of every square of `parts` x `parts` pixels."""
+    if parts == 1:
+        return cells
+    flat = [cell[..., 0] if cell.shape[-1] not in (1, 3) or cell.shape[-1] == 1 else cell for cell in cells]
+    made = np.stack([np.asarray(pillow().fromarray(cell).reduce(parts)) for cell in flat])
+    return made[..., None] if made.ndim == 3 else made
+
+
+def _arrange(images: Images, columns: int, flatness: float) -> Index:
+    """Return which image stands in each cell, shape (rows, columns); -1 is an empty cell.
+
+    `flatness` is the width of a cell over its height.
+    """
     labels = images.labels
     if labels is None or len(np.unique(labels)) > _CLASSES:
-        return np.arange(min(len(images), columns * columns)), columns
+        n = min(len(images), columns * min(columns, max(1, int(_TALLEST * flatness * columns))))
+        columns = min(columns, math.ceil(math.sqrt(n / min(1.0, flatness))))
+        return _fill(np.arange(n), -(-n // columns), columns)
     places = [np.flatnonzero(labels == c) for c in np.unique(labels)]
-    fewest = min(map(len, places))
-    columns = min(columns, fewest)
-    rows = min(max(1, columns // len(places)), fewest // columns)
-    return np.concatenate([found[: rows * columns] for found in places]), columns
+    each, side_by_side = _block(len(places), min(columns, max(map(len, places))), columns, flatness)
+    # Few classes have several rows, as far as there are images.
+    most = min(columns, int(_TALLEST * flatness * each)) // len(places) if side_by_side == 1 else 1
+    lines = max(1, min(most, min(map(len, places)) // each))
+    blocks = [_fill(found[: lines * each], lines, each) for found in places]
+    blocks += [np.full((lines, each), -1)] * (-len(blocks) % side_by_side)
+    rows = [np.hstack(blocks[i : i + side_by_side]) for i in range(0, len(blocks), side_by_side)]
+    return np.vstack(rows)
 
 
-def _tile(cells: Pixels, columns: int) -> Pixels:
-    n, height, width, channels = cells.shape
-    rows = -(-n // columns)
+def _block(classes: int, each: int, columns: int, flatness: float) -> tuple[int, int]:
+    """Return how many images of a class stand in a row, and how many classes side by side."""
+    for fewer in range(each, 0, -1):
+        for side_by_side in range(1, columns // fewer + 1):
+            if -(-classes // side_by_side) <= _TALLEST * flatness * side_by_side * fewer:
+                return fewer, side_by_side
+    return 1, columns
+
+
+def _fill(chosen: Index, rows: int, columns: int) -> Index:
+    places = np.full(rows * columns, -1)
+    places[: len(chosen)] = chosen
+    return places.reshape(rows, columns)
+
+
+def _tile(cells: Pixels, places: Index) -> Pixels:
+    _, height, width, channels = cells.shape
+    rows, columns = places.shape
     picture = np.full(
         (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, channels), 255, dtype=np.uint8
     )
-    for i, cell in enumerate(cells):
-        top, left = (i // columns) * (height + _GAP), (i % columns) * (width + _GAP)
+    for (row, column), cell in zip(np.argwhere(places >= 0), cells, strict=True):
+        top, left = row * (height + _GAP), column * (width + _GAP)
         picture[top : top + height, left : left + width] = cell
     return picture
 

@@ -16,6 +16,7 @@ import numpy as np
 import madtheory as mad
 from madtheory.images.data import Images, ImageStoreError, pillow
 from madtheory.images.device import open_accelerator
+from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.evaluation import Features, measured
 from madtheory.images.runs.folder import Line, RunFolder, plain
 from madtheory.images.runs.report import grid, report
@@ -194,12 +195,13 @@ class Run:
 
     def _content(self) -> dict[str, str]:
         """Return digests of the parts of the run, including code, by the names of `plain`."""
+        loop = _settled(self.loop)
         parts: dict[str, Any] = {
-            f"loop.{each.name}": getattr(self.loop, each.name)
-            for each in fields(self.loop)
+            f"loop.{each.name}": getattr(loop, each.name)
+            for each in fields(loop)
             if each.name != "treatments"
         }
-        parts |= {f"loop.treatments.{i}": each for i, each in enumerate(self.loop.treatments)}
+        parts |= {f"loop.treatments.{i}": each for i, each in enumerate(loop.treatments)}
         parts["the code of the loop"] = mad.iterate
         parts["the code of the measurements"] = (measured, Run._evaluation)
         return contents(parts) | {"features": self.features.content}
@@ -215,8 +217,9 @@ class Run:
                 "features": self.features.name,
                 "reference": self.reference.fingerprint(),
                 "regime": self.loop.regime.name,
-                "loop": plain(self.loop),
+                "loop": plain(_settled(self.loop)),
             },
+            "how": plain(_how(_network(self.loop.model))),
             "content": self._content(),
             "versions": {"python": platform.python_version(), "madtheory": mad.__version__}
             | {name: version(name) for name in _LIBRARIES},
@@ -233,6 +236,26 @@ def _network(model: Any) -> Any:
             f"Neon of one: it does not use a folder. Pass one of these, or use iterate(loop)."
         )
     return model
+
+
+def _settled(loop: mad.Loop) -> mad.Loop:
+    """Return the loop without what has no effect on its results."""
+
+    def settle(model: Any) -> Any:
+        if hasattr(model, "base"):
+            return replace(model, base=settle(model.base))
+        return model.settled() if isinstance(model, ImageDiffusion) else model
+
+    return replace(loop, model=settle(loop.model))
+
+
+def _how(network: Any) -> dict[str, Any]:
+    """Return what a run may change from call to call: for the reader of a page, and never compared."""
+    return {
+        "device": network.device,
+        "batch": getattr(network, "batch", None),
+        "accumulate": getattr(network.training, "accumulate", None),
+    }
 
 
 def _with_store(model: Any, store: Path) -> Any:
