@@ -18,6 +18,7 @@ from typing import Self
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import MaxNLocator
 
 import paper_scripts
 from madtheory import plotting, storage
@@ -129,6 +130,9 @@ def _write_entry(
     """Draw and judge, and write the pictures, the numbers and the entry."""
     with plotting.style(), plt.rc_context({"svg.hashsalt": figure.name}):
         drawn = figure.draw(dataset)
+        for ax in drawn.axes:
+            if ax.get_xlabel() == "generation" and isinstance(ax.xaxis.get_major_locator(), MaxNLocator):
+                ax.xaxis.get_major_locator().set_params(integer=True)
         _save_picture(drawn, out / f"{figure.name}.png")
         for suffix in formats:
             drawn.savefig(out / f"{figure.name}.{suffix}", metadata=FORMATS[suffix])

@@ -20,8 +20,8 @@ COLOURS = (BLUE, RED, GREEN, PINK, YELLOW)
 DOTTED: dict[str, Any] = {"color": "0.45", "linestyle": ":", "linewidth": 1.1, "zorder": 1}
 
 
-def gradient(n: int, end: float = 0.85, name: str = "viridis") -> np.ndarray:
-    """Return the colours from dark to light, shape (n, 4)."""
+def gradient(n: int, end: float = 0.8, name: str = "viridis") -> np.ndarray:
+    """Return the colours from dark to light, shape (n, 4); without the palest, which are lost on white."""
     return plt.get_cmap(name)(np.linspace(0, end, n))
 
 
@@ -57,12 +57,6 @@ def draw_runs(ax: Axes, values: xr.DataArray, *, color: str, label: str) -> None
 def label_theory(ax: Axes, label: str = "theory") -> None:
     """Put the line of theory into the legend."""
     ax.plot([], [], label=label, **THEORY)
-
-
-def number_generations(ax: Axes) -> None:
-    """Label the axis of generations, with ticks at whole numbers."""
-    ax.set_xlabel("generation")
-    ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def legend_below(figure: Picture | SubFigure, ax: Axes, columns: int | None = None, **keywords: Any) -> None:

@@ -79,6 +79,8 @@ def trajectories(
     ValueError
         If `spread` is ``"standard error"`` and the dataset holds only quantiles.
     """
+    from matplotlib.ticker import MaxNLocator
+
     ax = _axes(ax)
     held = [data for data in (simulated, predicted) if data is not None]
     names = {str(name) for data in held for name in data.data_vars}
@@ -103,6 +105,8 @@ def trajectories(
                 how: dict[str, Any] = {**(BOUND if bound else THEORY), "label": label}
                 ax.plot(predicted["generation"].values, predicted[name].values, **how)
     ax.set_xlabel("generation")
+    if ax.get_xscale() == "linear":
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.set_ylabel(LABELS.get(variable, variable.replace("_", " ")))
     return ax
 

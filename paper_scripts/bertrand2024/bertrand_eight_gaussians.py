@@ -17,7 +17,7 @@ from paper_scripts.findings import (
     name_seeds,
     no_more_over_seeds,
 )
-from paper_scripts.style import RED, gradient, legend_below, number_generations, seed_band
+from paper_scripts.style import RED, gradient, legend_below, seed_band
 from simulations import retrained_networks
 
 SOURCE = "Bertrand et al., Fig. 2"
@@ -82,7 +82,7 @@ def _curves(data: xr.Dataset, name: str, ax: Axes) -> None:
         ax.axhline(data["floor"].mean().item(), color="0.5", linestyle=":")
         ax.set_ylim(0, None)
     ax.set_title(LABELS[name])
-    number_generations(ax)
+    ax.set_xlabel("generation")
 
 
 def _colours(data: xr.Dataset) -> list:

@@ -13,7 +13,6 @@ from paper_scripts.style import (
     THEORY,
     draw_variable,
     label_theory,
-    number_generations,
 )
 from simulations import label_collapse
 
@@ -47,7 +46,7 @@ def draw(data: xr.Dataset) -> Picture:
     many.set(ylim=(0, None), ylabel="excess risk  [squared labels]", title="(a) many points")
     few.set(ylim=(0, 1.05), title="(b) few points, no noise")
     for ax in (many, few):
-        number_generations(ax)
+        ax.set_xlabel("generation")
         label_theory(ax, "exact mean")
     for ax in (many, few, mixture):
         ax.legend(fontsize=8)

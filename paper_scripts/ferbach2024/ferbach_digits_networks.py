@@ -7,7 +7,7 @@ import xarray as xr
 from paper_scripts.ferbach2024.loops import draw_loops, judge_rise, name_run
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import above, format_mean, format_means, holds, no_more_over_seeds
-from paper_scripts.style import legend_below, number_generations, show_digits
+from paper_scripts.style import legend_below, show_digits
 from simulations import curated_networks
 
 SOURCE = "Ferbach et al., Fig. 3, analogue on other data"
@@ -44,7 +44,7 @@ def draw(data: xr.Dataset) -> Picture:
         shares = data["share"].sel(loop=loop).isel(seed=0).transpose("digit", "generation")
         ax.stackplot(data["generation"], shares, colors=colours, labels=[str(digit) for digit in range(10)])
         ax.set(title=f"shares of the digits, {loop}, one seed", ylim=(0, 1))
-        number_generations(ax)
+        ax.set_xlabel("generation")
     rows[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="x-small", reverse=True)
     grids = {"generation 1": data["first"]}
     grids |= {f"last, {loop}": data["images"].sel(loop=loop) for loop in data["loop"].values}

@@ -19,6 +19,9 @@ CAPTION = (
 simulate = curation.mixture
 
 
+REACH = 2.7  # of the pictures upwards and downwards
+
+
 def draw(data: xr.Dataset) -> Picture:
     """Draw one row per reward: the reward, the initial law, the limit, and the loops' last generations."""
     rows = data.sizes["r_min"]
@@ -46,6 +49,8 @@ def draw(data: xr.Dataset) -> Picture:
         for ax in row:
             ax.set_aspect("equal")
             ax.grid(visible=False)
+            # Without the corners, where the edge of a large plateau would come back into sight.
+            ax.set_ylim(-REACH, REACH)
     for ax in axes[-1]:
         ax.set_xlabel("x")
     return figure

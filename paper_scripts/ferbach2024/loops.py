@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from paper_scripts.figure import Finding
 from paper_scripts.findings import above, error_of, format_mean, holds, name_seeds, score
-from paper_scripts.style import BLUE, RED, THEORY, number_generations, seed_band
+from paper_scripts.style import BLUE, RED, THEORY, seed_band
 
 COLOURS = {"curated only": RED, "with real data": BLUE, "not curated": "0.45"}
 
@@ -16,7 +16,7 @@ def draw_loops(ax: Axes, values: xr.DataArray, theory: xr.DataArray | None = Non
         seed_band(ax, values["generation"], values.sel(loop=loop), color=COLOURS[loop], label=loop)
         if theory is not None:
             ax.plot(values["generation"], theory.sel(loop=loop), **THEORY)
-    number_generations(ax)
+    ax.set_xlabel("generation")
 
 
 def judge_rise(values: xr.DataArray, claim: str, note: str) -> Finding:

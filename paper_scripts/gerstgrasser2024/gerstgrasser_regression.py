@@ -6,7 +6,7 @@ import xarray as xr
 
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import holds, largest, score, with_error
-from paper_scripts.style import BLUE, DOTTED, GREEN, RED, draw_variable, label_theory, number_generations
+from paper_scripts.style import BLUE, DOTTED, GREEN, RED, draw_variable, label_theory
 from simulations import label_regimes
 
 SOURCE = "Gerstgrasser et al. 2024, Theorem 1"
@@ -29,7 +29,7 @@ def draw(data: xr.Dataset) -> Picture:
         ax.axhline(first * np.pi**2 / 6, **DOTTED)
         ax.set_title(f"T = {one['n'].item()}, d = {one['dim'].item()}")
         ax.set_ylim(0, None)
-        number_generations(ax)
+        ax.set_xlabel("generation")
     label_theory(axes[0, 0], "exact mean")
     axes[0, 0].set_ylabel("excess risk  [squared labels]")
     axes[0, 0].legend()

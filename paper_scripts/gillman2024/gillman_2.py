@@ -45,7 +45,7 @@ VARIANCES = (0.0, 0.1, 1.0)  # strengths of the panel on the variance
 def draw(data: xr.Dataset) -> Picture:
     """Draw distances of the four loops by generation, the last generation, and the variance with theory."""
     figure, axes = plt.subplots(2, 3, figsize=(11.5, 7.0))
-    colours = gradient(data.sizes["strength"], 0.92)
+    colours = gradient(data.sizes["strength"])
     top = 1.12 * data["wasserstein2"].max().item()
     titles = ("(a) published sampler", "(b) histogram, drawn correctly", "(c) formula")
     for ax, sampler, title in zip(axes[0], SAMPLERS, titles, strict=True):
@@ -72,9 +72,14 @@ def draw(data: xr.Dataset) -> Picture:
 
 
 def _curves(one: xr.Dataset, name: str, ax: Axes, colours: np.ndarray) -> None:
+    strengths = one["strength"].values
     for i, colour in enumerate(colours):
         part = one.isel(strength=i)
-        band(ax, part["generation"], part[name], part[f"{name}_spread"], alpha=0.15, color=colour)
+        # Bands of all strengths would hide each other.
+        if i in (0, len(strengths) - 1):
+            band(ax, part["generation"], part[name], part[f"{name}_spread"], alpha=0.2, color=colour)
+        else:
+            ax.plot(part["generation"], part[name], color=colour)
 
 
 def _last(data: xr.Dataset, ax: Axes) -> None:
@@ -95,7 +100,7 @@ def _last(data: xr.Dataset, ax: Axes) -> None:
 
 
 def _variance(data: xr.Dataset, ax: Axes) -> None:
-    colours = gradient(data.sizes["strength"], 0.92)
+    colours = gradient(data.sizes["strength"])
     shown = [i for i, s in enumerate(data["strength"].values) if s in VARIANCES]
     for sampler in ("exact", "published"):
         for i in shown:

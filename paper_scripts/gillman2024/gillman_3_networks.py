@@ -15,7 +15,7 @@ from paper_scripts.findings import (
     name_seeds,
     no_more_over_seeds,
 )
-from paper_scripts.style import BLUE, RED, legend_below, number_generations, seed_band, show_digits
+from paper_scripts.style import BLUE, RED, legend_below, seed_band, show_digits
 from simulations import self_corrected_networks
 
 SOURCE = "Gillman et al., Fig. 3, analogue on other data"
@@ -53,7 +53,7 @@ def draw(data: xr.Dataset) -> Picture:
     for ax, (name, title, training) in zip(axes.flat, panels, strict=False):
         _curves(data.sel(training=training), name, ax)
         ax.set_title(title)
-        number_generations(ax)
+        ax.set_xlabel("generation")
     for spare in axes.flat[len(panels) :]:
         spare.set_visible(False)
     legend_below(upper, ax, fontsize="small")

@@ -24,7 +24,6 @@ from paper_scripts.style import (
     THEORY,
     draw_variable,
     label_theory,
-    number_generations,
 )
 from simulations import golden_weights
 
@@ -61,7 +60,7 @@ def draw(data: xr.Dataset) -> Picture:
         one = data.sel(weights=name)
         draw_variable(by_generation, one, "error_by_generation", color=colour, label=name)
     by_generation.set(ylabel="squared error", title="(c) by generation")
-    number_generations(by_generation)
+    by_generation.set_xlabel("generation")
     for ax in (by_share, by_generation):
         label_theory(ax)
         ax.legend(fontsize=8)

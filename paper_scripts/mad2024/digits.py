@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from paper_scripts.figure import Finding, Findings, Picture
 from paper_scripts.findings import format_mean, holds, name_seeds, seed_score
-from paper_scripts.style import BLUE, GREEN, RED, YELLOW, number_generations
+from paper_scripts.style import BLUE, GREEN, RED, YELLOW
 
 SETTING = (
     "An analogue: 897 of scikit-learn's 8 x 8 digits in place of MNIST, and a class-conditional diffusion of "
@@ -56,7 +56,7 @@ def finish_panel(ax: Axes, data: xr.Dataset, name: str) -> None:
     """Label a panel, and draw what the real training half gives."""
     ax.axhline(data[f"real_{name}"].item(), **REAL)
     ax.set_ylabel(LABELS[name])
-    number_generations(ax)
+    ax.set_xlabel("generation")
 
 
 def legend_of_biases(figure: Picture, biases: np.ndarray, others: dict[str, Line2D] | None = None) -> None:

@@ -31,11 +31,20 @@ def draw(data: xr.Dataset) -> Picture:
         one = data.sel(distance=distance)
         alone, many = one["alone"], one.sizes["model"]
         error = 2 * alone.std("model", ddof=1) / np.sqrt(many)
-        left.errorbar(alone["n_alone"], alone.mean("model"), error, color="black", marker="o", markersize=3)
+        left.errorbar(
+            alone["n_alone"],
+            alone.mean("model"),
+            error,
+            color="black",
+            marker="o",
+            markersize=3,
+            label="real digits alone",
+        )
         for bias in one["bias"].values:
             part = one.sel(bias=bias)
             means = part["value"].mean("seed")
-            left.axhspan(means.min(), means.max(), color=COLOURS[bias], alpha=0.2, linewidth=0)
+            span = {"color": COLOURS[bias], "alpha": 0.2, "linewidth": 0}
+            left.axhspan(means.min(), means.max(), label=f"loops, bias {bias:g}: from best to worst", **span)
             ratio, error = part["effective_size"] / n_real, 2 * part["effective_size_error"] / n_real
             line = {"color": COLOURS[bias], "marker": "o", "markersize": 4, "label": f"bias {bias:g}"}
             right.errorbar(part["n_synthetic"], ratio, error, **line)
@@ -49,6 +58,7 @@ def draw(data: xr.Dataset) -> Picture:
             ax.xaxis.set_minor_formatter(NullFormatter())
         right.set_ylim(0, None)
     axes[0, 1].legend(fontsize="small")
+    axes[0, 0].legend(fontsize="small")
     return figure
 
 

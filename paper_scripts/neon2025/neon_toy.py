@@ -47,7 +47,8 @@ def draw(data: xr.Dataset) -> Picture:
                     ax.fill_between(data["weight"], *ends, color=colour, alpha=0.2, linewidth=0)
             read = data.sel(scale=scale, epochs=epochs)
             where = (read["paper_weight"], read["paper_fid"])
-            ax.plot(*where, "*", markersize=12, color=colour, markeredgecolor="black", zorder=6)
+            star = {"markersize": 12, "color": colour, "markeredgecolor": "black", "zorder": 6}
+            ax.plot(*where, "*", label=f"paper's best, {epochs} epochs", **star)
         ax.axhline(base, **DOTTED)
         ax.set(yscale="log", ylim=(0.004, 2), xlabel="weight w (-1: self-trained, 0: base)")
         ax.set_title(f"({letter}) ζ = {scale:g}: S too {'wide' if scale < 1 else 'narrow'}")

@@ -64,7 +64,7 @@ def _quantiles(ax: Axes, x: xr.DataArray, values: xr.DataArray, **line: str) -> 
 def _eigenvalues(data: xr.Dataset, ax: Axes, n: int = 20) -> None:
     one = data.sel(n=n)
     per_e = np.log10(np.e)
-    colours = gradient(one.sizes["direction"], 0.9)
+    colours = gradient(one.sizes["direction"])
     x, half = one["generation"].values, one.sizes["time"] // 2
     for colour, direction in zip(colours, one["direction"].values, strict=True):
         y = per_e * one["log_eigenvalue"].sel(direction=direction).values

@@ -31,6 +31,7 @@ def draw(data: xr.Dataset) -> Picture:
         seed_band(left, one["weight"], one["fid"], label=label, color=colour)
         mean = one["fid"].mean("seed")
         left.plot(mean.idxmin("weight"), mean.min(), "*", color=colour, markersize=12, zorder=5)
+    left.plot([], [], "*", color="0.3", markersize=9, label="smallest FID")
     neon = data.sel(curve=data["scheme"] == "Neon").isel(curve=0)
     label = f"Neon, {neon['budget'].item() / 1000:.0f}k images"
     seed_band(left, neon["weight"], neon["fid"], label=label, color=NEON, linestyle="--")

@@ -29,7 +29,8 @@ def draw(data: xr.Dataset) -> Picture:
         left.errorbar(one["weight"], one["line"], yerr=2 * one["line_error"], **mark)
         left.plot(one["weight"], one["predicted_line"], **THEORY, label="exact" if bias == 1 else None)
         best = one["best_line"].item()
-        left.plot(best, one["predicted_line"].sel(weight=best), "*", markersize=13, color=colour, zorder=5)
+        star = {"markersize": 13, "color": colour, "zorder": 5, "linestyle": ""}
+        left.plot(best, one["predicted_line"].sel(weight=best), marker="*", **star)
     left.set(title=f"(a) one dimension, {data.attrs['n']} points", ylim=(0, 0.1))
     for ax, size, letter in zip(others, data["size"].values, "bc", strict=True):
         for bias, style in zip(data["plane_bias"].values, ("-", ":"), strict=True):
@@ -44,6 +45,7 @@ def draw(data: xr.Dataset) -> Picture:
     for ax in (left, *others):
         ax.set_xlabel("guidance w (-1: self-trained, 0: base)")
         ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+        ax.plot([], [], "*", color="0.3", markersize=9, label="smallest distance")
         ax.legend(fontsize="small")
     left.set_ylabel("mean squared Wasserstein-2 distance")
     return figure

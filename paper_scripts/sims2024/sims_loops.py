@@ -23,7 +23,7 @@ simulate = self_improvement.run
 def draw(data: xr.Dataset) -> Picture:
     """Draw distance in the augmentation loop and log volume in the fully synthetic one, by bias and size."""
     figure, axes = plt.subplots(2, 4, figsize=(13.5, 6.4), sharex=True)
-    colours = gradient(data.sizes["weight"], 0.9)
+    colours = gradient(data.sizes["weight"])
     columns = product(data["bias"].values, data["size"].values)
     for (upper, lower), (bias, size) in zip(axes.T, columns, strict=True):
         one = data.sel(bias=bias, size=size)
