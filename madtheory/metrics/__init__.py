@@ -29,6 +29,7 @@ from madtheory.metrics.gaussian import (
     wasserstein2_squared,
 )
 from madtheory.metrics.likelihood import negative_log_likelihood
+from madtheory.metrics.memorisation import neighbour_entropy, novelty
 from madtheory.metrics.points import (
     cramer_von_mises,
     density_coverage,
@@ -63,7 +64,9 @@ __all__ = [
     "mean_parameter_error",
     "mode_coverage",
     "negative_log_likelihood",
+    "neighbour_entropy",
     "noise_variance",
+    "novelty",
     "on_samples",
     "parameter_error",
     "parameter_variance",

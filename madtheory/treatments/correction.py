@@ -12,7 +12,14 @@ from madtheory.core import source_of
 from madtheory.treatments.mixing import Mixed
 from madtheory.treatments.rejection import Mask, draw, draw_accepted
 from madtheory.types import Array, Source
-from madtheory.validation import check_arguments, check_choice, check_fields, check_snapshot, show
+from madtheory.validation import (
+    check_arguments,
+    check_choice,
+    check_fields,
+    check_number,
+    check_snapshot,
+    show,
+)
 
 if TYPE_CHECKING:
     from madtheory.core import Loop, Snapshot
@@ -135,6 +142,63 @@ def correct(
     if toward is not None:
         toward = source_of(toward, "toward")
     return Correction(gamma, toward, envelope)
+
+
+@check_arguments
+def detect(*, synthetic_share: float, keep_real: float, keep_synthetic: float) -> Correction:
+    r"""Draw from a pool of unknown provenance, behind a detector with error rates.
+
+    A pool holds a share w of synthetic points; the rest are new real ones. A detector keeps a real point with
+    probability :math:`\phi` and a synthetic one with probability :math:`\psi`. What is left is the mixture of
+    `correct`, of strength
+
+    .. math:: \gamma = \frac{(1 - w)\phi}{w\psi},
+
+    and has its closed forms and its statistics: detection is self-correction.
+
+    Parameters
+    ----------
+    synthetic_share : float
+        Share w of synthetic points in the pool, 0 to 1.
+    keep_real, keep_synthetic : float
+        Probabilities :math:`\phi` and :math:`\psi` that a real and a synthetic point are kept; or, with
+        importance weights, their mean weights.
+
+    Returns
+    -------
+    Correction
+        A treatment for ``Loop(treatments=...)``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not between 0 and 1, or nothing is kept.
+
+    Notes
+    -----
+    What is kept must not depend on the points beyond their provenance. A detector that judges points is a
+    pool and a verifier: ``(detect(synthetic_share=w, keep_real=1, keep_synthetic=1), verify(keep))``,
+    where ``keep(points)`` is the weight :math:`(1 - P)^b` of Drayson et al. 2025 (arXiv 2502.15654); then it
+    selects, too. Theory: `madtheory.theory.verification.detected_share`.
+
+    Examples
+    --------
+    >>> from madtheory.treatments import detect
+    >>> print(round(detect(synthetic_share=0.7, keep_real=0.95, keep_synthetic=0.1).share, 3))
+    0.803
+    """
+    shares = {"synthetic_share": synthetic_share, "keep_real": keep_real}
+    w, real, synthetic = (
+        check_number(name, value, 0, 1)
+        for name, value in (shares | {"keep_synthetic": keep_synthetic}).items()
+    )
+    of_real, of_synthetic = (1 - w) * real, w * synthetic
+    if of_real + of_synthetic == 0:
+        raise ValueError(
+            f"keep_real={keep_real!r} and keep_synthetic={keep_synthetic!r} keep nothing where "
+            f"synthetic_share={synthetic_share!r}; raise one of them."
+        )
+    return Correction(of_real / of_synthetic if of_synthetic else np.inf)
 
 
 @dataclass(frozen=True, eq=False)

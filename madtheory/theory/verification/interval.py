@@ -1,4 +1,4 @@
-"""Loops with verified synthetic data: points inside an interval are kept, or labels judged correct."""
+"""Points inside an interval are kept: truncated Gaussians."""
 
 from __future__ import annotations
 
@@ -11,18 +11,10 @@ from scipy import special
 
 from madtheory.theory.labels import Labelled, label
 from madtheory.theory.stability import at_least
+from madtheory.theory.verification.judged import check_share
 from madtheory.validation import check_arguments, check_numbers, check_shapes
 
-__all__ = [
-    "interval_collapse_time",
-    "interval_fixed_point",
-    "interval_map",
-    "label_threshold",
-    "verified_label_error",
-]
-
 TRUNCATED = "derived here (truncated normal); the loop of Yi et al. 2025 (arXiv 2510.16657)"
-FENG = "Feng et al. 2024 (arXiv 2406.07515), breakdown point of verified labels; algebra derived here"
 
 Array = NDArray[np.floating[Any]]
 
@@ -92,13 +84,13 @@ def interval_map(
     m, c = check_numbers("mean", mean), check_numbers("centre", centre)
     v = at_least("variance", variance, positive=True)
     h = at_least("half_width", half_width, positive=True, infinite=True)
-    a = _share("synthetic_share", synthetic_share)
+    a = check_share("synthetic_share", synthetic_share)
     m_r, v_r = check_numbers("real_mean", real_mean), at_least("real_variance", real_variance)
     check_shapes(
         mean=m, variance=v, half_width=h, centre=c, synthetic_share=a, real_mean=m_r, real_variance=v_r
     )
     scale = np.sqrt(v)
-    kept, spread, acceptance = _truncate((c - h - m) / scale, (c + h - m) / scale)
+    kept, spread, acceptance = truncate((c - h - m) / scale, (c + h - m) / scale)
     if not (np.isfinite(kept) & np.isfinite(spread)).all():
         raise ValueError(
             "mean, variance, centre and half_width leave no point in the interval of double precision; "
@@ -147,7 +139,7 @@ def interval_fixed_point(
     """
     from scipy.optimize import root
 
-    a = float(_share("synthetic_share", synthetic_share))
+    a = float(check_share("synthetic_share", synthetic_share))
     fixed: dict[str, Any] = {"half_width": half_width, "centre": centre, "synthetic_share": a}
     fixed |= {
         "real_mean": real_mean,
@@ -223,95 +215,7 @@ def interval_collapse_time(*, ratio: ArrayLike, initial_ratio: ArrayLike = 0.0) 
     return label(out, "bound", "derived here (truncated normal)")
 
 
-@check_arguments
-def verified_label_error(
-    *, label_error: ArrayLike, keep_correct: ArrayLike, keep_incorrect: ArrayLike
-) -> dict[str, Labelled]:
-    r"""Return the share of wrong labels among those that a verifier keeps.
-
-    .. math:: p' = \frac{p\psi}{p\psi + (1 - p)\phi}
-
-    Kind: exact mean, for infinitely many labels.
-
-    Parameters
-    ----------
-    label_error : array
-        Share p of wrong labels among synthetic ones.
-    keep_correct, keep_incorrect : array
-        Probabilities :math:`\phi` and :math:`\psi` that a correct and a wrong label are kept.
-
-    Returns
-    -------
-    dict of Labelled, the arguments' shape
-        ``label_error`` after verification (NaN where nothing is kept) and ``acceptance``.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not between 0 and 1.
-
-    Notes
-    -----
-    Source: the setting of Feng et al. 2024 (arXiv 2406.07515); algebra derived here.
-
-    Examples
-    --------
-    >>> from madtheory.theory import verification
-    >>> known = verification.verified_label_error(
-    ...     label_error=0.3, keep_correct=0.9, keep_incorrect=0.2
-    ... )
-    >>> for name, value in known.items():
-    ...     print(name, value.round(4))
-    label_error 0.087
-    acceptance 0.69
-    """
-    p, correct = _share("label_error", label_error), _share("keep_correct", keep_correct)
-    wrong = p * _share("keep_incorrect", keep_incorrect)
-    acceptance = wrong + (1 - p) * correct
-    with np.errstate(invalid="ignore"):
-        after = {"label_error": wrong / acceptance, "acceptance": acceptance}
-    return {key: label(value, "exact mean", FENG) for key, value in after.items()}
-
-
-@check_arguments
-def label_threshold(*, keep_correct: ArrayLike, keep_incorrect: ArrayLike) -> Labelled:
-    r"""Return the label error up to which a classifier from infinitely many verified labels is optimal.
-
-    .. math:: p < \frac\phi{\phi + \psi}
-
-    that is, wherever `verified_label_error` is below one half. Kind: exact law, for two classes and labels
-    whose error does not depend on the point. Parameters and errors: as for `verified_label_error`.
-
-    Returns
-    -------
-    Labelled array, the arguments' shape
-        One half for a verifier that does not discriminate, 1 for one that keeps no wrong label; NaN for one
-        that keeps nothing.
-
-    Notes
-    -----
-    Source: Feng et al. 2024 (arXiv 2406.07515), the breakdown point of their linear classifiers; algebra
-    derived here.
-
-    Examples
-    --------
-    >>> from madtheory.theory import verification
-    >>> print(verification.label_threshold(keep_correct=0.9, keep_incorrect=0.2).round(4))
-    0.8182
-    """
-    correct = _share("keep_correct", keep_correct)
-    with np.errstate(invalid="ignore"):
-        return label(correct / (correct + _share("keep_incorrect", keep_incorrect)), "exact law", FENG)
-
-
-def _share(name: str, value: ArrayLike) -> Array:
-    share = at_least(name, value)
-    if (share > 1).any():
-        raise ValueError(f"{name}={value!r} is above 1; pass a share or probability from 0 to 1.")
-    return share
-
-
-def _truncate(low: Array, high: Array) -> tuple[Array, Array, Array]:
+def truncate(low: Array, high: Array) -> tuple[Array, Array, Array]:
     """Return mean, variance and mass of a standard normal between two bounds, also close or far ones."""
     low, high = np.broadcast_arrays(low, high)
     mode = np.clip(0.0, low, high)
