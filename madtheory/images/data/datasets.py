@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
-from typing import Literal
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from madtheory import sources
+from madtheory.files import digest_of
 from madtheory.images.data.cifar import read_cifar10
 from madtheory.images.data.files import (
     Files,
@@ -25,10 +29,11 @@ from madtheory.images.data.files import (
     files_of,
     pillow,
     shape_of,
+    versions_of,
 )
 from madtheory.images.data.images import Images, RealImages, check_labels
-from madtheory.images.data.shards import ImageStoreError
-from madtheory.validation import check_choice, check_size
+from madtheory.images.data.shards import ImageStoreError, open_shards, write_shards
+from madtheory.validation import check_choice, check_path, check_size
 
 __all__ = [
     "RealImages", "archive", "cifar10", "digits", "folder", "hugging_face", "idx", "photographs",
@@ -36,10 +41,12 @@ __all__ = [
 ]  # fmt: skip
 
 PartName = Literal["train", "test", "all"]
+Mode = Literal["refuse", "convert", "skip"]
 
 _PARTS = ("train", "test", "all")
 _TORCHVISION = ("MNIST", "FashionMNIST", "CIFAR10")
 _HELD_OUT_COLUMNS = 128
+_SHARD, _SHARD_BYTES = 4096, 2**28
 
 
 def digits(part: PartName = "train", *, labels: bool = False) -> RealImages:
@@ -105,7 +112,14 @@ def photographs(
     return RealImages(Images((patches,)), f"photographs({size}, {part!r})")
 
 
-def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
+def folder(
+    path: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    labels: bool = False,
+    mode: Mode = "refuse",
+    cache: str | os.PathLike[str] | None = None,
+) -> RealImages:
     """Return the image files in a folder and those below, sorted by name; they are decoded when read.
 
     PNG, JPEG, WebP, BMP and TIFF, with one picture each; they are rotated by their EXIF orientation.
@@ -121,14 +135,24 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
         Label each image with its class: that of ``dataset.json``, ``{"labels": [[name, class], ...]}`` as
         EDM (arXiv 2206.00364) writes it, or else one for each folder, by name, directly within `path`, or
         within the folder that holds all images, as ``train/`` may.
+    mode : {"refuse", "convert", "skip"}
+        What becomes of images that differ: with transparency, of 16 bits per channel, grey among coloured
+        ones. ``"refuse"`` raises one error that counts them by kind; ``"convert"`` lays them on white, maps
+        0 to 65,535 to 0 to 255, and makes all coloured if one is; ``"skip"`` leaves them out, as well as
+        damaged ones and those of another shape than most, with one warning.
+    cache : path-like, optional
+        Folder where the decoded images are kept, in shards: they are decoded once, by all CPUs, and read from
+        there as long as no file changes in size or time. ``None``: each image is decoded whenever it is
+        read, which training does hundreds of times.
 
     Raises
     ------
     ValueError
         If there are no images, or some that are not read: of other kinds (``.gif``, ``.heic``), which are
         counted, animated, of several pages, with transparency, or of more than 8 bits per channel; if they
-        differ in shape or number of channels. The message names the first one and their number. If
-        their folders make one class only, or those are parts of a data set (``train``, ``test``).
+        differ in shape or number of channels. The message describes the first one, and counts all by kind;
+        `mode` says which of them are converted or left out instead. If their folders make one class only, or
+        those are parts of a data set (``train``, ``test``).
     ImageStoreError
         If a file is not an image, or larger than 268 MB; when it is read, if it is damaged.
 
@@ -140,10 +164,17 @@ def folder(path: str | os.PathLike[str], size: int | None = None, *, labels: boo
     path = os.path.abspath(path)
     if not os.path.isdir(path):
         raise FileNotFoundError(f"path={path!r} is not a folder; for a zip file use archive(path).")
-    return _of_files(path, size, labels)
+    return _open_files(path, size, labels, mode, cache)
 
 
-def archive(path: str | os.PathLike[str], size: int | None = None, *, labels: bool = False) -> RealImages:
+def archive(
+    path: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    labels: bool = False,
+    mode: Mode = "refuse",
+    cache: str | os.PathLike[str] | None = None,
+) -> RealImages:
     """Return the image files in a zip archive, as of FFHQ, sorted by name; it is not unpacked.
 
     Arguments and errors are those of `folder`.
@@ -151,7 +182,7 @@ def archive(path: str | os.PathLike[str], size: int | None = None, *, labels: bo
     path = os.path.abspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"path={path!r} is not a zip file; for a folder use folder(path).")
-    return _of_files(path, size, labels)
+    return _open_files(path, size, labels, mode, cache)
 
 
 def idx(
@@ -336,35 +367,76 @@ def hugging_face(
     )
 
 
-def _of_files(path: str, size: int | None, labels: bool) -> RealImages:
+def _open_files(path: str, size: int | None, labels: bool, mode: str, cache: Any) -> RealImages:
+    """Return the images of files, or what was decoded of them before."""
+    check_choice("mode", mode, get_args(Mode))
     size, names = _check_optional_size(size), files_of(path)
-    shape: Sequence[int] = ()
-    refused: list[tuple[str, Exception]] = []
+    if cache is None:
+        return RealImages(Images((_find_files(path, names, size, labels, mode),)), os.path.basename(path))
+    above = Path(check_path("cache", cache))
+    kept = above / digest_of([versions_of(path, names), size, labels, mode])[:32]
+    if not (kept / "manifest.json").is_file():
+        part = _find_files(path, names, size, labels, mode)
+        shard = max(1, min(_SHARD, _SHARD_BYTES // int(np.prod(part.shape[1:]))))
+        above.mkdir(parents=True, exist_ok=True)
+        write_shards(
+            kept, lambda i, j: part.read(np.arange(i, j)), part.shape[0], labels=part.labels, shard=shard
+        )
+    return RealImages(open_shards(kept), os.path.basename(path))
+
+
+def _find_files(path: str, names: Sequence[str], size: int | None, labels: bool, mode: str) -> Files:
+    """Return the files that are read, whose heads are read now."""
+    convert = mode == "convert"
+    shapes: dict[str, tuple[int, int, int]] = {}
+    refused: dict[str, Exception] = {}
     for name in names:
-        named = f"{name!r} of {path!r}"
         try:
             with file_in(path, name) as file:
-                found = shape_of(file, size, named)
-            shape = shape or found
-            check_shape(found, shape, named)
+                shapes[name] = shape_of(file, size, f"{name!r} of {path!r}", convert)
         except (ValueError, ImageStoreError) as error:
-            refused.append((name, error))
-    if refused:
-        first = refused[0][1]
+            refused[name] = error
+    channels = max((shape[2] for shape in shapes.values()), default=1)
+    if convert:
+        shapes = {name: (height, width, channels) for name, (height, width, _) in shapes.items()}
+    # The others are compared with the first, or, where they are left out, with the shape of most.
+    common = Counter(shapes.values()).most_common(1) if mode == "skip" else [(s, 1) for s in shapes.values()]
+    shape = common[0][0] if common else (0, 0, 0)
+    for name in (name for name, found in shapes.items() if found != shape):
+        try:
+            check_shape(shapes[name], shape, f"{name!r} of {path!r}")
+        except ValueError as error:
+            refused[name] = error
+    kept = tuple(name for name in names if name not in refused)
+    if refused and (mode != "skip" or not kept):
+        first = next(refused[name] for name in names if name in refused)
         kind = ImageStoreError if isinstance(first, ImageStoreError) else ValueError
-        raise kind(f"{first} {_count_refused(refused, len(names))}".strip()) from first
-    height, width, channels = shape
-    classes = file_labels(path, names) if labels else None
-    part = Files(path, names, (len(names), height, width, channels), size, classes)
-    return RealImages(Images((part,)), os.path.basename(path))
+        raise kind(f"{first} {_report(refused, len(names), mode)}") from first
+    if refused:
+        warnings.warn(f"path={path!r}: {_report(refused, len(names), mode)}", stacklevel=3)
+    classes = file_labels(path, kept) if labels else None
+    return Files(path, kept, (len(kept), *shape), size, classes, convert=convert)
 
 
-def _count_refused(refused: Sequence[tuple[str, Exception]], n: int) -> str:
-    """Describe how many images are refused apart from the first one, with some names."""
-    if len(refused) == 1:
-        return ""
-    some = ", ".join(repr(name) for name, _ in refused[1:9]) + (", ..." if len(refused) > 9 else "")
-    return f"In all, {len(refused)} of the {n} images are refused; the others are {some}."
+def _report(refused: Mapping[str, Exception], n: int, mode: str) -> str:
+    """Count the images that are refused or left out by kind, with some names, and say what helps."""
+    kinds: dict[str, list[str]] = {}
+    for name, error in refused.items():
+        kind = getattr(error, "kind", "damaged" if isinstance(error, ImageStoreError) else "of another shape")
+        kinds.setdefault(kind, []).append(name)
+    listed = "; ".join(
+        f"{len(names)} {kind} ({', '.join(map(repr, names[:3]))}{', ...' * (len(names) > 3)})"
+        for kind, names in sorted(kinds.items())
+    )
+    if mode == "skip" and len(refused) < n:
+        return f"{len(refused)} of the {n} images are left out: {listed}."
+    advice = "mode='skip' to leave them out"
+    if mode == "refuse":
+        advice = f"mode='convert' to convert what can be converted, {advice}"
+    if mode == "skip":
+        advice = "the path of a folder with images"
+    total = "" if len(refused) == 1 else f"In all, {len(refused)} of the {n} images are refused: {listed}. "
+    return f"{total}Pass {advice}."
 
 
 def _check_optional_size(size: int | None) -> int | None:

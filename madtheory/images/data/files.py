@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,6 +42,7 @@ _MOST_BYTES = 2**28 + 2**20
 _LABELS_BYTES, _LABEL_BYTES = 2**24, 2**10
 """Of a ``dataset.json``, unpacked: so many, and so many more for each image."""
 _SHOWN = 8
+_THREADS = min(16, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class Files(BasePart):
         The files in it.
     size : int, optional
         Crop to the central square and resize to that many pixels.
+    convert : bool
+        Convert what is not grey or colour of 8 bits, and all images to the same channels.
     """
 
     path: str
@@ -63,27 +67,34 @@ class Files(BasePart):
     size: int | None = None
     labels: NDArray[np.int64] | None = None
     seeds: None = None
+    convert: bool = False
 
     def read(self, index: Index) -> Pixels:
         """Decode the images at these places."""
         pixels = np.empty((len(index), *self.shape[1:]), dtype=np.uint8)
-        for place, i in enumerate(index):
-            name = f"{self.names[i]!r} of {self.path!r}"
-            with file_in(self.path, self.names[i]) as file:
-                image = decode(file, self.size, name)
-            if image.shape != self.shape[1:]:
-                raise ImageStoreError(
-                    f"{name} has shape {image.shape} now, and had {self.shape[1:]} when the data set was "
-                    f"opened; leave the files alone while a loop runs on them."
-                )
-            pixels[place] = image
+        # Pillow decodes without holding the interpreter.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for place, image in enumerate(pool.map(self._decode, index.tolist())):
+                pixels[place] = image
         return pixels
+
+    def _decode(self, i: int) -> Pixels:
+        name = f"{self.names[i]!r} of {self.path!r}"
+        with file_in(self.path, self.names[i]) as file:
+            image = decode(file, self.size, name, self.shape[3] if self.convert else None)
+        if image.shape != self.shape[1:]:
+            raise ImageStoreError(
+                f"{name} has shape {image.shape} now, and had {self.shape[1:]} when the data set was "
+                f"opened; leave the files alone while a loop runs on them."
+            )
+        return image
 
     def digests(self, index: Index) -> Pixels:
         """Return the sha256 of each file; in an archive, of the checksum that it holds already."""
         made = bytearray()
         for i in index:
-            digest = hashlib.sha256(f"{self.size} ".encode())
+            how = f" to {self.shape[3]}" if self.convert else ""
+            digest = hashlib.sha256(f"{self.size}{how} ".encode())
             if os.path.isdir(self.path):
                 with file_in(self.path, self.names[i]) as file:
                     while block := file.read(2**20):
@@ -93,6 +104,22 @@ class Files(BasePart):
                 digest.update(f"{entry.filename} {entry.CRC} {entry.file_size}".encode())
             made += digest.digest()
         return np.frombuffer(bytes(made), dtype=np.uint8).reshape(-1, 32)
+
+
+def versions_of(path: str, names: Sequence[str]) -> list[Any]:
+    """Return what changes when one of these files does: sizes, and times or checksums."""
+    listed = [*names, _LABELS]
+    if not os.path.isdir(path):
+        known = {entry.filename: [entry.CRC, entry.file_size] for entry in _archive(path).infolist()}
+        return [[name, known.get(name)] for name in listed]
+    found: list[Any] = []
+    for name in listed:
+        try:
+            status = os.stat(os.path.join(path, name))
+            found.append([name, status.st_size, status.st_mtime_ns])
+        except OSError:
+            found.append([name, None])
+    return found
 
 
 def files_of(path: str) -> tuple[str, ...]:
@@ -300,15 +327,19 @@ def pillow() -> Any:
     return Image
 
 
-class _Unsuitable(ValueError):
-    """An image that is intact, but of a kind that is not read."""
+class Unsuitable(ValueError):
+    """An image that is intact, but of a `kind` that is not read."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
-def shape_of(image: Any, size: int | None, name: str) -> tuple[int, int, int]:
+def shape_of(image: Any, size: int | None, name: str, convert: bool = False) -> tuple[int, int, int]:
     """Return the height, width and channels of `decode`, from the head of a file."""
 
     def head(opened: Any) -> tuple[int, int, int]:
-        channels = len(_mode(opened, name))
+        channels = len(_mode(opened, name, convert))
         if size is not None:
             return size, size, channels
         # Pillow reads a whole PNG for what may come after its pixels, and turns a TIFF by itself.
@@ -324,17 +355,22 @@ _ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
 """The EXIF tag of the orientation of the camera, and its values with height and width exchanged."""
 
 
-def decode(image: Any, size: int | None, name: str) -> Pixels:
+def decode(image: Any, size: int | None, name: str, channels: int | None = None) -> Pixels:
     """Decode an open file or an image of Pillow's, shape (height, width, channels): grey or red, green, blue.
 
     It is rotated by its EXIF orientation. With a `size` it is cropped to its central square and resized
-    by Lanczos' filter.
+    by Lanczos' filter. With a number of `channels` it is converted: 16 bits to 8, and what is transparent is
+    laid on white.
     """
 
     def whole(opened: Any) -> Pixels:
         from PIL import ImageOps
 
-        picture = ImageOps.exif_transpose(opened).convert(_mode(opened, name))
+        if channels is None:
+            picture = ImageOps.exif_transpose(opened).convert(_mode(opened, name))
+        else:
+            _mode(opened, name, True)
+            picture = _convert(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
         if size is not None:
             side = min(picture.size)
             left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -347,28 +383,51 @@ def decode(image: Any, size: int | None, name: str) -> Pixels:
     return _with_image(image, name, whole)
 
 
-def _mode(opened: Any, name: str) -> str:
+_DEEP, _DEEPEST = ("I", "I;16", "I;16B", "I;16L", "I;16N"), 65_535
+
+
+def _convert(picture: Any, mode: str) -> Any:
+    """Convert an image of any mode, so that it looks the same."""
+    module = pillow()
+    if picture.mode in _DEEP:
+        deep = np.asarray(picture).astype(float) / _DEEPEST
+        return module.fromarray((255 * deep.clip(0, 1)).round().astype(np.uint8)).convert(mode)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        clear = picture.convert("RGBA")
+        picture = module.alpha_composite(module.new("RGBA", clear.size, (255, 255, 255, 255)), clear)
+    return picture.convert("RGB").convert(mode) if picture.mode != mode else picture
+
+
+def _mode(opened: Any, name: str, convert: bool = False) -> str:
     """Return the mode that an image is converted to: one letter per channel."""
     if opened.width * opened.height > _MOST_PIXELS:
-        raise _Unsuitable(
+        raise Unsuitable(
             f"{name} has {opened.width} x {opened.height} pixels, and {_MOST_PIXELS:,} is the most that is "
-            f"read; make it smaller."
+            f"read; make it smaller.",
+            "too large",
         )
     # The further pictures of an MPO, a photograph of some cameras, are previews of the first.
     frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
     if frames > 1:
-        raise _Unsuitable(
+        raise Unsuitable(
             f"{name} has {frames} pictures, an animation or pages; expected one: take them apart, or remove "
-            f"it."
+            f"it.",
+            "several pictures",
         )
     clear = "transparency" in opened.info
     if opened.mode in ("L", "1") and not clear:
         return "L"
     if opened.mode in ("RGB", "P", "CMYK", "YCbCr") and not clear:
         return "RGB"
-    raise _Unsuitable(
-        f"{name} is an image of mode {opened.mode}{' with transparency' * clear}; expected grey or colour "
-        f"with 8 bits per channel and no transparency: convert it."
+    if convert and opened.mode in ("L", "1", "LA", "La", *_DEEP):
+        return "L"
+    if convert and opened.mode in ("RGB", "P", "PA", "RGBA", "RGBa", "RGBX", "HSV", "LAB"):
+        return "RGB"
+    kind = f"mode {opened.mode}{' with transparency' * clear}"
+    raise Unsuitable(
+        f"{name} is an image of {kind}; expected grey or colour with 8 bits per channel and no transparency: "
+        f"convert it.",
+        kind,
     )
 
 
@@ -379,7 +438,7 @@ def _with_image(image: Any, name: str, use: Callable[[Any], Any]) -> Any:
     try:
         with module.open(image) as opened:
             return use(opened)
-    except (_Unsuitable, ImageStoreError, MemoryError):
+    except (Unsuitable, ImageStoreError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise many kinds of errors at damaged files
         raise ImageStoreError(
