@@ -12,8 +12,10 @@ from typing import Annotated, Any, TypeAlias
 from tyro.conf import Positional, arg
 
 from madtheory.images.data import ImageStoreError
+from madtheory.images.data.datasets import Mode
 from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.runs.folder import RunFolder, read_bounded
+from madtheory.images.runs.own import OWN, LoopName, own_run
 from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
 from madtheory.images.runs.presets import PRESETS, Preset, Scale, get_preset
 from madtheory.images.runs.run import Run
@@ -218,6 +220,7 @@ def _wrap(text: str, *, bullet: bool = False) -> str:
 
 
 Job: TypeAlias = Callable[[], str]
+Optional: TypeAlias = Annotated[str | None, arg(metavar="PRESET"), Positional]
 Name: TypeAlias = Annotated[str, arg(metavar="PRESET"), Positional]
 Folder: TypeAlias = Annotated[Path, arg(metavar="FOLDER"), Positional]
 
@@ -230,6 +233,7 @@ Start with:
   madtheory images run mad-mnist-fully-synthetic --scale smoke --folder trial
   madtheory images show trial
   madtheory images plan mad-mnist-fully-synthetic --scale small
+  madtheory images run --images DIR --size 32 --scale smoke --folder own
 
 The scale full is the paper's run and needs its data set: --data. The scales small (about an hour or less on
 one GPU) and smoke (seconds) need none."""
@@ -247,9 +251,10 @@ def presets(preset: Annotated[str | None, arg(metavar="PRESET"), Positional] = N
 
 
 def run(
-    preset: Name,
+    preset: Optional = None,
     *,
     folder: Path,
+    images: Path | None = None,
     scale: Scale = "full",
     seed: int = 0,
     generations: int | None = None,
@@ -259,18 +264,27 @@ def run(
     bias: float | None = None,
     n_synthetic: int | None = None,
     weight: float | None = None,
+    loop: LoopName = "augment",
+    size: int | None = None,
+    labels: bool = False,
+    mode: Mode = "convert",
+    budget: int | None = None,
 ) -> Job:
-    """Run a preset in a folder; run again, it resumes where it was.
+    """Run a preset, or a loop of your own images, in a folder; run again, it resumes where it was.
 
-    Example:
+    Examples
+    --------
       madtheory images run mad-mnist-fully-synthetic --scale smoke --folder trial
+      madtheory images run --images DIR --loop augment --size 32 --scale smoke --folder own
 
     Parameters
     ----------
     preset
-        Name of a run; madtheory images presets lists them.
+        Name of a run; madtheory images presets lists them. Leave it out for your own images.
     folder
         Folder of all that is written.
+    images
+        Folder or zip archive of your own images, instead of a preset; a fifth is held out.
     scale
         The paper's run, about an hour or less on one GPU, or seconds.
     seed
@@ -289,16 +303,53 @@ def run(
         Synthetic images that each generation is trained on. Default: the preset's.
     weight
         The w of SIMS or Neon. Default: the preset's.
+    loop
+        For --images: train on the last images (replace), also on the real ones (augment), or on new real
+        ones (fresh).
+    size
+        For --images: crop to the central square, and resize to that many pixels.
+    labels
+        For --images: a class for each folder in it.
+    mode
+        For --images: convert, leave out (skip) or refuse images of other kinds.
+    budget
+        For --images: images seen by each training. Default: that of the scale.
     """
 
     def job() -> str:
-        made = get_preset(preset).run(
-            scale, seed=seed, generations=generations, device=device, data=data, inception=inception,
-            bias=bias, n_synthetic=n_synthetic, weight=weight,
-        )  # fmt: skip
+        if (preset is None) == (images is None):
+            given = "neither is given" if images is None else f"both {preset} and --images {images} are given"
+            raise ValueError(f"Pass the name of a preset or --images DIR: {given}.")
+        if images is None or preset is not None:
+            own = {
+                "--loop": loop != "augment",
+                "--size": size,
+                "--labels": labels,
+                "--mode": mode != "convert",
+            }
+            own["--budget"] = budget
+            if extra := [name for name, value in own.items() if value]:
+                raise ValueError(f"{', '.join(extra)}: only with --images DIR; leave it out for {preset}.")
+            made = get_preset(str(preset)).run(
+                scale, seed=seed, generations=generations, device=device, data=data, inception=inception,
+                bias=bias, n_synthetic=n_synthetic, weight=weight, cache=_decoded(folder),
+            )  # fmt: skip
+        else:
+            if data is not None or weight is not None:
+                raise ValueError("--data and --weight belong to presets; leave them out with --images.")
+            made = own_run(
+                images, loop=loop, scale=scale, size=size, labels=labels, mode=mode, seed=seed, budget=budget,
+                generations=generations, n_synthetic=n_synthetic, bias=bias, inception=inception,
+                device=device, cache=_decoded(folder),
+            )  # fmt: skip
         return _finish(made, folder)
 
     return job
+
+
+def _decoded(folder: Path) -> Path:
+    """Return the folder of decoded images of a run."""
+    return RunFolder(folder).store / "decoded"
 
 
 def resume(folder: Folder) -> Job:
@@ -312,7 +363,11 @@ def resume(folder: Folder) -> Job:
 
     def job() -> str:
         about, generations = _about(folder)
-        return _finish(get_preset(about["preset"]).run(**about["arguments"], generations=generations), folder)
+        arguments = {**about["arguments"], "generations": generations, "cache": _decoded(folder)}
+        if about["preset"] == OWN:
+            arguments.pop("weight")
+            return _finish(own_run(**arguments), folder)
+        return _finish(get_preset(about["preset"]).run(**arguments), folder)
 
     return job
 

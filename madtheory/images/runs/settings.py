@@ -38,12 +38,15 @@ class RealData:
         Open the images with their classes.
     first : int, optional
         Number of images, if only the first ones are used.
+    cache : str, optional
+        Folder where images of files are kept decoded.
     """
 
     name: Literal["digits", "photographs", "MNIST", "CIFAR10", "FFHQ"]
     size: int
     labels: bool = False
     first: int | None = None
+    cache: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -101,7 +104,7 @@ class RealData:
                         f"data={os.fspath(given)!r} does not exist; pass FFHQ's folder or archive."
                     )
                 opened = datasets.folder if given.is_dir() else datasets.archive
-                real = opened(given, self.size, labels=marked)
+                real = opened(given, self.size, labels=marked, cache=self.cache)
             case "CIFAR10":
                 real = datasets.cifar10(path or "", part, labels=marked)
             case "MNIST":
@@ -121,19 +124,20 @@ class Truth:
 
     Attributes
     ----------
-    data : RealData
+    data : RealData or OwnData
         Real images.
     path : path-like, optional
         Folder or archive of the images.
     """
 
-    data: RealData
+    data: Any
     path: str | None = None
 
     @cached_property
     def source(self) -> RealImages:
         """The images."""
-        return self.data.open("train", self.path)
+        opened: RealImages = self.data.open("train", self.path)
+        return opened
 
     @property
     def left(self) -> int:
@@ -287,7 +291,7 @@ class Settings:
 
     Attributes
     ----------
-    data : RealData
+    data : RealData or OwnData
         The real images.
     model : ImageDiffusion
         Network, noise levels, sampler and training, not fitted.
@@ -311,7 +315,7 @@ class Settings:
         Treatment of the synthetic images before they are trained on.
     """
 
-    data: RealData
+    data: Any
     model: ImageDiffusion
     regime: mad.regimes.Regime
     generations: int
@@ -387,4 +391,17 @@ class Settings:
 
     def open_reference(self, data: str | Path | None = None) -> Images:
         """Return the real images that each generation is compared with."""
-        return replaced(self.data, first=None).open(self.reference, data).images
+        whole = replaced(self.data, first=None) if isinstance(self.data, RealData) else self.data
+        images: Images = whole.open(self.reference, data).images
+        return images
+
+
+def check_enough(settings: Settings, left: int) -> None:
+    """Refuse a run whose real images do not last for all generations."""
+    regime = settings.regime
+    again = sum(regime.at(t).n_fresh for t in range(2, settings.generations + 1))
+    if regime.n_initial + again > left:
+        raise ValueError(
+            f"generations={settings.generations}: the run draws {regime.n_initial + again:,} real images, "
+            f"none of them twice, and there are {left:,}; pass fewer generations."
+        )

@@ -11,7 +11,7 @@ import madtheory as mad
 from madtheory.images.evaluation import features
 from madtheory.images.runs.plan import Plan, plan
 from madtheory.images.runs.run import Run
-from madtheory.images.runs.settings import Chosen, RealData, Settings
+from madtheory.images.runs.settings import Chosen, RealData, Settings, check_enough
 from madtheory.images.training import ImageTraining
 from madtheory.images.unet import UNet
 from madtheory.networks import digits_classifier
@@ -183,6 +183,7 @@ class Preset:
         bias: float | None = None,
         n_synthetic: int | None = None,
         weight: float | None = None,
+        cache: str | Path | None = None,
     ) -> Run:
         """Return the run of a scale, ready for a folder; its data sets and features are opened now.
 
@@ -196,10 +197,13 @@ class Preset:
             The file of Inception's weights. Default: a download.
         bias, n_synthetic, weight : number, optional
             What the papers vary: sampling bias, synthetic images per generation, w of SIMS or Neon.
+        cache : path, optional
+            Folder where FFHQ's images are kept decoded. Default: they are decoded whenever they are read.
         """
         settings = self.settings(scale).change(
             generations=generations, bias=bias, n_synthetic=n_synthetic, weight=weight
         )
+        settings = replace(settings, data=replace(settings.data, cache=_absolute(cache)))
         seed = check_seed(seed, "seed")
         chosen = {
             "scale": scale,
@@ -213,7 +217,7 @@ class Preset:
         }
         loop = settings.loop(data=data, device=device, seed=seed)
         reference = settings.open_reference(data)
-        _check_enough(settings, loop.real.left)
+        check_enough(settings, loop.real.left)
         return Run(
             loop=loop,
             generations=settings.generations,
@@ -258,17 +262,6 @@ def _features(
         return features.lenet(digits_classifier(device=device))
     every = replace(settings.data, first=None)
     return features.lenet_of(every.open("train", data, labels=True).images, device=device)
-
-
-def _check_enough(settings: Settings, left: int) -> None:
-    """Refuse a run whose real images do not last for all generations."""
-    regime = settings.regime
-    again = sum(regime.at(t).n_fresh for t in range(2, settings.generations + 1))
-    if regime.n_initial + again > left:
-        raise ValueError(
-            f"generations={settings.generations}: the run draws {regime.n_initial + again:,} real images, "
-            f"none of them twice, and there are {left:,}; pass fewer generations."
-        )
 
 
 def _absolute(path: Any) -> str | None:
