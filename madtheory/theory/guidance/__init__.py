@@ -17,21 +17,37 @@ Generators: `madtheory.models.guided`.
 
 from __future__ import annotations
 
+from madtheory.theory.guidance.directions import (
+    auxiliary_drift,
+    best_guidance,
+    best_weight,
+    extrapolated_variance,
+    polluted_guidance,
+    pollution_cost,
+    pollution_slope,
+)
 from madtheory.theory.guidance.laws import clean_score_law, neon_law, sims_law
 from madtheory.theory.guidance.moments import largest_stable_guidance, sims_distance, sims_moments
 from madtheory.theory.guidance.rates import critical_guidance, existence, log_variance_growth, rate
 from madtheory.theory.guidance.warm_up import neon_alignment, neon_variance_moments, neon_warm_up
 
 __all__ = [
+    "auxiliary_drift",
+    "best_guidance",
+    "best_weight",
     "clean_score_law",
     "critical_guidance",
     "existence",
+    "extrapolated_variance",
     "largest_stable_guidance",
     "log_variance_growth",
     "neon_alignment",
     "neon_law",
     "neon_variance_moments",
     "neon_warm_up",
+    "polluted_guidance",
+    "pollution_cost",
+    "pollution_slope",
     "rate",
     "sims_distance",
     "sims_law",
