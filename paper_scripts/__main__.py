@@ -15,7 +15,6 @@ from paper_scripts.gallery import (
     foreign,
     redraw,
     render,
-    write_headlines,
     write_readme,
 )
 
@@ -27,12 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in options.only or () if name not in figures]
     if unknown:
         _parser().error(f"no figure is called {', '.join(unknown)}; there are: {', '.join(figures)}.")
-    if options.readme:
-        try:
-            write_headlines(options.readme, figures, options.out)
-        except (OSError, ValueError) as error:
-            _parser().error(f"--readme: {error}")
-        return 0
     chosen = _choose(options, figures)
     if not chosen:
         _list(figures)
@@ -135,14 +128,6 @@ def _parser() -> argparse.ArgumentParser:
         ("networks", "all that train networks: hours; resume where they were killed"),
     ):
         group.add_argument(f"--{name}", action="store_const", const=name, dest="group", help=f"make {which}")
-    group.add_argument(
-        "--readme",
-        type=Path,
-        nargs="?",
-        const=Path("README.md"),
-        metavar="FILE",
-        help="make nothing; write the table of the headline figures into a file, default README.md",
-    )
     parser.add_argument("--quick", action="store_true", help="fewer replicates and points: seconds a figure")
     parser.add_argument(
         "--redraw",

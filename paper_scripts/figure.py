@@ -75,8 +75,6 @@ class Figure:
         ``DEVICE``, ``"cpu"`` or ``"gpu"``.
     networks : bool
         ``NETWORKS``, whether it trains networks: needs torch, and takes minutes.
-    headline : bool
-        ``HEADLINE``, whether it is in the table of the project's README, and not only in the gallery.
     """
 
     name: str
@@ -88,13 +86,12 @@ class Figure:
     caption: str = ""
     device: str = "cpu"
     networks: bool = False
-    headline: bool = False
 
     @classmethod
     def of(cls, module: ModuleType) -> Self:
         """Read the figure that a module describes."""
         given = {name: getattr(module, name) for name in ("simulate", "draw", "judge")}
-        for name in ("source", "caption", "device", "networks", "headline"):
+        for name in ("source", "caption", "device", "networks"):
             if hasattr(module, name.upper()):
                 given[name] = getattr(module, name.upper())
         title = (module.__doc__ or "").strip().removesuffix(".")

@@ -11,7 +11,6 @@ from paper_scripts.style import BLUE, GREEN, RED, THEORY, YELLOW
 from simulations import iterative_retraining
 
 SOURCE = "Bertrand et al., Theorem 1"
-HEADLINE = True
 CAPTION = (
     "Factor by which one generation brings a model back to the optimum. Shaded: ratios of "
     "synthetic to real data that Theorem 1 admits. Its bound passes 1 where the loop itself never "

@@ -10,7 +10,6 @@ from paper_scripts.style import BLUE, YELLOW
 from simulations import curation
 
 SOURCE = "Ferbach et al., mixture of Gaussians"
-HEADLINE = True
 CAPTION = (
     "Exact laws of infinitely many points, K = 2, on the cells of a grid. Modes have a standard "
     "deviation of 0.02 and are blurred to be seen; orange: edge of the plateau of the largest reward."

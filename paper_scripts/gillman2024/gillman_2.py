@@ -22,7 +22,6 @@ from paper_scripts.style import BLUE, RED, THEORY, YELLOW, band, gradient
 from simulations import self_correction
 
 SOURCE = "Gillman et al., Fig. 2"
-HEADLINE = True
 CAPTION = (
     "50 fixed real points in two dimensions, 25 corrected ones a generation. Curves are means "
     "over the seeds, bands one standard deviation: where a single run, as in the paper, would lie. "

@@ -11,7 +11,6 @@ from paper_scripts.style import BLUE, GREEN, PINK, RED, seed_band
 from simulations import image_loops
 
 SOURCE = "MAD, section 4; SIMS, section 4.2"
-HEADLINE = True
 NETWORKS = True
 SETTING = (
     "Rows are generations, columns the same noise throughout; every generation is a U-Net trained from "

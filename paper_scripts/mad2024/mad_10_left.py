@@ -11,7 +11,6 @@ from paper_scripts.style import COLOURS, draw_variable, label_theory
 from simulations import fresh_limits
 
 SOURCE = "MAD, Fig. 10 left"
-HEADLINE = True
 CAPTION = (
     "Gaussians in 100 dimensions; mean of the replicates with two standard errors. Squared W2, "
     "the convention of FID, which is the one that fits MAD's axis."

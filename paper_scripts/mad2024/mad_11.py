@@ -19,7 +19,6 @@ from paper_scripts.style import BOUND, COLOURS, THEORY, label_theory
 from simulations import admissible_synthetic
 
 SOURCE = "MAD, Fig. 11"
-HEADLINE = True
 CAPTION = (
     "Blue: a generation is worth more real points than it sees (MAD, Eq. 4). Circles: largest "
     "admissible number of synthetic points, simulated; dashed: by theory. Right: the same far beyond "

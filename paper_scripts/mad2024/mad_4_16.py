@@ -32,7 +32,6 @@ from paper_scripts.style import seed_band
 from simulations import network_digits
 
 SOURCE = "MAD, Figs. 4, 6, 16, on other data"
-HEADLINE = True
 NETWORKS = True
 CAPTION = (
     SETTING + MEASURE + STORED + "Samples are drawn with the bias of their loop, also those of "

@@ -12,7 +12,6 @@ from paper_scripts.style import BLUE, DOTTED, PINK, RED, YELLOW
 from simulations import neon_toy
 
 SOURCE = "Neon, Fig. B.2, B.3"
-HEADLINE = True
 NETWORKS = True
 CAPTION = (
     "A diffusion of N(0, [[2, 1], [1, 2]]), fine-tuned on samples drawn with the score times ζ. "

@@ -25,7 +25,6 @@ from paper_scripts.style import BLUE, BOUND, GREEN, RED, THEORY, band, show_digi
 from simulations import digits
 
 SOURCE = "our own"
-HEADLINE = True
 CAPTION = (
     "scikit-learn's 8 x 8 digits, one Gaussian per class, 100 real and 100 synthetic points per "
     "class and generation (fully synthetic: 100 synthetic). Samples are unbiased draws from the "

@@ -13,7 +13,6 @@ from paper_scripts.style import BLUE, RED, THEORY
 from simulations import variance_collapse
 
 SOURCE = "our own"
-HEADLINE = True
 CAPTION = (
     "One dimension, n points per generation. Bands hold 90 % of the loops. The exact mean "
     "(dotted) and the average of the simulated loops (thin) are carried by ever fewer of them."

@@ -11,7 +11,6 @@ from paper_scripts.style import GREEN, seed_band, show_digits
 from simulations import sims_loop_digits
 
 SOURCE = "SIMS, section 4.2, continued"
-HEADLINE = True
 NETWORKS = True
 CAPTION = (
     ANALOGUE + "(a) Synthetic images only; (b) all real digits and as many images of the last "

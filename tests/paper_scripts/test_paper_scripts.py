@@ -314,38 +314,6 @@ def test_the_gallery_holds_every_figure_as_its_module_says():
     assert (ROOT / "figures" / "README.md").read_text() == gallery.compose_readme(held, list(figures))
 
 
-def test_the_readme_has_the_headline_figures():
-    """What ``--readme`` writes is what stands there."""
-    text, figures = (ROOT / "README.md").read_text(), command.all_figures()
-    table = text.split(gallery.BEGIN)[1].split(gallery.END)[0].strip()
-    assert table == gallery.compose_headlines(figures, ROOT / "figures")
-    headlines = [name for name, made in figures.items() if made.headline]
-    assert 8 <= len(headlines) <= 12
-    for name in headlines:
-        assert f"`python -m paper_scripts --only {name}`" in table
-        assert f"figures/README.md#{name}" in table
-
-
-def test_the_table_of_the_readme_is_written_between_its_marks(figures, capsys, tmp_path):
-    figures["second"] = figure("second", headline=True)
-    command.main(["--all", "--quick", "--out", str(tmp_path / "figures")])
-    readme, options = tmp_path / "README.md", ["--out", str(tmp_path / "figures"), "--readme"]
-    readme.write_text(f"above\n{gallery.BEGIN}\nold\n{gallery.END}\nbelow\n")
-    for _ in range(2):
-        assert command.main([*options, str(readme)]) == 0
-        lines = readme.read_text().splitlines()
-        assert lines[0] == "above"
-        assert lines[-1] == "below"
-        assert [line for line in lines if "--only" in line] == [lines[4]]
-        assert "--only second --quick`" in lines[4]
-        assert "old" not in lines
-    readme.write_text("no marks")
-    with pytest.raises(SystemExit, match="2"):
-        command.main([*options, str(readme)])
-    assert "between which the table goes" in capsys.readouterr().err
-    assert readme.read_text() == "no marks"
-
-
 @pytest.mark.parametrize("name", ["README.md", "first.nc", "first.png"])
 def test_files_of_other_origin_are_not_replaced(name, figures, capsys, tmp_path):
     (tmp_path / name).write_bytes(b"mine")
