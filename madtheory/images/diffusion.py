@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from madtheory.images.data import Images
 from madtheory.images.device import open_accelerator
+from madtheory.images.pretrained import parts_of, to_diffusers
 from madtheory.images.sampling import (
     Term,
     deal_shards,
@@ -128,7 +130,7 @@ class ImageDiffusion(Trained):
         The network.
     process : EDM, DDPM or FlowMatching
         Noise levels of training and sampling.
-    parameterisation : {"edm", "epsilon", "x0", "score", "velocity"}
+    parameterisation : {"edm", "epsilon", "x0", "v", "score", "velocity"}
         What the network predicts; see `madtheory.networks.Diffusion`.
     sigma_data : float, optional
         Deviation of the data that the parameterisation assumes. Default: 0.5 for ``"edm"``, as in the paper,
@@ -175,7 +177,77 @@ class ImageDiffusion(Trained):
     store: str | Path | None = None
     weights: Arrays | None = field(default=None, repr=False)
 
+    @classmethod
+    def from_diffusers(
+        cls,
+        unet: Any,
+        scheduler: Any,
+        *,
+        classes: int | None = None,
+        steps: int | None = None,
+        eta: float | None = None,
+        shape: Sequence[int] | None = None,
+        **settings: Any,
+    ) -> ImageDiffusion:
+        """Return the fitted model of a network and a scheduler of diffusers.
+
+        Its samples are those of the scheduler's own steps with the same noise, up to rounding. A fit
+        continues from these weights, with the loss of what the network predicts;
+        ``dataclasses.replace(model, weights=None)`` is the same network, not fitted.
+
+        Parameters
+        ----------
+        unet : diffusers.UNet2DModel
+            Network; its images have pixels from -1 to 1.
+        scheduler : diffusers scheduler
+            Chain with ``alphas_cumprod``. Steps of ``DDPMScheduler`` and ``DDIMScheduler`` are taken as they
+            are; for others the sampler is the default of `ImageDiffusion`.
+        classes : int, optional
+            Classes of a network with class embeddings. Default: as many as embeddings. One less: the last
+            embedding stands for no class, for guidance.
+        steps : int, optional
+            Number of steps. Default: all of the chain for DDPM, 50 for DDIM.
+        eta : float, optional
+            Share of new noise of DDIM. Default: 0.
+        shape : (int, int), optional
+            Height and width of the images. Default: the network's ``sample_size``.
+        **settings
+            `training`, `device`, `batch`, `store`, `dropout` of an `ImageDiffusion`.
+
+        Raises
+        ------
+        TypeError
+            If `unet` is not a ``UNet2DModel``, or the scheduler has no chain.
+        ValueError
+            If the network learns a variance, or the scheduler limits or ends the chain in another way.
+
+        Examples
+        --------
+        >>> from diffusers import DDPMScheduler, UNet2DModel  # doctest: +SKIP
+        >>> unet = UNet2DModel.from_pretrained("google/ddpm-cifar10-32")  # doctest: +SKIP
+        >>> model = ImageDiffusion.from_diffusers(unet, DDPMScheduler())  # doctest: +SKIP
+        """
+        parts = parts_of(unet, scheduler, classes=classes, steps=steps, eta=eta, shape=shape)
+        return cls(**(parts | settings))
+
+    def to_diffusers(self) -> tuple[Any, Any]:
+        """Return network and scheduler of diffusers, ``(UNet2DModel, scheduler)``, with these weights.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or was not made by `from_diffusers`: other networks know the noise by
+            its logarithm, which schedulers do not pass.
+        """
+        self._check_fitted()
+        return to_diffusers(self)
+
     def __post_init__(self) -> None:
+        if isinstance(self.unet, torch.nn.Module):
+            raise TypeError(
+                f"unet is a {type(self.unet).__name__}, which is a network of torch; pass its configuration, "
+                f"UNet(...), or make the model by ImageDiffusion.from_diffusers(unet, scheduler)."
+            )
         for name, value, kind in (("unet", self.unet, UNet), ("training", self.training, ImageTraining)):
             if not isinstance(value, kind):
                 raise TypeError(f"{name}={show(value)} is not a {kind.__name__}; pass {kind.__name__}(...).")
@@ -263,7 +335,8 @@ class ImageDiffusion(Trained):
         with seed_torch(seed):
             unet = of_one_type(self.unet.module(shape, self.classes))
         assert self.sigma_data is not None
-        module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data)
+        times = getattr(self.process, "times", None)
+        module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data, times)
         if self.weights is not None:
             load_weights(module, self.weights)
         return module

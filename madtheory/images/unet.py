@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -112,24 +112,35 @@ def _type_of_weights(module: Any) -> torch.dtype:
     return dtype
 
 
+def _log_times(sigma: Tensor) -> Tensor:
+    return 250 * sigma.flatten().log()
+
+
 class ImageDenoiser(nn.Module):
     r"""The denoiser :math:`D(x, \sigma, c)` of images x (n, channels, height, width): a parameterised U-Net.
 
     Parameterisations hold for data of unit deviation, so x and sigma are divided by that of the data,
-    `sigma_data`. The network knows the noise level as the time :math:`1000\,c_{noise} = 250 \ln\sigma`.
+    `sigma_data`. The network knows the noise level as the time :math:`1000\,c_{noise} = 250 \ln\sigma`, or as
+    another function of sigma, `times`.
     """
 
-    def __init__(self, unet: nn.Module, parameterisation: Parameterisation, sigma_data: float) -> None:
+    def __init__(
+        self,
+        unet: nn.Module,
+        parameterisation: Parameterisation,
+        sigma_data: float,
+        times: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.unet, self.parameterisation, self.sigma_data = unet, parameterisation, sigma_data
+        self.times = _log_times if times is None else times
         self.compiled = False
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the mean of x0 given x, at one noise level, (1, 1, 1, 1), or one for each, (n, 1, 1, 1)."""
         skip, out, scale, _ = self.parameterisation
         unit, level = x / self.sigma_data, sigma / self.sigma_data
-        times = 250 * sigma.flatten().log()
-        output = self.unet(scale(level) * unit, times, class_labels=labels, return_dict=False)[0]
+        output = self.unet(scale(level) * unit, self.times(sigma), class_labels=labels, return_dict=False)[0]
         denoised: Tensor = self.sigma_data * (skip(level) * unit + out(level) * output.float())
         return denoised
 

@@ -47,6 +47,10 @@ PARAMETERISATIONS = {
     # |F - n|^2, n the noise: Ho et al. 2020, arXiv 2006.11239, Eq. 14.
     "epsilon": Parameterisation(lambda s: 1.0, lambda s: -s, _unit, lambda s: s**-2),
     "x0": Parameterisation(lambda s: 0.0, lambda s: 1.0, _unit, lambda s: 1.0),
+    # |F - v|^2, v = (n - s x0) / sqrt(1 + s^2): Salimans and Ho 2022, arXiv 2202.00512, Eq. 11.
+    "v": Parameterisation(
+        lambda s: 1 / (s * s + 1), lambda s: -s * _unit(s), _unit, lambda s: (s * s + 1) / (s * s)
+    ),
     # |F + n / std|^2 std^2, F the score of the variance-preserving x, whose noise has this std:
     # Song et al. 2021, arXiv 2011.13456, Eq. 7.
     "score": Parameterisation(lambda s: 1.0, lambda s: s * s * _unit(s), _unit, lambda s: s**-2),
@@ -136,7 +140,7 @@ class Diffusion(Network):
 
     Attributes
     ----------
-    parameterisation : {"edm", "epsilon", "x0", "score", "velocity"}
+    parameterisation : {"edm", "epsilon", "x0", "v", "score", "velocity"}
         Quantity that the network predicts: the mixture of data and noise of Karras et al. 2022 (arXiv
         2206.00364, Table 1), noise (Ho et al. 2020, arXiv 2006.11239), data, the score of the
         variance-preserving process (arXiv 2011.13456), or the velocity of flow matching (Lipman et al. 2023,
