@@ -53,7 +53,7 @@ def test_one_judge_and_equal_judges_are_the_plain_update(choices):
     np.testing.assert_allclose(path, same, atol=1e-12)
 
 
-@pytest.mark.parametrize("choices", [2, 3, 8, 30])
+@pytest.mark.parametrize("choices", [2, 3, 8, 30, np.inf])
 def test_basins_are_two_atoms(choices):
     a = np.linspace(0, 1, 7)
     found = curation.basin_update(a, first_share=Q, gaps=GAPS, choices=choices)
@@ -201,6 +201,7 @@ def test_chain_of_many_points_follows_the_map():
         (lambda: curation.coexistence(first_share=0.5, gaps=[1], choices=3), "gaps"),
         (lambda: curation.coexistence(first_share=0.5, gaps=[0, 1], choices=3), "gaps"),
         (lambda: curation.coexistence(first_share=0.5, gaps=[1, 1], choices=2.5), "choices"),
+        (lambda: curation.basin_update(0.5, first_share=0.5, gaps=[np.inf, 1], choices=np.inf), "gaps"),
         (lambda: curation.basin_update(1.2, first_share=0.5, gaps=[1, 1], choices=2), "share"),
         (
             lambda: curation.pluralistic_update([1.0], rewards=[1.0], shares=[1.0], choices=2),

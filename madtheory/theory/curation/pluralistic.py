@@ -124,7 +124,7 @@ def iterate_pluralistic_update(
 
 
 @check_arguments
-def basin_update(share: ArrayLike, *, first_share: float, gaps: ArrayLike, choices: int) -> Labelled:
+def basin_update(share: ArrayLike, *, first_share: float, gaps: ArrayLike, choices: float) -> Labelled:
     r"""Return the next share of the first of two basins, each of which one of two judges prefers.
 
     A point of the first basin has the reward :math:`\Delta_1` for the first judge, who comes with probability
@@ -145,8 +145,8 @@ def basin_update(share: ArrayLike, *, first_share: float, gaps: ArrayLike, choic
     gaps : array, shape (2,)
         Rewards :math:`\Delta_1, \Delta_2` of the preferred basins, 0 to infinity: with infinity the judge
         always chooses a point of that basin, if a candidate lies in it.
-    choices : int
-        Number of candidates K, at most 10,000; `pluralistic_update` takes infinity too.
+    choices : int or infinity
+        Number of candidates K: an integer from 1 to 10,000, or infinity, with finite gaps.
 
     Returns
     -------
@@ -169,8 +169,7 @@ def basin_update(share: ArrayLike, *, first_share: float, gaps: ArrayLike, choic
     >>> print(curation.basin_update(0.5, first_share=0.6, gaps=[3.0, 3.0], choices=2).round(4))
     0.5453
     """
-    a, f = _share("share", share), _counted(first_share, gaps, choices)
-    return label(_bernstein(a, f), "exact law", SOURCE)
+    return label(_next_share(_share("share", share), first_share, gaps, choices), "exact law", SOURCE)
 
 
 @check_arguments
@@ -263,7 +262,7 @@ def coexistence(*, first_share: float, gaps: ArrayLike, choices: float) -> dict[
 
 @check_arguments
 def basin_chain(
-    *, n: int, initial_share: float, first_share: float, gaps: ArrayLike, choices: int, generations: int
+    *, n: int, initial_share: float, first_share: float, gaps: ArrayLike, choices: float, generations: int
 ) -> dict[str, Labelled]:
     r"""Return what becomes of two basins in a loop of n points: expected share and chance that one is lost.
 
@@ -307,7 +306,7 @@ def basin_chain(
     """
     size = check_size("n", n, maximum=5_000)
     start = check_number("initial_share", initial_share, 0, 1)
-    next_share = _bernstein(np.arange(size + 1) / size, _counted(first_share, gaps, choices))
+    next_share = _next_share(np.arange(size + 1) / size, first_share, gaps, choices)
     law = _binomial_rows(size, np.array([start]))[0]
     matrix = _binomial_rows(size, next_share)
     rows = np.empty((3, check_size("generations", generations)))
@@ -368,6 +367,19 @@ def _counted(first_share: Any, gaps: ArrayLike, choices: Any) -> Array:
     odds = special.logit(chances[1:-1])
     chances[1:-1] = q * special.expit(odds + one) + (1 - q) * special.expit(odds - two)
     return chances
+
+
+def _next_share(a: Array, first_share: Any, gaps: ArrayLike, choices: Any) -> Array:
+    if choices != np.inf:
+        return _bernstein(a, _counted(first_share, gaps, choices))
+    q, (one, two) = check_number("first_share", first_share, 0, 1), _gaps(gaps)
+    if np.isinf([one, two]).any():
+        raise ValueError(
+            f"gaps={gaps!r} holds infinity, and choices=inf too: a basin of any size is then found at once; "
+            f"pass a finite number of choices."
+        )
+    odds = special.logit(a)
+    return np.asarray(q * special.expit(odds + one) + (1 - q) * special.expit(odds - two))
 
 
 def _bernstein(a: Array, coefficients: Array) -> Array:

@@ -1,0 +1,3 @@
+"""Falahati et al., on curation by several rewards."""
+
+ARXIV = "2605.07724"
