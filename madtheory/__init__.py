@@ -6,7 +6,7 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from madtheory import data, metrics, models, regimes, sources, storage, theory, treatments, types
-from madtheory.core import Loop, Snapshot, iterate, start, step
+from madtheory.core import Ecosystem, Loop, Snapshot, iterate, start, step
 from madtheory.interpreters.compare import compare
 from madtheory.interpreters.predict import predict
 from madtheory.interpreters.simulate import simulate
@@ -26,6 +26,7 @@ from madtheory.version import __version__ as __version__
 
 __all__ = [
     "Categorical",
+    "Ecosystem",
     "Estimator",
     "ExponentialFamily",
     "Gaussian",

@@ -455,7 +455,7 @@ def _takes_one(metric: Any) -> bool:
     return True
 
 
-_DIMENSIONS = ("generation", "replicate", "quantile")
+_DIMENSIONS = ("generation", "replicate", "quantile", "model")
 
 
 def metric_name(metric: Any) -> Any:

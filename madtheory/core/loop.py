@@ -1,8 +1,8 @@
-"""The autophagous loop: the only file that knows what a generation is."""
+"""The autophagous loop: what a generation is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,10 @@ from madtheory.abilities import can, find_obstacle, is_set  # is_set: training d
 from madtheory.core import retained as _retained
 from madtheory.core.adapters import check_bias_of_model, is_law_by_generation, model_of, source_at, source_of
 from madtheory.core.streams import Streams
-from madtheory.numerics import one_thread  # limits BLAS to one thread
 from madtheory.regimes import Mix, Regime
 from madtheory.text import html_table, short_repr
-from madtheory.types import RandomState, Treatment
+from madtheory.types import Treatment
 from madtheory.validation import (
-    check_arguments,
     check_array,
     check_bias,
     check_choice,
@@ -30,6 +28,9 @@ from madtheory.validation import (
 )
 
 METHODS = ("statistics", "samples")
+
+Source = tuple[Any, float | None, float]
+"""A model, the bias it is sampled with, and the probability that a point comes from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,21 +197,10 @@ def choose_method(loop: Loop, method: str | None) -> str:
     return method
 
 
-@one_thread
-@check_arguments
-def start(
-    loop: Loop, *, rng: RandomState | Streams = None, replicates: int | None = None, method: str | None = None
+def start_loop(
+    loop: Loop, streams: Streams, *, replicates: int | None = None, method: str | None = None
 ) -> Snapshot:
-    """Run generation 1: fit the model to real data only.
-
-    Parameters
-    ----------
-    replicates : int, optional
-        Number of independent copies that run at once, on a leading axis; model and real data need ``expand``,
-        which adds it.
-    method : {None, "statistics", "samples"}
-        How the loop is computed; ``None`` takes the first method that is possible.
-    """
+    """Run generation 1 without the checks of `start`."""
     method = choose_method(loop, method)
     lead: tuple[int, ...] = ()  # the axis of the replicates
     law = loop.at(1).real
@@ -221,7 +211,6 @@ def start(
             )
         lead = (check_size("replicates", replicates),)
         check_memory(8.0 * lead[0], f"replicates={replicates} at once", "run fewer")
-    streams = rng if isinstance(rng, Streams) else Streams.of(rng)
     rng, regime = streams(1, "initial"), loop.regime
     fixed, kept = regime.real_data == "fixed", None
     parts = _parts_of_first(regime) if fixed and method == "statistics" else (regime.n_initial,)
@@ -277,15 +266,19 @@ def _check_weighted(loop: Loop, initial: Any) -> None:
     )
 
 
-@one_thread
-@check_arguments
-def step(loop: Loop, previous: Snapshot) -> Snapshot:
-    """Run one generation: sample the previous models, assemble the training set, fit the next model."""
-    return take_step(loop, previous)
+def _draw_own(loop: Loop, previous: Snapshot, n: Any) -> Any:
+    """Draw a synthetic batch; each point comes from one of the last models, chosen uniformly."""
+    models = previous.models
+    return draw_batch(loop, previous, n, [(model, loop.bias, 1 / len(models)) for model in models])
 
 
-def take_step(loop: Loop, previous: Snapshot) -> Snapshot:
-    """Take one `step` without its checks; the caller makes them and limits the threads."""
+def take_step(
+    loop: Loop, previous: Snapshot, draw: Callable[[Loop, Snapshot, Any], Any] = _draw_own
+) -> Snapshot:
+    """Take one step without its checks; the caller makes them and limits the threads.
+
+    `draw` returns the synthetic batch of a number of points.
+    """
     regime, t = loop.regime, previous.generation + 1
     mix = regime.at(t)  # the numbers of points of this generation
     law = _law(loop, previous)
@@ -297,7 +290,7 @@ def take_step(loop: Loop, previous: Snapshot) -> Snapshot:
         # A uniform subset of points that are used once is itself independent draws: draw only those.
         n_fresh, n_synthetic = _subset_sizes(mix, previous)
 
-    batch = _draw_batch(loop, previous, n_synthetic) if mix.n_synthetic else None
+    batch = draw(loop, previous, n_synthetic) if mix.n_synthetic else None
     if is_set(previous.training_set) and _is_accumulated(regime):
         # All data so far are the last training set and this batch: no second copy of them is kept.
         return _fit_next(loop, previous, data.join((previous.training_set, batch)), real=law)
@@ -374,26 +367,6 @@ def _fit_next(loop: Loop, previous: Snapshot, training_set: Any, **changed: Any)
     return snapshot
 
 
-@check_arguments
-def iterate(
-    loop: Loop,
-    *,
-    rng: RandomState = None,
-    replicates: int | None = None,
-    method: str | None = None,
-    previous: Snapshot | None = None,
-) -> Iterator[Snapshot]:
-    """Yield one generation after another, indefinitely; continue from `previous` if it is given."""
-    snapshot = (
-        start(loop, rng=rng, replicates=replicates, method=method)
-        if previous is None
-        else step(loop, previous)
-    )
-    while True:
-        yield snapshot
-        snapshot = step(loop, snapshot)
-
-
 def _draw(source: Any, n: Any, method: str, rng: np.random.Generator, **bias: float) -> Any:
     if method == "statistics":
         return source.sample_statistic(n, rng=rng, **bias)
@@ -415,27 +388,29 @@ def _draw_real(
     return _draw(real.expand(*lead) if lead else real, n, method, rng), real
 
 
-def _draw_batch(loop: Loop, previous: Snapshot, n: Any) -> Any:
-    """Draw a synthetic batch; each point comes from one of the last models, chosen uniformly."""
-    t, models = previous.generation + 1, list(previous.models)
+def draw_batch(loop: Loop, previous: Snapshot, n: Any, sources: Sequence[Source]) -> Any:
+    """Draw a synthetic batch; each point comes from one of the sources, chosen by their shares."""
+    t = previous.generation + 1
+    models = [model for model, _, _ in sources]
     for treatment in loop.treatments:
         models = [treatment.treated(model, previous) for model in models]
     rng = previous.streams(t, "synthetic")
-    bias = {} if loop.bias is None else {"bias": loop.bias}
+    biases = [{} if bias is None else {"bias": bias} for _, bias, _ in sources]
     if len(models) == 1:
-        return _draw(models[0], n, previous.method, rng, **bias)
-    share, source = np.full(len(models), 1 / len(models)), previous.streams(t, "source")
-    counts = source.multinomial(n, share, size=previous.replicates or None)
+        return _draw(models[0], n, previous.method, rng, **biases[0])
+    share, choice = np.array([share for _, _, share in sources]), previous.streams(t, "source")
+    counts = choice.multinomial(n, share, size=previous.replicates or None)
     if previous.method == "statistics":
-        return data.join([_draw(m, counts[..., k], "statistics", rng, **bias) for k, m in enumerate(models)])
+        known = zip(models, biases, range(len(models)), strict=True)
+        return data.join([_draw(m, counts[..., k], "statistics", rng, **bias) for m, bias, k in known])
     most = counts.reshape(-1, len(models)).max(0)
-    parts = [_draw(m, int(k), "samples", rng, **bias) for m, k in zip(models, most, strict=True) if k]
-    batch = data.join(parts)
+    parts = zip(models, biases, most, strict=True)
+    batch = data.join([_draw(m, int(k), "samples", rng, **bias) for m, bias, k in parts if k])
     if previous.replicates:
         used = [np.arange(k) < counts[..., i, None] for i, k in enumerate(most) if k]
         batch = batch[np.concatenate(used, axis=-1)].reshape(*batch.shape[:-2], n, batch.shape[-1])
     # The models follow one another in a batch; its first points must come from all of them alike.
-    return data.shuffle(batch, rng=source) if loop.regime.retain == "logarithmic" else batch
+    return data.shuffle(batch, rng=choice) if loop.regime.retain == "logarithmic" else batch
 
 
 def _subset_sizes(mix: Mix, previous: Snapshot) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -41,6 +41,13 @@ class Streams:
         if isinstance(rng.entropy, int | np.integer) and not rng.spawn_key:
             return cls(int(rng.entropy))
         return cls(int.from_bytes(rng.generate_state(4).tobytes(), "little"))
+
+    def of_part(self, *address: int) -> Streams:
+        """Return the streams of one loop of several, or of one of its draws; those of loop 0 are these."""
+        if address == (0,):
+            return self
+        words = np.random.SeedSequence(self.entropy, spawn_key=address).generate_state(4)
+        return replace(self, entropy=int.from_bytes(words.tobytes(), "little"))
 
     def __call__(self, generation: int, role: str) -> np.random.Generator:
         """Return the generator of one role in one generation.

@@ -40,7 +40,9 @@ def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.Da
         A row for each (variable, generation). Columns: ``kind`` of the theory, ``theory``, its ``lower`` and
         ``upper`` bounds where there are any, ``simulation`` (the mean over the replicates; for a variable
         ``..._std``, their standard deviation), ``standard_error``, and ``z`` where theory is an equality.
-        A run that kept quantiles has a column for each quantile instead, such as ``q0.5``, and no ``z``.
+        Those of an `Ecosystem` have a row for each (model, variable, generation), where model is ``"all"``
+        for variables of all models. A run that kept quantiles has a column for each quantile instead, such
+        as ``q0.5``, and no ``z``.
 
     Raises
     ------
@@ -69,6 +71,8 @@ def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.Da
         _check_dataset("predicted", predicted)
     if not simulated.data_vars:
         raise ValueError("simulated holds no variables; pass the Dataset that simulate returned.")
+    if "model" in simulated.dims:
+        return _compare_each(simulated, predicted)
     frames = {}
     for name, values in simulated.data_vars.items():
         frame = _rows(str(name), values, predicted)
@@ -78,6 +82,23 @@ def compare(simulated: xr.Dataset, predicted: xr.Dataset | None = None) -> pd.Da
             frames[deviation] = _rows(deviation, values, predicted, deviation=True)
     table = pd.concat(frames, names=["variable"])
     return table.drop(columns=[side for side in ("lower", "upper") if table[side].isna().all()])
+
+
+def _compare_each(simulated: xr.Dataset, predicted: xr.Dataset | None) -> pd.DataFrame:
+    """Tabulate the variables of each model of an ecosystem, and those of all."""
+    import pandas as pd
+
+    frames = {}
+    for number in simulated["model"].values:
+        own = simulated[[name for name in simulated if "model" in simulated[name].dims]].sel(model=number)
+        theory = None if predicted is None else predicted.sel(model=number)
+        if own:
+            frames[number] = compare(own.drop_vars("model"), theory)
+    of_all = [name for name in simulated if "model" not in simulated[name].dims]
+    if of_all:
+        theory = None if predicted is None else predicted.drop_dims("model")
+        frames["all"] = compare(simulated[of_all].drop_vars("model", errors="ignore"), theory)
+    return pd.concat(frames, names=["model"])
 
 
 def _rows(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from madtheory.abilities import knows
-from madtheory.core import Loop
+from madtheory.core import Ecosystem, Loop, LoopOrLoops
 from madtheory.interpreters.provenance import COORDINATES, variable_attributes
 from madtheory.models import (
     SIMS,
@@ -31,6 +31,7 @@ from madtheory.theory import (
     Truths,
     categorical,
     correction,
+    ecosystem,
     families,
     gaussian,
     guidance,
@@ -406,14 +407,71 @@ def _model(loop: Loop, generations: int) -> dict[str, Any]:
     return truth | {"ddof": loop.model.ddof, "known_mean": known is not None}
 
 
+def _member(loop: Loop) -> ecosystem.Member:
+    """Return what the first moments of an ecosystem need to know of one of its loops."""
+    model, law = loop.model, loop.real
+    categories = isinstance(model, Categorical) and isinstance(law, Categorical)
+    kernel = isinstance(model, KernelDensity)
+    if loop.treatments or loop.real_changes or not (categories or kernel or isinstance(model, Gaussian)):
+        raise NoClosedForm(
+            f"no closed form for an ecosystem with a loop of {type(model).__name__}, treatments="
+            f"{loop.treatments!r}; there are those of Gaussian, Categorical and KernelDensity without "
+            f"treatments and with one real law each. Use simulate."
+        )
+    if categories:
+        if model.smoothing or loop.bias not in (None, 1.0):
+            raise NoClosedForm("smoothing and bias have no closed form for Categorical; leave them out.")
+        p = np.asarray(law.probabilities)
+        return ecosystem.Member(loop.regime, p, float(p @ (1 - p)))
+    truth = _truth(loop, 1) if kernel else _model(loop, 1)
+    if not kernel and (model.known_covariance is not None or model.shrinkage):
+        raise NoClosedForm(
+            "known_covariance and shrinkage have no closed form in an ecosystem; leave them out, or use "
+            "simulate."
+        )
+    own = {"bandwidth": model.bandwidth} if kernel else {name: truth[name] for name in ("ddof", "known_mean")}
+    variance = float(truth["spectrum"].sum())
+    return ecosystem.Member(loop.regime, np.asarray(law.mean), variance, truth["bias"], **own)
+
+
+def _predict_together(joint: Ecosystem, generations: int, variables: Sequence[str] | None) -> xr.Dataset:
+    """Return the closed-form answer for all loops of an ecosystem."""
+    import xarray as xr
+
+    members = [_member(loop) for loop in joint.loops]
+    kinds = {isinstance(loop.model, Categorical) for loop in joint.loops}
+    if len(kinds) > 1 or len({np.shape(member.mean) for member in members}) > 1:
+        raise NoClosedForm("the loops of an ecosystem need points of one kind and dimension; use simulate.")
+    found = ecosystem.trajectory(members, exchange=joint.exchange, draws=joint.draws, generations=generations)
+    if kinds == {True}:
+        names = {"total_variance": "heterozygosity", "mean_error": "squared_error"}
+        found = {names.get(name, name): values for name, values in found.items()}
+    chosen = list(found) if variables is None else check_names("variables", variables)
+    if unknown := [name for name in chosen if name not in found]:
+        raise ValueError(f"variables={variables!r} names {unknown}; this ecosystem has: {', '.join(found)}.")
+    data = {
+        name: (
+            ("model", "generation") if found[name].ndim == 2 else "generation",
+            np.asarray(found[name]),
+            found[name].attrs | variable_attributes(name),
+        )
+        for name in chosen
+    }
+    axes = {
+        "generation": ("generation", np.arange(1, generations + 1), COORDINATES["generation"]),
+        "model": ("model", np.arange(len(members)), COORDINATES["model"]),
+    }
+    return xr.Dataset(data, axes, {"draws": joint.draws})
+
+
 @one_thread
 @check_arguments
-def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = None) -> xr.Dataset:
+def predict(loop: LoopOrLoops, generations: int, *, variables: Sequence[str] | None = None) -> xr.Dataset:
     """Return the closed-form answer for every generation of a loop.
 
     Parameters
     ----------
-    loop : Loop
+    loop : Loop or Ecosystem
         What happens.
     generations : int
         Number of generations; 1 is the model trained on real data only.
@@ -427,6 +485,7 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
         Variables (generation,), under the names of the metrics they predict; each one's ``attrs`` hold its
         ``kind`` (a ``"bound"`` is not an equality) and ``source``. The attribute ``omitted`` of the dataset
         names the variables that loops of this model can have and this one has not, each with the cause.
+        Those of each loop of an `Ecosystem` have a dimension ``model`` too.
 
     Raises
     ------
@@ -439,6 +498,10 @@ def predict(loop: Loop, generations: int, *, variables: Sequence[str] | None = N
     import xarray as xr
 
     check_size("generations", generations)
+    if isinstance(loop, Ecosystem):
+        return _predict_together(loop, generations, variables)
+    if not isinstance(loop, Loop):
+        raise TypeError(f"loop={show(loop)} is not a Loop; pass one that madtheory makes.")
     # About twenty numbers for each generation, and the eigenvalues of the covariance of the truth.
     needed = 8.0 * (20 * generations + 3 * (getattr(loop.real, "dim", None) or 1) ** 2)
     what = f"a prediction for {generations} generations"

@@ -34,6 +34,8 @@ _KNOWN = {
     "effective_sample_size": ("effective sample size", _NONE),
     "class_variance": ("variance within classes", _SQUARED),
     "maximum_mean_discrepancy": ("maximum mean discrepancy", _NONE),
+    "model_spread": ("mean squared distance of the models' means to their centre", _SQUARED),
+    "pool_variance": ("total variance of the mixture of all models", _SQUARED),
     "cramer_von_mises": ("Cramer-von Mises distance", _NONE),
     "support_size": ("number of symbols in the support", _NONE),
     "heterozygosity": ("heterozygosity", _NONE),
@@ -54,6 +56,7 @@ _PARTS = {"std": "standard deviation of", "lower": "lower bound of", "upper": "u
 COORDINATES = {
     "generation": {"long_name": "generation", "units": _NONE},
     "replicate": {"long_name": "replicate", "units": _NONE},
+    "model": {"long_name": "model of the ecosystem", "units": _NONE},
     "quantile": {"long_name": "quantile over the replicates", "units": _NONE},
 }
 

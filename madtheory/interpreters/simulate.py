@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from madtheory.abilities import can, find_obstacle, knows  # knows: has a property, which is not computed
-from madtheory.core import Loop, Snapshot, Streams, choose_method, start, take_step
+from madtheory.core import (
+    Ecosystem,
+    Loop,
+    LoopOrLoops,
+    Snapshot,
+    Streams,
+    check_same_method,
+    choose_method,
+    start,
+    step_together,
+    take_step,
+)
 from madtheory.data import Counts
 from madtheory.interpreters.provenance import COORDINATES, provenance, variable_attributes
 from madtheory.numerics import one_thread  # limits BLAS to one thread
@@ -124,33 +136,40 @@ def usual_replicates(loop: Loop) -> int:
 
 
 @one_thread
-def start_all(run: Run, *, progress: bool | None = None) -> None:
-    """Run generation 1 of every replicate."""
-    loop, streams, method, replicates = run.loop, run.streams, run.method, run.replicates
-    _check_points(run)
-    probe: Snapshot | None = None  # one replicate, whose size gives that of the blocks
-    if can(loop.model, "expand") and can(loop.at(1).real, "expand"):
-        probe = start(loop, rng=streams, replicates=1, method=method)
-        # Counts thin out as symbols die, and their calls cost the same however few are left.
-        room = _BLOCK_NUMBERS * (4 if isinstance(probe.training_set, Counts) else 1)
-        block = int(np.clip(room // _numbers(probe.training_set), 1, _BLOCK_REPLICATES))
-        sizes: list[int | None] = [min(block, replicates - first) for first in range(0, replicates, block)]
-    else:
-        sizes = [None] * replicates
-    if probe is not None:
-        _check_memory(run, probe)
+def start_all(run: Run, *, progress: bool | None = None, sizes: list[int | None] | None = None) -> None:
+    """Run generation 1 of every replicate, in blocks of these sizes or of usual ones."""
+    loop, streams, method = run.loop, run.streams, run.method
+    usual, is_checked = (sizes, None not in sizes) if sizes is not None else _block_sizes(run)
 
     def begin_block(block: int, size: int | None) -> Snapshot:
         return start(loop, rng=replace(streams, block=block), replicates=size, method=method)
 
     run.snapshots = []
-    started = _map(run, begin_block, range(len(sizes)), sizes)
-    for snapshot in _bar(started, desc="generation 1", progress=progress, total=len(sizes)):
+    started = _map(run, begin_block, range(len(usual)), usual)
+    for snapshot in _bar(started, desc="generation 1", progress=progress, total=len(usual)):
         run.snapshots.append(snapshot)
-        if len(run.snapshots) == 1 and probe is None:
+        if len(run.snapshots) == 1 and not is_checked:
             _check_memory(run, snapshot)
     if 1 in run.record:
         _record(run, [_measure(run, snapshot) for snapshot in run.snapshots])
+
+
+def _block_sizes(run: Run) -> tuple[list[int | None], bool]:
+    """Return the numbers of replicates that run at once, and whether their memory has been checked.
+
+    They are ``None`` where replicates run one at a time.
+    """
+    _check_points(run)
+    loop, replicates = run.loop, run.replicates
+    if not (can(loop.model, "expand") and can(loop.at(1).real, "expand")):
+        return [None] * replicates, False
+    # One replicate, whose size gives that of the blocks.
+    probe = start(loop, rng=run.streams, replicates=1, method=run.method)
+    # Counts thin out as symbols die, and their calls cost the same however few are left.
+    room = _BLOCK_NUMBERS * (4 if isinstance(probe.training_set, Counts) else 1)
+    block = int(np.clip(room // _numbers(probe.training_set), 1, _BLOCK_REPLICATES))
+    _check_memory(run, probe)
+    return [min(block, replicates - first) for first in range(0, replicates, block)], True
 
 
 def _map(run: Run, function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
@@ -170,9 +189,12 @@ def begin(loop: Loop, generations: int, *, progress: bool | None = None, **keywo
 
 
 @one_thread
-def advance(run: Run, count: int = 1) -> None:
+def advance(run: Run | _JointRun, count: int = 1) -> None:
     """Take every block `count` generations further, one block after another: its state stays in the cache."""
     target, measured = min(run.generation + count, run.generations), []
+    if isinstance(run, _JointRun):
+        _advance_together(run, target)
+        return
     advanced = _map(run, partial(_advance_block, run, target), run.snapshots)
     for i, (snapshot, values) in enumerate(advanced):
         run.snapshots[i] = snapshot
@@ -192,9 +214,34 @@ def _advance_block(run: Run, target: int, snapshot: Snapshot) -> tuple[Snapshot,
     return snapshot, values
 
 
+@one_thread
+def _advance_block_of_all(
+    joint: _JointRun, target: int, snapshots: tuple[Snapshot, ...]
+) -> tuple[tuple[Snapshot, ...], list[list[list[Array]]]]:
+    """Take one block of all loops to a generation; return the snapshots, and what is measured."""
+    values = []
+    while snapshots[0].generation < target:
+        snapshots = step_together(joint.ecosystem, snapshots)
+        if snapshots[0].generation in joint.whole.record:
+            values.append(joint.measure(snapshots))
+    return snapshots, values
+
+
+def _advance_together(joint: _JointRun, target: int) -> None:
+    """Take every block of an ecosystem to a generation."""
+    measured = []
+    advance_block = partial(_advance_block_of_all, joint, target)
+    for i, (snapshots, values) in enumerate(_map(joint.runs[0], advance_block, joint.blocks())):
+        for run, snapshot in zip(joint.runs, snapshots, strict=True):
+            run.snapshots[i] = snapshot
+        measured.append(values)
+    for blocks in zip(*measured, strict=True):
+        joint.record(blocks)
+
+
 @check_arguments
 def simulate(
-    loop: Loop,
+    loop: LoopOrLoops,
     generations: int,
     *,
     replicates: int | None = None,
@@ -210,8 +257,8 @@ def simulate(
 
     Parameters
     ----------
-    loop : Loop
-        Loop to run.
+    loop : Loop or Ecosystem
+        Loop to run, or several loops whose models train on one another's samples.
     generations : int
         Number of generations; 1 is the model trained on real data only.
     replicates : int, optional
@@ -239,7 +286,9 @@ def simulate(
     Returns
     -------
     xarray.Dataset
-        Variables (replicate, generation), or (quantile, generation); provenance in ``attrs``.
+        Variables (replicate, generation), or (quantile, generation); provenance in ``attrs``. Those of an
+        `Ecosystem` have a dimension ``model`` too, one entry for each loop, apart from those of all models
+        (`madtheory.metrics.model_spread`, `madtheory.metrics.pool_variance`).
 
     Raises
     ------
@@ -254,16 +303,113 @@ def simulate(
     and small matrices do not wait for threads; the caller's setting is restored. PyTorch keeps its threads. A
     model whose `fit` needs more can request them there, with ``threadpoolctl.threadpool_limits``.
     """
-    run = begin(
-        loop, generations, replicates=replicates, metrics=metrics, rng=rng, method=method,
-        record=record, quantiles=quantiles, n_jobs=n_jobs, progress=progress,
-    )  # fmt: skip
+    keywords: dict[str, Any] = {
+        "replicates": replicates, "metrics": metrics, "rng": rng, "method": method, "record": record,
+        "quantiles": quantiles, "n_jobs": n_jobs,
+    }  # fmt: skip
+    if isinstance(loop, Ecosystem):
+        return _simulate_together(loop, generations, progress=progress, **keywords)
+    run = begin(loop, generations, progress=progress, **keywords)
     for _ in follow(run, progress=progress):
         pass
     return to_dataset(run)
 
 
-def follow(run: Run, *, progress: bool | None = None) -> Iterator[None]:
+@dataclass
+class _JointRun:
+    """The runs of the loops of an ecosystem, block by block, and what is measured of all models at once."""
+
+    ecosystem: Ecosystem
+    runs: list[Run]
+    whole: Run
+
+    @property
+    def generations(self) -> int:
+        """The last generation."""
+        return self.runs[0].generations
+
+    @property
+    def generation(self) -> int:
+        """The generation that all blocks have reached."""
+        return self.runs[0].generation
+
+    def blocks(self) -> list[tuple[Snapshot, ...]]:
+        """Return the snapshots of all loops, for each block."""
+        return list(zip(*(run.snapshots for run in self.runs), strict=True))
+
+    def record(self, measured: Sequence[Sequence[list[Array]]]) -> None:
+        """Keep the values of one generation, measured block by block: of each loop, and of all."""
+        for run, values in zip([*self.runs, self.whole], zip(*measured, strict=True), strict=True):
+            _record(run, values)
+
+    def measure(self, snapshots: tuple[Snapshot, ...]) -> list[list[Array]]:
+        """Return what is measured of each loop, and of all."""
+        own = [_measure(run, one) for run, one in zip(self.runs, snapshots, strict=True)]
+        return [*own, _measure(self.whole, snapshots)]
+
+
+def _prepare_together(
+    ecosystem: Ecosystem, generations: int, *, metrics: Any, rng: RandomState, replicates: int | None,
+    method: str | None, **keywords: Any,
+) -> _JointRun:  # fmt: skip
+    """Check all arguments and return the runs before their first generation."""
+    from madtheory.metrics import OF_ECOSYSTEM, defaults
+
+    loops, streams = ecosystem.loops, Streams.of(rng)
+    if metrics is None:
+        own = [defaults(loop) for loop in loops]
+        shared = set.intersection(*({metric_name(metric) for metric in one} for one in own))
+        own = [tuple(metric for metric in one if metric_name(metric) in shared) for one in own]
+        alike = all(knows(loop.model, "moments") or knows(loop.model, "probabilities") for loop in loops)
+        of_all = OF_ECOSYSTEM if alike else ()
+    else:
+        chosen = check_metrics(metrics)
+        of_all = tuple(metric for metric in chosen if metric in OF_ECOSYSTEM)
+        own = [tuple(metric for metric in chosen if metric not in OF_ECOSYSTEM)] * len(loops)
+    many = min(map(usual_replicates, loops)) if replicates is None else replicates
+    chosen_method = check_same_method(ecosystem, method)
+    runs = []
+    for k, (loop, measured) in enumerate(zip(loops, own, strict=True)):
+        seed = np.random.SeedSequence(streams.of_part(k).entropy)
+        run = prepare(
+            loop, generations, metrics=measured or None, rng=seed, replicates=many, method=chosen_method,
+            **keywords,
+        )  # fmt: skip
+        runs.append(replace(run, metrics=measured))
+    return _JointRun(ecosystem, runs, replace(runs[0], metrics=of_all, recorded={}))
+
+
+def _simulate_together(
+    ecosystem: Ecosystem, generations: int, *, progress: bool | None, **keywords: Any
+) -> xr.Dataset:
+    """Simulate an ecosystem; the arguments are those of `simulate`."""
+    import xarray as xr
+
+    joint = _prepare_together(ecosystem, generations, **keywords)
+    sizes = max((_block_sizes(run)[0] for run in joint.runs), key=lambda one: (None in one, len(one)))
+    for run in joint.runs:
+        measured, run.metrics = run.metrics, ()
+        start_all(run, progress=progress, sizes=sizes)
+        run.metrics = measured
+    if 1 in joint.whole.record:
+        joint.record([joint.measure(snapshots) for snapshots in joint.blocks()])
+    for _ in follow(joint, progress=progress):
+        pass
+    joint.whole.snapshots = joint.runs[0].snapshots
+    own = [to_dataset(run) for run in joint.runs]
+    axis = xr.Variable("model", np.arange(len(own)), COORDINATES["model"])
+    data = xr.concat(own, dim=axis, combine_attrs="override")
+    first = "replicate" if joint.whole.quantiles is None else "quantile"
+    data = data.transpose(first, "model", "generation", missing_dims="ignore")
+    data = data.merge(to_dataset(joint.whole), combine_attrs="override")
+    for name in ("regime", "regime_keywords", "bias", "model", "real"):
+        values = list(dict.fromkeys(one.attrs[name] for one in own))
+        data.attrs[name] = values[0] if len(values) == 1 else "; ".join(map(str, values))
+    data.attrs |= {"exchange": json.dumps(ecosystem.exchange.tolist()), "draws": ecosystem.draws}
+    return data
+
+
+def follow(run: Run | _JointRun, *, progress: bool | None = None) -> Iterator[None]:
     """Take a run to its last generation, pausing at least once a second or once a generation."""
     count = 1
     with _bar(
@@ -296,8 +442,10 @@ def to_dataset(run: Run) -> xr.Dataset:
     return xr.Dataset(variables, coords, attrs=provenance(run.loop, run.snapshots))
 
 
-def _measure(run: Run, snapshot: Snapshot) -> list[Array]:
-    expected = snapshot.replicates or (1,)
+def _measure(run: Run, snapshot: Any) -> list[Array]:
+    """Measure one snapshot, or those of all loops of an ecosystem."""
+    first = snapshot[0] if isinstance(snapshot, tuple) else snapshot
+    expected = first.replicates or (1,)
     measured = []
     for metric in run.metrics:
         name, returned = metric_name(metric), metric(snapshot)

@@ -7,6 +7,7 @@ moments, and turns functions of arrays of points, with keywords ``real`` and ``f
 """
 
 from madtheory.metrics.classes import class_shares, class_variance, mode_coverage, variance_by_class
+from madtheory.metrics.ecosystem import OF_ECOSYSTEM as OF_ECOSYSTEM, model_spread, pool_variance
 from madtheory.metrics.families import (
     extinct,
     log_mean_parameter,
@@ -63,6 +64,7 @@ __all__ = [
     "mean_parameter",
     "mean_parameter_error",
     "mode_coverage",
+    "model_spread",
     "negative_log_likelihood",
     "neighbour_entropy",
     "noise_variance",
@@ -70,6 +72,7 @@ __all__ = [
     "on_samples",
     "parameter_error",
     "parameter_variance",
+    "pool_variance",
     "precision_recall",
     "reverse_kl_divergence",
     "sliced_wasserstein",

@@ -611,7 +611,10 @@ def _log_variance(simulated: xr.Dataset, predicted: xr.Dataset, shape: tuple[int
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.asarray(np.nan_to_num(np.log1p((std / mean) ** 2), nan=0.0))
     if "total_variance" in simulated:
-        values = replicates_first("total_variance", simulated["total_variance"])[0]
+        variance = simulated["total_variance"]
+        if "model" in variance.dims and variance.ndim - 1 > len(shape):  # a variable of all models
+            variance = variance.mean("model")
+        values = replicates_first("total_variance", variance)[0]
         if len(values) > 1 and (values > 0).all() and np.isfinite(values).all():
             return np.asarray(np.log(values).var(0, ddof=1))
     return np.zeros(math.prod(shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,6 +203,45 @@ def loops(
     motion = motions if moving else st.none()
     ddof, known = st.sampled_from((0, 1)), st.booleans()
     return st.builds(build, gaussians(min_dim, max_dim), regime, bias, ddof, known, motion)
+
+
+def ecosystems(draws: Sequence[str] = ("random", "fixed", "shared")) -> SearchStrategy[mad.Ecosystem]:
+    """Draw ecosystems of two or three Gaussian loops, whose real laws, regimes and biases differ.
+
+    With random draws the regimes are those of `loops`; with others the shares of a batch are quarters.
+    """
+    from hypothesis import strategies as st
+
+    for name in check_names("draws", draws):
+        check_choice("draws", name, ("random", "fixed", "shared"))
+
+    def regime_of(name: str, n: int) -> mad.regimes.Regime:
+        """Return a regime whose batches are four times n points."""
+        if name in ("replace", "accumulate"):
+            return getattr(mad.regimes, name)(n=4 * n)
+        return getattr(mad.regimes, name)(n_real=n + 2, n_synthetic=4 * n)
+
+    whole = st.builds(
+        regime_of, st.sampled_from(("replace", "augment", "accumulate", "fresh")), st.integers(2, 6)
+    )
+
+    def build(
+        kind: str, several: list[mad.Loop], regimes: list[mad.regimes.Regime], rows: list[tuple[int, ...]]
+    ) -> mad.Ecosystem:
+        if kind != "random":
+            several = [replace(loop, regime=one) for loop, one in zip(several, regimes, strict=False)]
+        many = len(several)
+        shares = [[*(min(row[k], 4 // (many - 1)) for k in range(many - 1))] for row in rows[:many]]
+        exchange = np.array([[*row, 4 - sum(row)] for row in shares]) / 4
+        return mad.Ecosystem(loops=several, exchange=exchange, draws=kind)  # type: ignore[arg-type]
+
+    def of_dim(dim: int) -> SearchStrategy[mad.Ecosystem]:
+        several = st.lists(loops(min_dim=dim, max_dim=dim), min_size=2, max_size=3)
+        rows = st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=3, max_size=3)
+        listed = st.lists(whole, min_size=3, max_size=3)
+        return st.builds(build, st.sampled_from(tuple(draws)), several, listed, rows)
+
+    return st.integers(1, 3).flatmap(of_dim)
 
 
 DESIGNS = ("fixed", "once", "new")

@@ -193,22 +193,17 @@ def draw_real(means: Means, size: int, truth: Model) -> Group:
     return Group(means.near(truth.node, truth.variance / size), size, (size - 1.0) * truth.variance)
 
 
-def _draw(
-    means: Means, models: list[Model], size: int, bias: float, true_share: float, truth: Model
-) -> Group:
-    """Return a batch of i.i.d. points of the equal mixture of `models`, a share of them true ones."""
+def draw(means: Means, models: list[Model], share: Array, size: int) -> Group:
+    """Return a batch of i.i.d. points of a mixture of `models`; the variance of each is of its samples."""
     if size == 0:
         return Group(TRUTH, 0, 0.0)
-    nodes, share = [m.node for m in models], np.full(len(models), 1 / len(models))
-    covariance = bias * sum(m.variance for m in models) / len(models)
-    if true_share:
-        nodes, share = [*nodes, truth.node], np.append((1 - true_share) * share, true_share)
-        covariance = (1 - true_share) * covariance + true_share * truth.variance
+    nodes = [model.node for model in models]
+    covariance = sum(s * model.variance for s, model in zip(share.tolist(), models, strict=True))
     covariance += means.spread(nodes, share)
     return Group(means.add(nodes, share, covariance / size), size, (size - 1) * covariance)
 
 
-def _merge(means: Means, groups: list[Group]) -> Group:
+def merge(means: Means, groups: list[Group]) -> Group:
     """Return the groups as one pool."""
     groups = [group for group in groups if group.size] or groups[:1]
     if len(groups) == 1:
@@ -222,7 +217,7 @@ def _merge(means: Means, groups: list[Group]) -> Group:
 def _window(means: Means, batches: list[Group], retained: str | int) -> list[Group]:
     """Return the batches that stay in the pool; all of them as one group."""
     if retained == "all":
-        return [_merge(means, batches)]
+        return [merge(means, batches)]
     return batches[-1:] if retained == "last" else batches[-int(retained) :]
 
 
@@ -290,19 +285,19 @@ class Recursion:
     `true_share` of the points of a batch are true ones. The bias scales the kernel, or without a `bandwidth`
     the covariance of the models. The real law is one, or changes as in `truths`. For a model whose variance
     is a quadratic function of its mean, `natural` is the variance at the true mean, and the curvature,
-    half of the second derivative.
+    half of the second derivative. Loops that train on one another's samples share `means`.
     """
 
     def __init__(
         self, regime: Regime, *, spectrum: Array, bias: float = 1.0, ddof: int = 0, known_mean: bool = False,
         bandwidth: Bandwidth | None = None, true_share: float = 0.0, truths: Truths | None = None,
-        natural: tuple[float, float] | None = None,
+        natural: tuple[float, float] | None = None, means: Means | None = None,
     ) -> None:  # fmt: skip
         self.regime, self.spectrum, self.trace = regime, spectrum, float(spectrum.sum())
         self.ddof, self.known_mean, self.true_share = ddof, known_mean, true_share
         self.bandwidth, self.natural = bandwidth, natural
         self.bias, self.kernel_bias = (bias, 1.0) if bandwidth is None else (1.0, bias)
-        self.means, self.truths = Means(truths), truths
+        self.means, self.truths = Means(truths) if means is None else means, truths
         first = draw_real(self.means, regime.n_initial, self.truth(1))
         self.fixed = {} if regime.real_data == "fresh" else {regime.n_initial: first}
         self.training = first
@@ -337,11 +332,26 @@ class Recursion:
             self.fixed[n] = Group(node, n, (n - 1) * variance)
         return self.fixed[n]
 
+    def samplers(self) -> list[Model]:
+        """Return the last models, with the variance of their samples."""
+        return [Model(model.node, self.bias * model.variance) for model in self.models]
+
     def step(self, generation: int) -> None:
         """Draw a batch, assemble the pool, fit the next model."""
+        models = self.samplers()
+        share = np.full(len(models), 1 / len(models))
+        if self.true_share:
+            models = [*models, self.truth(generation - 1)]
+            share = np.append((1 - self.true_share) * share, self.true_share)
+        batch = draw(self.means, models, share, self.regime.at(generation).n_synthetic)
+        self.train(generation, batch)
+        self.renumber(self.means.keep(self.nodes()))
+
+    def train(self, generation: int, batch: Group) -> None:
+        """Assemble the pool of a generation with a new batch, and fit the next model."""
         regime, means, mix = self.regime, self.means, self.regime.at(generation)
-        truth, before = self.truth(generation), self.truth(generation - 1)
-        self.batches.append(_draw(means, self.models, mix.n_synthetic, self.bias, self.true_share, before))
+        truth = self.truth(generation)
+        self.batches.append(batch)
         if regime.retain == "logarithmic":
             self.drawn.append(mix.n_synthetic)
             left = [int(i / len(self.drawn) * n + 1e-9) for i, n in enumerate(self.drawn, start=1)]
@@ -360,18 +370,24 @@ class Recursion:
             node = means.near(self.training.node, noise)
             pool.append((Group(node, mix.n_carried, (mix.n_carried - 1) * variance), of_carried))
         if mix.budget is not None:
-            whole = _merge(means, [group for group, _ in pool])
+            whole = merge(means, [group for group, _ in pool])
             noise, variance = _choose(whole, mix.budget, regime.replacement)
             pool = [(Group(means.near(whole.node, noise), mix.budget, (mix.budget - 1) * variance), 1.0)]
         self.fit(pool, truth)
         if regime.n_carried != 0:
-            whole = _merge(means, [group for group, _ in pool])
+            whole = merge(means, [group for group, _ in pool])
             # A node of its own: batches of which fewer and fewer points stay are moved.
             self.training = whole._replace(node=means.near(whole.node, 0.0))
         else:
             self.training = Group(TRUTH, 0, 0.0)
+
+    def nodes(self) -> list[int]:
+        """Return the nodes of the means that later generations depend on."""
         groups = [*self.fixed.values(), self.training, *self.reals, *self.batches]
-        place = means.keep([*(group.node for group in groups), *(model.node for model in self.models)])
+        return [*(group.node for group in groups), *(model.node for model in self.models)]
+
+    def renumber(self, place: dict[int, int]) -> None:
+        """Replace the nodes by their new places."""
         self.fixed = {n: group._replace(node=place[group.node]) for n, group in self.fixed.items()}
         self.training = self.training._replace(node=place[self.training.node])
         self.reals = [group._replace(node=place[group.node]) for group in self.reals]
@@ -392,7 +408,7 @@ class Recursion:
             )
         scatter = weight @ np.array([g.scatter for g in groups])
         if self.known_mean:
-            node, scatter = TRUTH, scatter + mass @ self.means.distance[TRUTH, nodes]
+            node, scatter = truth.node, scatter + mass @ self.means.distance[truth.node, nodes]
         else:
             scatter += total * self.means.spread(nodes, mass / total)
             node = self.means.add(nodes, mass / total)
