@@ -1,4 +1,4 @@
-"""The `madtheory` command: ``demo``, ``simulate``, ``predict``, ``sweep``, ``data`` and ``images``."""
+"""The `madtheory` command: ``demo``, ``page``, ``simulate``, ``predict``, ``sweep``, ``data``, ``images``."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ Here the model is a Gaussian, for which there is theory; in Python it can be any
 
 Start with:
   madtheory demo
+  madtheory page --out page.html
   madtheory predict replace --n 100 --dim 2 --generations 200
   madtheory simulate replace --n 100 --dim 2 --generations 50 --replicates 1000
   madtheory simulate fresh --help
@@ -81,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         commands: dict[str, Any] = {
             "demo": _demo,
+            "page": _page,
             "simulate": command(_simulate, mad.simulate, _SIMULATE),
             "predict": command(_predict, mad.predict, _PREDICT),
             "sweep": sweep,
@@ -120,6 +122,21 @@ def _demo(*, out: Path = Path(), quick: bool = False) -> Any:
     from madtheory.cli.demo import run_demo
 
     return lambda: run_demo(out, quick)
+
+
+def _page(*, out: Path) -> Any:
+    """Write a page to play with: one HTML file, which needs neither a server nor a network.
+
+    Choose a loop in the browser, say what you expect, and watch simulation and exact theory.
+
+    Parameters
+    ----------
+    out
+        The file, which is replaced if it exists; it ends in .html.
+    """
+    from madtheory.page import write_page
+
+    return lambda: f"Open {write_page(out)} in a browser."
 
 
 def _data(what: Literal["fetch"], name: Literal["mnist", "fashion-mnist"], /, *, to: Path) -> Any:
