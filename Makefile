@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled modules are kept: every process would compile the package, and every worker rewrite all the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu coverage benchmark docs lint lock format clean
+.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu test-browser coverage benchmark docs lint lock format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make test-lowest   run the tests without torch at the lowest versions that pyproject.toml allows'
 	@echo 'make test-slow  run the verification of minutes'
 	@echo 'make test-gpu   run the tests that need an accelerator'
+	@echo 'make test-browser   drive the page and the site in Chromium, which must be installed'
 	@echo 'make coverage   run the tests and report which lines they reach'
 	@echo 'make docs       build the documentation site into $(SITE), read without a network'
 	@echo 'make benchmark  time the simulators against plain NumPy'
@@ -63,6 +64,9 @@ test-slow: $(VENV)/.dev
 test-gpu: $(VENV)/.dev
 	$(PYTEST) -m gpu
 
+test-browser: $(VENV)/.docs $(VENV)/.browser
+	$(PYTEST) -m browser
+
 coverage: $(VENV)/.dev
 	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:out/coverage
 
@@ -85,7 +89,7 @@ lint: $(VENV)/.dev
 lock:
 	rm -rf out/lock && $(PYTHON) -m venv out/lock && mkdir -p out/lock
 	grep '^torch==' constraints.txt > out/lock/torch.txt
-	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,distributed,docs,dev]'
+	out/lock/bin/python -m pip install --quiet --disable-pip-version-check -c out/lock/torch.txt -e '.[torch,images,distributed,docs,browser,dev]'
 	(grep '^#' constraints.txt; out/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//') > out/lock/constraints.txt
 	mv out/lock/constraints.txt constraints.txt
 
@@ -114,6 +118,10 @@ $(VENV)/.torch: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/.core
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(PIP) -c constraints.txt -e '.[browser]'
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[torch,images,distributed,dev]'

@@ -27,6 +27,7 @@ def pytest_collection_finish():
 EXTRAS = {
     **dict.fromkeys(("torch", "zuko", "safetensors"), "torch"),
     **dict.fromkeys(("dask", "distributed"), "distributed"),
+    "playwright": "browser",
     **dict.fromkeys(("diffusers", "accelerate", "PIL"), "images"),
 }
 """Which extra of pyproject.toml brings a package; all others come with ``dev``."""

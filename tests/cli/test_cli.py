@@ -130,6 +130,7 @@ def test_help_teaches(works):
     assert len(examples) >= 5
     commands = {
         "demo": _command._demo,
+        "page": _command._page,
         "simulate": _arguments.command(_command._simulate, mad.simulate, ""),
         "predict": _arguments.command(_command._predict, mad.predict, ""),
         "sweep": grids.sweep,
@@ -376,7 +377,7 @@ def test_demo_picture_shows_the_collapse():
 REPLACE = "simulate replace --generations 3 "
 ERRORS = {
     "": ["demo", "simulate", "predict"],
-    "bogus": ["bogus", "demo, simulate, predict"],
+    "bogus": ["bogus", "demo, page, simulate, predict"],
     "simulate": ["accumulate_subsample", "fresh"],
     "simulate bogus": ["bogus", "accumulate_subsample"],
     "simulate fresh --n-reel 3": ["--n-real", "--n-reel"],
