@@ -207,6 +207,7 @@ def test_the_commands_of_the_readme_exist():
     assert {"figures", "test"} <= set(made) <= targets
     commands = {
         "demo": _command._demo,
+        "page": _command._page,
         "simulate": _arguments.command(_command._simulate, mad.simulate, ""),
         "predict": _arguments.command(_command._predict, mad.predict, ""),
     }
