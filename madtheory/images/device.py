@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +22,9 @@ Item = TypeVar("Item")
 
 
 @contextmanager
-def open_accelerator(device: str | None, precision: str = "no") -> Iterator[Any]:
+def open_accelerator(
+    device: str | None, precision: str = "no", tracker: str | None = None, folder: Path | None = None
+) -> Iterator[Any]:
     """Open an ``accelerate.Accelerator`` for this device, or for the one that accelerate chooses.
 
     Its settings are global, and those of the first in a process hold for all. The caller's are put aside, and
@@ -48,6 +51,8 @@ def open_accelerator(device: str | None, precision: str = "no") -> Iterator[Any]
             cpu=device == "cpu",
             mixed_precision=precision,
             gradient_accumulation_steps=1,
+            log_with=tracker,
+            project_dir=folder,
             kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=_PATIENCE)],
         )
         if precision == "fp16" and accelerator.device.type == "cpu":

@@ -269,7 +269,7 @@ class ImageDiffusion(Trained):
         With dropout the parts of a step count: each draws what it leaves out.
         """
         usual = ImageTraining()
-        names = ["checkpoint_every_images", "checkpoint_every_seconds"]
+        names = ["checkpoint_every_images", "checkpoint_every_seconds", "log_every_seconds", "log", "tracker"]
         names += [] if self.unet.dropout else ["accumulate"]
         training = replace(self.training, **{name: getattr(usual, name) for name in names})
         return replace(self, training=training, device=None, store=None, batch=ImageDiffusion.batch)
@@ -304,7 +304,9 @@ class ImageDiffusion(Trained):
                          images=images, learning_rate=float(learning_rate), seed=seed)  # fmt: skip
             checkpoint = Checkpoint(Store(Path(self.store)).fit(key), key)
 
-        with open_accelerator(self.device, self.training.precision) as accelerator:
+        how = self.training
+        folder = None if how.log is None else Path(how.log) / "tracker" / key[:8]
+        with open_accelerator(self.device, how.precision, how.tracker, folder) as accelerator:
 
             def learn() -> dict[str, NDArray[Any]]:
                 module = self._restore(given.shape[1:], seed)

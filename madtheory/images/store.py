@@ -242,7 +242,10 @@ def make_folder(folder: Path) -> None:
         raise ImageStoreError(f"{str(folder)!r} cannot be made ({error}); choose another store.") from error
 
 
-WHERE = frozenset({"device", "path", "store", "cache", "checkpoint_every_images", "checkpoint_every_seconds"})
+WHERE = frozenset({
+    "device", "path", "store", "cache", "checkpoint_every_images", "checkpoint_every_seconds",
+    "log_every_seconds", "log", "tracker",
+})  # fmt: skip
 """Where something is done or lies, and what is kept meanwhile: it does not change what is computed."""
 
 _PACKAGE = __name__.partition(".")[0]

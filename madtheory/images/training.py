@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,11 +18,12 @@ from torch import Tensor, nn
 
 from madtheory.images.data import Images, ImageStoreError
 from madtheory.images.device import ahead, deterministic, send
+from madtheory.images.journal import Journal, check_tracker
 from madtheory.images.store import Checkpoint, StoredWeights
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import Budget, Optimised, Process
 from madtheory.types import Count
-from madtheory.validation import check_number, check_size
+from madtheory.validation import check_number, check_path, check_size
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -168,6 +170,14 @@ class ImageTraining(Budget):
         the first steps then take a minute. Not useful on a CPU.
     checkpoint_every_images, checkpoint_every_seconds : int, float
         A checkpoint is written as soon as either has passed. No effect on the weights, nor has the store.
+    log_every_seconds : float
+        Time between two lines of the logger ``"madtheory"``, with loss, images per second and time left; one
+        more follows at the end. No effect on the weights, as the next two.
+    log : path, optional
+        Folder of ``train.jsonl``, which gets the same lines, and of the tracker's files. Default: no file;
+        a run takes its own folder.
+    tracker : {"tensorboard", "wandb", "mlflow"}, optional
+        Tracker of accelerate that gets the numbers too.
     warm_images, warm_learning_rate : int, float, optional
         Budget and learning rate of a fit that starts from fitted weights (``Loop(warm_start=True)``, the
         auxiliary of SIMS and Neon). Default: as above.
@@ -187,13 +197,20 @@ class ImageTraining(Budget):
     channels_last: bool = False
     checkpoint_every_images: Count = 1_000_000
     checkpoint_every_seconds: float = 600.0
+    log_every_seconds: float = 30.0
+    log: str | Path | None = None
+    tracker: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size("warm_up_images", self.warm_up_images, 0)
         if self.clip_norm is not None:
             check_number("clip_norm", self.clip_norm, 0, above=True)
-        check_number("checkpoint_every_seconds", self.checkpoint_every_seconds, 0, infinite=True)
+        for name in ("checkpoint_every_seconds", "log_every_seconds"):
+            check_number(name, getattr(self, name), 0, infinite=True)
+        if self.log is not None:
+            check_path("log", self.log)
+        check_tracker(self.tracker)
 
     def rate(self, seen: int, images: int) -> float:
         """Return the share of the learning rate after `seen` of a budget of `images`."""
@@ -286,6 +303,10 @@ class Fit:
             accelerator.wait_for_everyone()
             denoiser, optimiser = accelerator.prepare(module, state.optimiser)
             written, seconds = first, time.monotonic()
+            name = "in memory" if checkpoint is None else checkpoint.key[:8]
+            journal = Journal(name, self.steps * training.batch, training.log_every_seconds, training.log,
+                              accelerator, training.tracker is not None)  # fmt: skip
+            stack.callback(journal.close)
             steps, quiet = (
                 ahead(read, range(first, self.steps)),
                 None if accelerator.is_main_process else True,
@@ -294,10 +315,12 @@ class Fit:
                        disable=quiet)  # fmt: skip
             for step, rows, pixels in bar:
                 seen = step * training.batch
+                rate = self.learning_rate * training.rate(seen, self.images)
                 for group in optimiser.param_groups:
-                    group["lr"] = self.learning_rate * training.rate(seen, self.images)
+                    group["lr"] = rate
                 labels = None if data.labels is None else data.labels[rows]
-                self._step(step, shares, pixels, labels, denoiser, module, optimiser, accelerator)
+                loss = self._step(step, shares, pixels, labels, denoiser, module, optimiser, accelerator)
+                journal.add(loss, training.batch, rate, step)
                 state.average(seen + training.batch, training.batch)
                 due = (step + 1 - written) * training.batch >= training.checkpoint_every_images
                 due = due or time.monotonic() - seconds >= training.checkpoint_every_seconds
@@ -317,8 +340,11 @@ class Fit:
         module: ImageDenoiser,
         optimiser: Any,
         accelerator: Any,
-    ) -> None:
-        """Take one step of Adam. Every process draws the noise of all images, for the pixels of its part."""
+    ) -> Tensor:
+        """Take one step of Adam, and return the mean loss of the images of this process.
+
+        Every process draws the noise of all images, for the pixels of its part.
+        """
         training, device, n = self.training, accelerator.device, self.training.batch
         small = torch.Generator().manual_seed(_seed(self.seed, "level", step))
         large = torch.Generator(device).manual_seed(_seed(self.seed, "noise", step))
@@ -328,6 +354,7 @@ class Fit:
         mirrored = torch.rand(n, 1, 1, 1, generator=small) < 0.5
         unlabelled = torch.rand(n, generator=small) < self.unlabelled
         optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=device)
         for i, part in shares:
             own = slice(part.start - shares[0][1].start, part.stop - shares[0][1].start)
             x = send(pixels[own], device)
@@ -350,7 +377,9 @@ class Fit:
                 denoised = denoiser(x + level * noise[part], level, known)
                 # The processes' gradients are averaged: in all, this is the mean over the batch.
                 loss = module.loss(denoised, x, level).sum() * (accelerator.num_processes / n)
+                total += loss.detach()
                 accelerator.backward(loss)
         if training.clip_norm is not None:
             accelerator.clip_grad_norm_(module.parameters(), training.clip_norm)
         optimiser.step()
+        return total

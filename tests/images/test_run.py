@@ -37,7 +37,7 @@ def contents(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "lock"
+        if path.is_file() and path.name not in ("lock", "train.jsonl")
     }
 
 
@@ -89,7 +89,7 @@ def test_what_a_run_leaves(finished):
     assert len({line["weights"] for line in lines}) == 3
     assert all(np.isfinite([line[name] for name in MEASURED]).all() for line in lines)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "config.json", "grids", "metrics.jsonl", "report.html", "store",
+        "config.json", "grids", "metrics.jsonl", "report.html", "store", "train.jsonl",
     ]  # fmt: skip
     assert len(list((folder / "store" / "fits").glob("*/weights.safetensors"))) == 3
     assert not list(folder.rglob("*.partial"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -14,6 +17,7 @@ from tyro.conf import Positional, arg
 from madtheory.images.data import ImageStoreError
 from madtheory.images.data.datasets import Mode
 from madtheory.images.diffusion import ImageDiffusion
+from madtheory.images.journal import logger
 from madtheory.images.runs.folder import RunFolder, read_bounded
 from madtheory.images.runs.own import OWN, LoopName, own_run
 from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
@@ -269,6 +273,7 @@ def run(
     labels: bool = False,
     mode: Mode = "convert",
     budget: int | None = None,
+    tracker: str | None = None,
 ) -> Job:
     """Run a preset, or a loop of your own images, in a folder; run again, it resumes where it was.
 
@@ -314,6 +319,8 @@ def run(
         For --images: convert, leave out (skip) or refuse images of other kinds.
     budget
         For --images: images seen by each training. Default: that of the scale.
+    tracker
+        Tracker that gets loss and speed: tensorboard, wandb or mlflow.
     """
 
     def job() -> str:
@@ -342,7 +349,7 @@ def run(
                 generations=generations, n_synthetic=n_synthetic, bias=bias, inception=inception,
                 device=device, cache=_decoded(folder),
             )  # fmt: skip
-        return _finish(made, folder)
+        return _finish(replace(made, tracker=tracker), folder)
 
     return job
 
@@ -442,8 +449,26 @@ COMMANDS: dict[str, Callable[..., Job]] = {
 
 def _finish(made: Run, folder: Path) -> str:
     """Run to the end, and return the measurements; of several processes only the first one returns text."""
-    made.go(folder)
+    with _log_lines():
+        made.go(folder)
     return show(folder)() if os.environ.get("RANK", "0") == "0" else ""
+
+
+@contextmanager
+def _log_lines() -> Iterator[None]:
+    """Print the lines of the log to standard error, unless the caller has its own handler."""
+    if logger.hasHandlers():
+        yield
+        return
+    handler, before = logging.StreamHandler(), logger.level
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _about(folder: Path) -> tuple[dict[str, Any], int]:

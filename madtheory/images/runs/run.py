@@ -18,6 +18,7 @@ from madtheory.images.data import Images, ImageStoreError, pillow
 from madtheory.images.device import open_accelerator
 from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.evaluation import Features, measured
+from madtheory.images.journal import check_tracker, logger
 from madtheory.images.runs.folder import Line, RunFolder, plain
 from madtheory.images.runs.report import grid, report
 from madtheory.images.store import contents, fingerprint
@@ -50,6 +51,8 @@ class Run:
         bias of the loop, and untreated.
     about : mapping
         Further content of ``config.json``; the page shows its ``title`` and ``source``.
+    tracker : {"tensorboard", "wandb", "mlflow"}, optional
+        Tracker of accelerate that gets loss and speed of the training.
 
     Notes
     -----
@@ -59,6 +62,8 @@ class Run:
     - ``metrics.jsonl``: one line for each generation, with its Frechet distance, precision, recall, the
       number of images it was trained on, the sha256 of its weights, or, for SIMS and Neon, of those of the
       base and of the auxiliary, and that of the line;
+    - ``train.jsonl``: loss, learning rate, images per second and seconds left of each training, every half
+      minute; the logger ``"madtheory"`` has the same lines;
     - ``grids``: pictures of real images, and of each generation from the same seeds, so that drift is seen;
     - ``report.html``: a page with the curves and the grids, that needs no other file;
     - ``store``: weights and checkpoints, and synthetic sets in shards, all with checksums.
@@ -86,9 +91,11 @@ class Run:
     reference: Images
     n_evaluation: int
     about: Mapping[str, Any] = field(default_factory=dict)
+    tracker: str | None = None
 
     def __post_init__(self) -> None:
         check_size("generations", self.generations)
+        check_tracker(self.tracker)
         object.__setattr__(self, "seed", check_seed(self.seed, "seed"))
         check_size("n_evaluation", self.n_evaluation, _LEAST)
         if not isinstance(self.reference, Images):
@@ -129,7 +136,7 @@ class Run:
         Notes
         -----
         After an interruption at any moment, the same call ends in the same files, bit for bit on the same
-        device. Generations that are finished are read.
+        device, apart from ``train.jsonl``, which has times. Generations that are finished are read.
         """
         return list(self.lines(folder, progress=progress))
 
@@ -139,7 +146,7 @@ class Run:
 
         pillow()  # or an error now, and not after hours of training
         kept, network = RunFolder(check_path("folder", folder)), _network(self.loop.model)
-        loop = replace(self.loop, model=_with_store(self.loop.model, kept.store))
+        loop = replace(self.loop, model=_with_store(self.loop.model, kept, self.tracker))
 
         def processes() -> Any:
             # Not held from line to line: in between, accelerate is the caller's.
@@ -172,7 +179,10 @@ class Run:
                         kept.write(kept.grid(t), grid(images))
                         if known is None:
                             about = {"n_training": len(snapshot.training_set), "weights": weights}
-                            kept.add({"generation": t, **self._measure(images, kept), **about})
+                            measured = self._measure(images, kept)
+                            kept.add({"generation": t, **measured, **about})
+                            numbers = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+                            logger.info("generation %d of %d: %s", t, self.generations, numbers)
                 if main and t >= len(found):
                     kept.write(kept.report, report(kept, config))
                 with processes() as accelerator:
@@ -258,11 +268,13 @@ def _how(network: Any) -> dict[str, Any]:
     }
 
 
-def _with_store(model: Any, store: Path) -> Any:
-    """Return the same model with a store."""
+def _with_store(model: Any, kept: RunFolder, tracker: str | None) -> Any:
+    """Return the same model with the store and the log of a run."""
     if hasattr(model, "base"):
-        return replace(model, base=_with_store(model.base, store))
-    return replace(model, store=store)
+        return replace(model, base=_with_store(model.base, kept, tracker))
+    if not isinstance(model, ImageDiffusion):
+        return replace(model, store=kept.store)
+    return replace(model, store=kept.store, training=replace(model.training, log=kept.path, tracker=tracker))
 
 
 def _digest(model: Any) -> str:
