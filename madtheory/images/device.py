@@ -87,6 +87,32 @@ def deterministic(device: torch.device) -> Iterator[None]:
         fill.fill_uninitialized_memory = before[2]
 
 
+@contextmanager
+def algorithms(device: torch.device, *, exact: bool) -> Iterator[None]:
+    """Choose algorithms with the same bits in every run, or the fastest of an accelerator."""
+    if exact or device.type != "cuda":
+        with deterministic(device):
+            yield
+        return
+    backend: Any = torch.backends.cudnn
+    # Torch 2.9 and later have one setting for each operation.
+    where, name, value = (
+        (backend.conv, "fp32_precision", "tf32")
+        if hasattr(getattr(backend, "conv", None), "fp32_precision")
+        else (backend, "allow_tf32", True)
+    )
+    before = backend.benchmark, getattr(where, name), torch.get_float32_matmul_precision()
+    backend.benchmark = True
+    setattr(where, name, value)
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        backend.benchmark = before[0]
+        setattr(where, name, before[1])
+        torch.set_float32_matmul_precision(before[2])
+
+
 def send(values: Any, device: torch.device) -> Tensor:
     """Copy an array or a CPU tensor to `device`; to an accelerator asynchronously."""
     tensor = torch.as_tensor(values)

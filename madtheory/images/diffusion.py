@@ -56,7 +56,7 @@ _TRAINING = ("batch", "warm_up_images", "decay", "betas", "clip_norm", "ema_imag
 def describe_network(model: Any) -> dict[str, Any]:
     """Describe what images depend on, apart from weights, sampler and seeds."""
     names = ("unet", "process", "parameterisation", "sigma_data", "classes")
-    arithmetic = ("precision", "compile", "channels_last")
+    arithmetic = ("precision", "compile", "channels_last", "exact")
     derived = {} if is_ours(type(model)) else {"model": content("model", type(model))}
     return (
         derived
@@ -161,7 +161,8 @@ class ImageDiffusion(Trained):
 
     Every image has a seed. Image i is a function of seed i, label i and the weights, independent of the
     number of processes (``accelerate launch``), which share each batch of a training step, and the batches of
-    a sample. On one process a fit that was killed and resumed ends in the same bits, on the same device.
+    a sample. On one process a fit that was killed and resumed ends in the same bits, on a CPU, or on an
+    accelerator with ``training=ImageTraining(exact=True)``, which is slower.
     """
 
     unet: UNet = field(default_factory=UNet)
@@ -356,8 +357,10 @@ class ImageDiffusion(Trained):
             if not modules:
                 modules.extend(self._terms(terms, shape, guidance, accelerator.device))
             chosen = None if marks is None else marks[start:stop]
-            return sample_pixels(modules, self.process, self.sampler, shape, seeds[start:stop], chosen,
-                                 chunk, accelerator, shared=self.store is None)  # fmt: skip
+            return sample_pixels(
+                modules, self.process, self.sampler, shape, seeds[start:stop], chosen, chunk, accelerator,
+                shared=self.store is None, exact=self.training.exact,
+            )  # fmt: skip
 
         if self.store is None:
             with open_accelerator(self.device, self.training.precision) as accelerator:
@@ -380,7 +383,7 @@ class ImageDiffusion(Trained):
             if coefficient:
                 module = network._restore(shape).eval()
                 how = self.training
-                module.place(device, channels_last=how.channels_last, compiled=how.compile)
+                module.place(device, channels_last=how.by_pixel(device), compiled=how.compile)
                 found.append(Term(coefficient * (1 + guidance), module, self.classes, True))
                 if guidance:
                     found.append(Term(-coefficient * guidance, module, self.classes, False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from madtheory.images.data import (
     open_shards,
     write_shard,
 )
-from madtheory.images.device import deterministic, send
+from madtheory.images.device import algorithms, send
 from madtheory.images.unet import ImageDenoiser
 from madtheory.networks import Process, Sampler, levels_of, noise
 
@@ -135,17 +136,19 @@ def sample_pixels(
     accelerator: Any,
     *,
     shared: bool,
+    exact: bool,
 ) -> Pixels:
     """Sample pixels (n, height, width, channels), chunk by chunk; those of other processes stay zero.
 
-    `shared`: processes take chunks in turn; otherwise this one makes all.
+    `shared`: processes take chunks in turn; otherwise this one makes all. `exact`: by the same algorithms
+    in every run.
     """
     pixels = np.zeros((len(seeds), *shape), dtype=np.uint8)
     firsts = range(0, len(seeds), chunk)
     if shared:
         firsts = firsts[accelerator.process_index :: accelerator.num_processes]
     made = []
-    with torch.inference_mode(), accelerator.autocast(), deterministic(accelerator.device):
+    with torch.inference_mode(), accelerator.autocast(), algorithms(accelerator.device, exact=exact):
         for first in firsts:
             chosen = slice(first, first + chunk)
             marks = None if labels is None else labels[chosen]
@@ -156,6 +159,23 @@ def sample_pixels(
         for first, images in zip(firsts, made, strict=True):
             pixels[first : first + chunk] = images.cpu().numpy()
     return pixels
+
+
+class _DrawAhead:
+    """The noise of each step of a sampler; after the first that needs it, the next is drawn meanwhile."""
+
+    def __init__(
+        self, seeds: Any, shape: tuple[int, ...], device: torch.device, steps: int, reader: ThreadPoolExecutor
+    ) -> None:
+        self.seeds, self.shape, self.device, self.steps, self.reader = seeds, shape, device, steps, reader
+        self.coming: dict[int, Future[Tensor]] = {}
+
+    def __call__(self, step: int) -> Tensor:
+        found = self.coming.pop(step, None)
+        # The last step ends without noise.
+        if 0 <= step < self.steps - 2:
+            self.coming[step + 1] = self.reader.submit(noise, self.seeds, self.shape, step + 2)
+        return send(noise(self.seeds, self.shape, step + 1) if found is None else found.result(), self.device)
 
 
 def _chunk(
@@ -176,9 +196,6 @@ def _chunk(
     sigmas = levels_of(sampler, process)
     marks = None if labels is None else send(labels, device)
 
-    def draw(step: int) -> Tensor:
-        return send(noise(seeds, (channels, height, width), step + 1), device)
-
     def denoiser(x: Tensor, sigma: float) -> Tensor:
         level = torch.full((1, 1, 1, 1), sigma, device=device)
         total: Tensor | None = None
@@ -192,6 +209,8 @@ def _chunk(
 
     # The first noise has the variance of noisy data, whose own is sigma_data^2.
     spread = math.sqrt(terms[0].module.sigma_data ** 2 + sigmas[0] ** 2)
-    x: Tensor = sampler.integrate(denoiser, spread * draw(-1), sigmas, draw)
+    with ThreadPoolExecutor(1) as reader:
+        draw = _DrawAhead(seeds, (channels, height, width), device, len(sigmas) - 1, reader)
+        x: Tensor = sampler.integrate(denoiser, spread * draw(-1), sigmas, draw)
     levels = (x[:n].float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
     return levels.permute(0, 2, 3, 1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from madtheory.images.data import Images, ImageStoreError
-from madtheory.images.device import ahead, deterministic, send
+from madtheory.images.device import ahead, algorithms, send
 from madtheory.images.journal import Journal, check_tracker
 from madtheory.images.store import Checkpoint, StoredWeights
 from madtheory.images.unet import ImageDenoiser
@@ -165,9 +165,15 @@ class ImageTraining(Budget):
     accumulate : int
         Parts that a step is computed in, to save memory: one after another, or by several processes. In two
         parts, two processes compute the bits that one computes.
-    compile, channels_last : bool
-        Compile the network (``torch.compile``), store images by pixel: together faster on accelerators, where
-        the first steps then take a minute. Not useful on a CPU.
+    compile : bool
+        Compile the network (``torch.compile``), which is faster on accelerators, where the first steps then
+        take a minute. Not useful on a CPU.
+    channels_last : bool, optional
+        Store images by pixel. Default: on accelerators, where it is faster, unless `exact`.
+    exact : bool
+        On an accelerator, take algorithms with the same bits in every run, in full single precision: a fit
+        that was killed and resumed then ends in the same bits. Otherwise the fastest algorithms are taken
+        (TF32, chosen by trial). A CPU is always exact.
     checkpoint_every_images, checkpoint_every_seconds : int, float
         A checkpoint is written as soon as either has passed. No effect on the weights, nor has the store.
     log_every_seconds : float
@@ -194,7 +200,8 @@ class ImageTraining(Budget):
     precision: Literal["no", "bf16", "fp16"] = "no"
     accumulate: Count = 1
     compile: bool = False
-    channels_last: bool = False
+    channels_last: bool | None = None
+    exact: bool = False
     checkpoint_every_images: Count = 1_000_000
     checkpoint_every_seconds: float = 600.0
     log_every_seconds: float = 30.0
@@ -211,6 +218,12 @@ class ImageTraining(Budget):
         if self.log is not None:
             check_path("log", self.log)
         check_tracker(self.tracker)
+
+    def by_pixel(self, device: torch.device) -> bool:
+        """Return whether images are stored by pixel on this device."""
+        if self.channels_last is None:
+            return device.type == "cuda" and not self.exact
+        return self.channels_last
 
     def rate(self, seen: int, images: int) -> float:
         """Return the share of the learning rate after `seen` of a budget of `images`."""
@@ -289,14 +302,14 @@ class Fit:
             device = accelerator.device
             on = [device] if device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(on, enabled=self.dropout))
-            stack.enter_context(deterministic(device))
+            stack.enter_context(algorithms(device, exact=training.exact))
             places = order(len(data), self.seed)
 
             def read(step: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
                 rows = places(step * training.batch, training.batch)[mine]
                 return step, rows, data.batch(rows)
 
-            module.train().place(device, channels_last=training.channels_last, compiled=training.compile)
+            module.train().place(device, channels_last=training.by_pixel(device), compiled=training.compile)
             state = State(module, self.learning_rate, training.betas, training.ema_images)
             first = state.read(checkpoint, accelerator.scaler)
             # A process writes a checkpoint only after all processes have read the last one.
@@ -361,7 +374,7 @@ class Fit:
             x = (x.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
             if training.augment == "flips":
                 x = torch.where(send(mirrored[part], device), x.flip(3), x)
-            if training.channels_last:
+            if training.by_pixel(device):
                 x = x.contiguous(memory_format=torch.channels_last)
             known = None
             if self.classes is not None and labels is not None:

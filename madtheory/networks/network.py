@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -36,17 +38,31 @@ Term = tuple[float, Any]
 Self = TypeVar("Self", bound="Network")
 
 
+_LARGE = 2**18
+"""Numbers from which on several threads draw."""
+
+
 def noise(seeds: Seeds, shape: Sequence[int], role: int = 0) -> Tensor:
     """Draw standard normals, ``(len(seeds), *shape)``: row i depends only on ``seeds[i]`` and `role`."""
+    rows = np.empty((len(seeds), *shape), dtype=np.float32)
+    if rows.size < _LARGE or len(seeds) < 2:
+        _draw_rows(rows, seeds, role)
+    else:
+        threads = min(8, os.cpu_count() or 1, len(seeds))
+        pieces = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(seeds)), threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda piece: _draw_rows(rows[piece], seeds[piece], role), pieces))
+    return torch.from_numpy(rows)
+
+
+def _draw_rows(rows: NDArray[np.float32], seeds: Seeds, role: int) -> None:
     bits = np.random.Philox(key=np.array([0, role], dtype=np.uint64))
     state, normals = bits.state, np.random.Generator(bits)
-    rows = np.empty((len(seeds), *shape), dtype=np.float32)
     for row, seed in zip(rows, seeds, strict=True):
         # The state of a new generator with this key, at a fraction of the cost of making one.
         state["state"]["key"][0] = seed
         bits.state = state
         normals.standard_normal(out=row, dtype=np.float32)
-    return torch.from_numpy(rows)
 
 
 def data_units(x: Array) -> tuple[Array, float]:

@@ -116,3 +116,54 @@ def test_batches_do_not_change_images(tmp_path):
         for batch in (20, 3)
     )
     assert np.abs(one - other).max() <= 1, "beyond rounding"
+
+
+def test_noise_is_the_same_by_one_thread_or_many(monkeypatch):
+    from madtheory.networks import network
+
+    seeds = np.arange(300, dtype=np.uint64)
+    many = network.noise(seeds, (3, 32, 32), 5).numpy()
+    assert many.size > network._LARGE
+    monkeypatch.setattr(network, "_LARGE", np.inf)
+    np.testing.assert_array_equal(network.noise(seeds, (3, 32, 32), 5).numpy(), many)
+    assert abs(many.mean()) < 5 / many.size**0.5
+
+
+def test_noise_that_is_drawn_ahead_is_the_same(monkeypatch):
+    """For a sampler that needs it in each step, and for one that needs it once."""
+    from madtheory.images import sampling
+    from madtheory.networks import DDIM
+
+    model = tiny().fit(pictures(), rng=rng(1))
+    seeds, labels = np.arange(8, dtype=np.uint64), np.arange(8) % 3
+    for sampler in (DDIM(6, eta=1.0), DDIM(6), Heun(3)):
+        ours = tiny(weights=model.weights, sampler=sampler)
+        ahead = np.asarray(ours.generate(seeds, labels))
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                sampling, "_DrawAhead",
+                lambda seeds, shape, device, *_: lambda step: sampling.noise(seeds, shape, step + 1),
+            )  # fmt: skip
+            np.testing.assert_array_equal(ours.generate(seeds, labels), ahead)
+
+
+def test_the_switch_to_exact_changes_nothing_on_a_cpu():
+    import torch
+
+    from madtheory.images import ImageTraining
+    from madtheory.images.device import algorithms
+    from madtheory.images.store import fingerprint
+
+    plain, exact = (
+        tiny(training={"images": 32, "exact": exact}).fit(pictures(), rng=rng(1)) for exact in (False, True)
+    )
+    assert fingerprint(plain.weights) == fingerprint(exact.weights)
+    assert not ImageTraining().by_pixel(torch.device("cpu"))
+    assert ImageTraining().by_pixel(torch.device("cuda"))
+    assert not ImageTraining(exact=True).by_pixel(torch.device("cuda"))
+    before = torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
+    # The settings of an accelerator can be made without one.
+    with algorithms(torch.device("cuda"), exact=False):
+        assert torch.backends.cudnn.benchmark
+        assert torch.get_float32_matmul_precision() == "high"
+    assert (torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()) == before

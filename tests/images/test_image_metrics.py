@@ -364,3 +364,47 @@ def test_errors_say_what_to_do():
         metrics.frechet_distance(summary.moments, one)
     with pytest.raises(ValueError, match=r"fake has 20 points of shape \(5,\); expected 2 or more, of shape"):
         metrics.frechet_distance(summary.moments, metrics.feature_summary(real, linear(5)).moments)
+
+
+def test_published_statistics_give_the_distance(tmp_path):
+    """Mean and covariance alone, singular ones too; without points there is no precision."""
+    real, fake = pictures(60), pictures(80).select(np.arange(20, 80))
+    network = features.random_convolutions(channels=1, dim=100)
+    known = network(np.asarray(real))
+    np.savez(tmp_path / "known.npz", mu=known.mean(0), sigma=np.cov(known.T))
+    published = metrics.read_statistics(tmp_path / "known.npz", network)
+    found = metrics.measured(fake, reference=published, features=network)
+    whole = metrics.measured(fake, reference=real, features=network)
+    assert set(found) == {"frechet_distance"}
+    assert found["frechet_distance"] == pytest.approx(whole["frechet_distance"], rel=1e-3)
+    np.savez(tmp_path / "other.npz", mu=known.mean(0) + 1, sigma=np.cov(known.T))
+    other = metrics.read_statistics(tmp_path / "other.npz", network)
+    assert metrics.measured(fake, reference=other, features=network)["frechet_distance"] > 50
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"mu": np.zeros(3)}, "does not hold mu and sigma"),
+        ({"mu": np.zeros(3), "sigma": np.eye(4)}, r"sigma of shape \(4, 4\)"),
+        ({"mu": np.zeros(3), "sigma": -np.eye(3)}, "not a covariance"),
+        ({"mu": np.zeros(3), "sigma": np.triu(np.ones((3, 3)))}, "not a covariance"),
+        ({"mu": np.full(3, np.nan), "sigma": np.eye(3)}, "not finite"),
+        ({"mu": np.zeros(3), "sigma": np.eye(3)}, "has 3 features"),
+    ],
+)
+def test_files_that_are_no_statistics(tmp_path, held, message):
+    network = features.random_convolutions(channels=1, dim=8)
+    np.savez(tmp_path / "a.npz", **held)
+
+    def measure():
+        reference = metrics.read_statistics(tmp_path / "a.npz", network)
+        metrics.measured(pictures(10), reference=reference, features=network)
+
+    with pytest.raises(ValueError, match=message):
+        measure()
+    with pytest.raises(FileNotFoundError, match="mu and sigma"):
+        metrics.read_statistics(tmp_path / "none.npz", network)
+    (tmp_path / "b.npz").write_bytes(b"text")
+    with pytest.raises(ValueError, match="does not hold mu"):
+        metrics.read_statistics(tmp_path / "b.npz", network)

@@ -192,3 +192,37 @@ def test_numbers_in_words(number, words):
 def test_hours_in_words(hours, words):
     assert _texts._time(hours) == words
     assert math.isfinite(hours)
+
+
+def test_a_plan_says_what_a_cpu_cannot_know():
+    from madtheory.images.runs.command import plan_text
+    from madtheory.images.runs.plan import Speed, plan_at_speed
+    from madtheory.images.runs.presets import PRESETS
+
+    preset = PRESETS["sims-cifar10"]
+    for speed, known in ((Speed(2.0, 20.0, "this CPU", (1, 1)), False), (Speed(2e3, 2e4, "H", (1, 1)), True)):
+        text = " ".join(plan_text(preset, "full", plan_at_speed(preset.full, speed)).split())
+        assert ("cannot be measured here" in text) != known
+        assert ("not known" in text) != known
+        assert "GPU-hours on an H100" in text
+
+
+def test_reading_is_measured(tmp_path):
+    import dataclasses
+
+    from PIL import Image
+
+    from madtheory.images.runs.command import plan_text
+    from madtheory.images.runs.plan import Speed, measure_reading, plan_at_speed
+    from madtheory.images.runs.presets import PRESETS
+
+    for i in range(20):
+        Image.new("RGB", (16, 16), (i, 0, 0)).save(tmp_path / f"{i}.png")
+    files, speed = measure_reading(tmp_path, 8)
+    assert files == 20
+    assert speed > 0
+    preset = PRESETS["sims-ffhq64"]
+    made = plan_at_speed(preset.full, Speed(1e3, 1e3, "H", (1, 1)))
+    text = " ".join(plan_text(preset, "full", dataclasses.replace(made, reading=(70_000, 500.0))).split())
+    assert "decoded here at 500 in a second, all 70,000 in 2.33 minutes" in text
+    assert "reading data" not in text

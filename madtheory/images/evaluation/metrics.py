@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from madtheory.metrics import gaussian_distance, precision_recall
 from madtheory.types import Array
 from madtheory.validation import check_size
 
-__all__ = ["FeatureSummary", "feature_summary", "frechet_distance", "measured"]
+__all__ = ["FeatureSummary", "feature_summary", "frechet_distance", "measured", "read_statistics"]
 
 _VERSION = 1
 
@@ -44,6 +45,71 @@ class FeatureSummary(NamedTuple):
     moments: Moments
     points: NDArray[Any]
     features: str
+
+
+def read_statistics(path: str | os.PathLike[str], features: Features) -> FeatureSummary:
+    """Read published statistics of real images: their mean and covariance in a ``.npz`` file.
+
+    The FID of a paper is computed with the file of its authors, not with the images. The result is a
+    `reference` of `measured`, which then returns the Frechet distance alone: without points there are neither
+    precision nor recall.
+
+    Parameters
+    ----------
+    path : path-like
+        File with ``mu``, shape (d,), and ``sigma``, shape (d, d), as EDM, pytorch-fid and others publish.
+    features : Features
+        The network that they are of, for instance `features.inception`; the file does not say.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it does not hold a mean and a covariance.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from madtheory.images import datasets, features, metrics
+    >>> network = features.random_convolutions(channels=1)
+    >>> known = network(np.asarray(datasets.digits().images))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "digits.npz")
+    ...     np.savez(path, mu=known.mean(0), sigma=np.cov(known.T))
+    ...     published = metrics.read_statistics(path, network)
+    >>> held_out = datasets.digits("test").images
+    >>> by_file = metrics.measured(held_out, reference=published, features=network)
+    >>> by_images = metrics.measured(held_out, reference=datasets.digits().images, features=network)
+    >>> bool(np.isclose(by_file["frechet_distance"], by_images["frechet_distance"], rtol=1e-3))
+    True
+    """
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        raise FileNotFoundError(f"path={name!r} is not a file; pass a .npz with mu and sigma.")
+    try:
+        with np.load(name, allow_pickle=False) as held:
+            mean, covariance = (np.asarray(held[key], dtype=float) for key in ("mu", "sigma"))
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"path={name!r} does not hold mu and sigma ({error}); pass a .npz with both, as "
+            f"np.savez(path, mu=mean, sigma=covariance) writes."
+        ) from error
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise ValueError(
+            f"path={name!r} holds mu of shape {mean.shape} and sigma of shape {covariance.shape}; expected "
+            f"(d,) and (d, d)."
+        )
+    size = float(np.abs(covariance).max(initial=0.0))
+    if not (np.isfinite(mean).all() and np.isfinite(size)):
+        raise ValueError(f"path={name!r} holds numbers that are not finite; get it again.")
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    if np.abs(covariance - covariance.T).max(initial=0.0) > 1e-3 * size or values.min() < -1e-3 * size:
+        raise ValueError(f"path={name!r}: sigma is not a covariance, symmetric and not negative.")
+    # As of two points: the number of images is not published, and does not count.
+    root = vectors * np.sqrt(values.clip(0))
+    return FeatureSummary(Moments(2.0, 2.0, mean, root), np.empty((0, len(mean))), features.name)
 
 
 def feature_summary(
@@ -169,7 +235,8 @@ def measured(
     images : Images
         The synthetic images.
     reference : Images or FeatureSummary
-        The real images, or what `feature_summary` made of them.
+        The real images, or what `feature_summary` made of them, or published statistics by
+        `read_statistics`.
     features : Features
         The network whose features are compared.
     k : int
@@ -186,7 +253,8 @@ def measured(
     -------
     dict of float
         ``frechet_distance``, which on Inception features is the FID; ``precision`` and ``recall``
-        (Kynkaanniemi et al. 2019, arXiv 1904.06991).
+        (Kynkaanniemi et al. 2019, arXiv 1904.06991), unless the reference is a mean and a covariance alone.
+        Precision does not see noise: read it alongside the distance.
 
     Raises
     ------
@@ -221,12 +289,20 @@ def measured(
             f"reference holds features of {reference.features!r}, and features is {features.name!r}; make "
             f"both of one network."
         )
-    if len(reference.points) < least:
+    published = not len(reference.points)
+    if not published and len(reference.points) < least:
         raise ValueError(
             f"reference holds the features of {len(reference.points)} images; make it with most={least} or "
             f"more{why}."
         )
-    fake = feature_summary(images, features, most=most, batch=batch)
+    fake = feature_summary(images, features, most=0 if published else most, batch=batch)
+    if reference.moments.mean.shape != fake.moments.mean.shape:
+        raise ValueError(
+            f"reference has {len(reference.moments.mean)} features and {features.name} gives "
+            f"{len(fake.moments.mean)}; take the network of the published statistics."
+        )
+    if published:
+        return {"frechet_distance": frechet_distance(real=reference.moments, fake=fake.moments)}
     precision, recall = precision_recall(real=reference.points, fake=fake.points, k=k)
     distance = frechet_distance(real=reference.moments, fake=fake.moments)
     return {"frechet_distance": distance, "precision": precision, "recall": recall}

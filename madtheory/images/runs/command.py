@@ -20,7 +20,7 @@ from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.journal import logger
 from madtheory.images.runs.folder import RunFolder, read_bounded
 from madtheory.images.runs.own import OWN, LoopName, own_run
-from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of
+from madtheory.images.runs.plan import Plan, Work, evaluations as evaluations_of, measure_reading
 from madtheory.images.runs.presets import PRESETS, Preset, Scale, get_preset
 from madtheory.images.runs.run import Run
 from madtheory.images.runs.settings import Settings
@@ -28,6 +28,7 @@ from madtheory.networks import variance_factor
 from madtheory.text import align, printable
 
 _WIDTH = 100
+_LONGEST_HOURS = 1000
 _PICTURES = {"digits": "handwritten digits", "photographs": "patches of photographs", "CIFAR10": "CIFAR-10"}
 _REAL = {"fixed": "{} real images, always the same", "fresh": "{} new real images"}
 
@@ -88,12 +89,14 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
     works = [group[0] for group in groups]
     if len(made.works) > 1:
         names, works = [*names, "in all"], [*works, made.total]
+    speed = made.speed
+    # The paper's run is not for a CPU, of which a step of one image says little.
+    foreign = scale == "full" and speed.device == "this CPU" and made.hours(made.total) > _LONGEST_HOURS
     rows = [
-        (name, spell(work.seen), spell(work.made), spell(work.evaluations), _time(made.hours(work)),
-         _bytes(work.stored))
+        (name, spell(work.seen), spell(work.made), spell(work.evaluations),
+         "not known" if foreign else _time(made.hours(work)), _bytes(work.stored))
         for name, work in zip(names, works, strict=True)
     ]  # fmt: skip
-    speed = made.speed
     clock = "time" if speed.device == "this CPU" else "GPU time"
     header = ("generation", "images seen", "images made", "evaluations", clock, "disk")
     measured = (
@@ -102,10 +105,16 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
         f"{speed.batches[1]} at once."
     )
     notes = [
+        "How long this run takes where there is an accelerator cannot be measured here, on a CPU that would "
+        "take months or years. Run the same command there."
+    ] if foreign else []  # fmt: skip
+    notes += [
         "Images are seen in training, with repetition; they are made by sampling, for training and for the "
         "measurements. An evaluation is one forward pass for one image.",
         f"While a network is trained, its checkpoints take up to {_bytes(made.checkpoint)} more.",
-        "Not counted: reading data, features and metrics, and the training of classifiers.",
+        *_reading(made),
+        f"Not counted: {'' if made.reading else 'reading data, '}features and metrics, and the training of "
+        f"classifiers.",
         _sampler_error(made.settings.model),
     ]
     if scale == "full":
@@ -118,6 +127,16 @@ def plan_text(preset: Preset, scale: str, made: Plan) -> str:
         _wrap(f"{preset.name}, scale {scale}: {_sentences(made.settings)}"), "",
         align([header, *rows]), "", _wrap(measured), *(_wrap(note) for note in notes),
     ])  # fmt: skip
+
+
+def _reading(made: Plan) -> list[str]:
+    if made.reading is None:
+        return []
+    files, speed = made.reading
+    return [
+        f"Files are decoded here at {spell(speed)} in a second, all {files:,} in "
+        f"{_time(files / speed / 3600)}, once: the run keeps them decoded."
+    ]
 
 
 def _sampler_error(model: ImageDiffusion) -> str:
@@ -401,6 +420,7 @@ def plan(
     scale: Scale = "full",
     generations: int | None = None,
     device: str | None = None,
+    data: Path | None = None,
     bias: float | None = None,
     n_synthetic: int | None = None,
     weight: float | None = None,
@@ -419,6 +439,8 @@ def plan(
         Number of generations. Default: the preset's.
     device
         cuda or cpu. Default: the accelerator, if there is one.
+    data
+        Folder or archive of image files, whose reading is measured too.
     bias
         Sampling bias; below 1 an image takes twice as many evaluations. Default: the preset's.
     n_synthetic
@@ -432,6 +454,8 @@ def plan(
         made = chosen.plan(
             scale, generations=generations, device=device, bias=bias, n_synthetic=n_synthetic, weight=weight
         )
+        if data is not None:
+            made = replace(made, reading=measure_reading(data, made.settings.data.size))
         return plan_text(chosen, scale, made)
 
     return job

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from madtheory.images.data import Images
+from madtheory.images.data import Images, datasets
 from madtheory.images.diffusion import ImageDiffusion
 from madtheory.images.runs.settings import Settings
 from madtheory.networks import Heun, Sampler, choose_device
@@ -176,12 +178,15 @@ class Plan:
         Speed of the device.
     checkpoint : int
         Bytes of the checkpoints of the network that is being trained, which are removed in the end.
+    reading : (int, float), optional
+        Number of image files, and files decoded in a second.
     """
 
     settings: Settings
     works: tuple[Work, ...]
     speed: Speed
     checkpoint: int
+    reading: tuple[int, float] | None = None
 
     @property
     def total(self) -> Work:
@@ -254,6 +259,16 @@ def measure_speed(settings: Settings, *, device: str | None = None, seconds: flo
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else f"this {place.type.upper()}",
         batches=(batch, chunk),
     )
+
+
+def measure_reading(path: str | Path, size: int) -> tuple[int, float]:
+    """Return the number of image files in a folder or an archive, and how many are decoded in a second."""
+    opened = datasets.folder if os.path.isdir(path) else datasets.archive
+    images = opened(path, size, mode="skip").images
+    chosen = np.random.default_rng(0).permutation(len(images))[:256]
+    start = time.perf_counter()
+    images.batch(chosen)
+    return len(images), len(chosen) / max(time.perf_counter() - start, 1e-9)
 
 
 def _affordable(work: Callable[[int, bool, int], None], full: int) -> int:

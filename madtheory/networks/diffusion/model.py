@@ -138,6 +138,11 @@ class Diffusion(Network):
     in terms of the network's output, and the weight lambda; processes choose the noise levels; samplers use
     D.
 
+    Its layers are dense, which serves up to about 64 dimensions: points, and images of 8 x 8. On MNIST's 784
+    pixels the samples are ghosts in salt noise (a Frechet distance of 526 on LeNet features, against 2.7 of
+    held-out images), although their k-NN precision is 0.98; `madtheory.images.ImageDiffusion` is
+    convolutional.
+
     Attributes
     ----------
     parameterisation : {"edm", "epsilon", "x0", "v", "score", "velocity"}
