@@ -20,6 +20,7 @@ from madtheory.models import (
     Mixture,
     Pareto,
 )
+from madtheory.monitoring import monitor
 from madtheory.sweeps import sweep
 from madtheory.theory import NoClosedForm
 from madtheory.version import __version__ as __version__
@@ -42,6 +43,7 @@ __all__ = [
     "iterate",
     "metrics",
     "models",
+    "monitor",
     "predict",
     "regimes",
     "simulate",
