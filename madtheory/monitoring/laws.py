@@ -37,7 +37,7 @@ class LogGammas:
         )
         terms = np.stack([np.concatenate(pair) for pair in pairs])
         unique, place = np.unique(terms[:2], axis=1, return_inverse=True)
-        return LogGammas(unique[0], unique[1], np.bincount(place.ravel(), weights=terms[2]))
+        return LogGammas(unique[0], unique[1], np.bincount(place.ravel(), weights=terms[2]).astype(float))
 
     def lower_tail(self, values: Array) -> Array:
         """Return the probability of at most each value; 1e-7 stands for all below."""
