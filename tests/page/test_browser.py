@@ -158,7 +158,8 @@ def test_quantity_scale_seed_and_bias_change_the_picture(opened):
     show(page)
     page.locator("#generation").fill("50")
     seen = {ink(page, "runs")[0]}
-    page.get_by_label("Scale", exact=True).select_option("log")
+    assert page.get_by_label("Scale", exact=True).input_value() == "log"  # which shows a collapse
+    page.get_by_label("Scale", exact=True).select_option("linear")
     seen.add(ink(page, "runs")[0])
     page.get_by_label("Quantity", exact=True).select_option("error")
     seen.add(ink(page, "runs")[0])
@@ -174,7 +175,7 @@ def test_quantity_scale_seed_and_bias_change_the_picture(opened):
 
 
 def test_the_point_moves_by_pointer_and_keys(opened):
-    page = opened("#regime=fresh&bias=0.8")
+    page = opened("#regime=fresh&bias=0.8&real=100&synthetic=100")
     show(page)
     before = ink(page, "map"), page.locator("#map-note").inner_text()
     page.locator("#map").focus()

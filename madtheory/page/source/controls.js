@@ -5,7 +5,7 @@
   const {CHOICES, GENERATIONS, LEAST_OF_DIGITS, RUNS} = Settings;
   const KEPT = 20; // runs whose models are kept, to be drawn
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-  let settings, computed, generation = 1, revealed = false, guess = "", timer = null, place = null;
+  let settings, computed, generation = 1, revealed = false, guess = "", timer = null, place = null, scaleChosen = false;
 
   // ---- Words --------------------------------------------------------------------------------------------
 
@@ -68,6 +68,8 @@
 
   function showSettings() {
     for (const name of Object.keys(CHOICES)) at(name).value = settings[name];
+    // Collapse shows on a logarithmic scale, unless words are lost altogether.
+    if (!scaleChosen) at("scale").value = settings.regime === "replace" && !isTokens() ? "log" : "linear";
     at("treatment").querySelector("[value=weights]").disabled = settings.regime === "replace";
     for (const name of ["real", "synthetic"]) {
       at(name).value = baked.sizes.indexOf(settings[name]);
@@ -259,7 +261,8 @@
       at(name).max = values.length - 1;
       at(name).addEventListener("input", () => take({...settings, [name]: values[at(name).value]}));
     }
-    for (const name of ["quantity", "scale"]) at(name).addEventListener("change", draw);
+    at("quantity").addEventListener("change", draw);
+    at("scale").addEventListener("change", () => { scaleChosen = true; draw(); });
     at("generation").max = GENERATIONS;
     at("generation").addEventListener("input", () => { stop(); go(Number(at("generation").value)); });
     const press = (id, action) => at(id).addEventListener("click", action);
@@ -268,7 +271,7 @@
     press("forward", () => { stop(); go(generation + 1); });
     press("play", play);
     press("again", () => take({...settings, seed: (settings.seed + 1) % 2 ** 31}, {keepShown: true}));
-    press("reset", () => take({}));
+    press("reset", () => { scaleChosen = false; take({}); });
     press("save", save);
     press("copy-link", () => copy(at("link").value, "The link is copied."));
     press("copy-code", () => copy(at("code").textContent, "The code is copied."));

@@ -19,7 +19,7 @@ const Settings = (() => {
     },
   };
   const DEFAULTS = {
-    generator: "line", regime: "replace", treatment: "none", real: 100, synthetic: 100, bias: 1, seed: 1,
+    generator: "line", regime: "replace", treatment: "none", real: 20, synthetic: 20, bias: 1, seed: 1,
   };
   const RUNS = {line: 100, plane: 60, tokens: 40, digits: 12};
   const WEIGHT = 4, CORRECTION = 0.5;
