@@ -17,6 +17,7 @@ from madtheory.models import (
     Gaussian,
     KernelDensity,
     LinearRegression,
+    Markov,
     Mixture,
     Pareto,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "KernelDensity",
     "LinearRegression",
     "Loop",
+    "Markov",
     "Mixture",
     "NoClosedForm",
     "Pareto",

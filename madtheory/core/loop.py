@@ -113,7 +113,7 @@ class Snapshot:
         1 is the model trained on real data only.
     model : GenerativeModel
         The fitted model.
-    training_set : points, Weighted, Moments, Counts or Totals
+    training_set : points, Weighted, Moments, Counts, NGrams or Totals
         Data that `model` was fitted to.
     initial : points or Moments, optional
         The real data of generation 1 that the regime uses again; a tuple of consecutive parts where
@@ -284,7 +284,7 @@ def take_step(
     law = _law(loop, previous)
     n_synthetic: Any = mix.n_synthetic
     n_fresh: Any = mix.n_fresh
-    independent = isinstance(previous.training_set, (data.Moments, data.Totals))
+    independent = isinstance(previous.training_set, (data.Moments, data.NGrams, data.Totals))
     exact_subsample = independent and mix.budget is not None
     if exact_subsample:
         # A uniform subset of points that are used once is itself independent draws: draw only those.

@@ -19,13 +19,17 @@ from madtheory.data.moments import (
     subsample,
     weighted,
 )
+from madtheory.data.ngrams import NGrams, add_counts as add_counts, check_symbols as check_symbols
 from madtheory.data.totals import Totals
+from madtheory.data.vocabulary import Vocabulary
 
 __all__ = [
     "Counts",
     "Empirical",
     "Moments",
+    "NGrams",
     "Totals",
+    "Vocabulary",
     "Weighted",
     "first",
     "join",

@@ -20,6 +20,7 @@ from madtheory.models import (
     Gaussian,
     KernelDensity,
     LinearRegression,
+    Markov,
     Mixture,
     Pareto,
 )
@@ -46,6 +47,9 @@ from madtheory.validation import check_arguments, check_memory, check_names, che
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+_MOST_PREFIXES, _MOST_PAIRS = 200_000, 1000
 
 
 def trajectory_of(loop: Loop, generations: int, variables: Collection[str] | None = None) -> Trajectory:
@@ -140,6 +144,67 @@ def _categorical(loop: Loop, generations: int, variables: Collection[str] | None
         truths=Truths.of(p, (p * (1 - p)).sum(-1)) if loop.real_changes else None,
         generations=generations, variables=variables,
     )  # fmt: skip
+
+
+def _markov(loop: Loop, generations: int, variables: Collection[str] | None) -> Mapping[str, Labelled]:
+    """Return the form of the first symbols of documents, which are counted as one symbol of K^q."""
+    model, law = loop.model, loop.real
+    if not isinstance(law, Markov) or model.symbols not in (None, law.symbols):
+        raise NoClosedForm(
+            f"real {show(loop.real)} is not one Markov law with the symbols of the model, as the closed "
+            f"forms need; use simulate."
+        )
+    if _strength(loop):
+        raise NoClosedForm("corrected documents have no closed form; use simulate.")
+    settings = (one.top_k or one.top_p for one in (model, law))
+    if loop.bias not in (None, 1.0) or model.smoothing or any(settings):
+        raise NoClosedForm(
+            "bias, smoothing, top_k and top_p of Markov have no closed form for n documents; the limit of "
+            "many is theory.categorical.temperature_map. Leave them out, or use simulate."
+        )
+    regime, length = loop.regime, law.ngrams.length
+    many = length if model.order == 0 else 1  # independent symbols count one by one
+    if many > 1:
+        if law.order > 0:
+            raise NoClosedForm("order=0 has a closed form for independent symbols: real of order 0.")
+        if regime.budget is not None or regime.n_carried != 0:
+            raise NoClosedForm("a budget and n_carried pick whole documents; with order=0 no form is known.")
+        sizes = ("n_initial", "n_synthetic", "n_real", "n_fresh")
+        regime = replace(regime, **{x: _times(getattr(regime, x), many) for x in sizes})
+    first = length if length <= model.order + 1 else max(model.order, 1)
+    if float(law.ngrams.symbols) ** first > _MOST_PREFIXES:
+        raise NoClosedForm(
+            f"documents begin in {law.ngrams.symbols}^{first} ways, and the closed forms go through all; "
+            f"lower the order, or use simulate."
+        )
+    chosen = None if variables is None else {name.removeprefix("prefix_") for name in variables}
+    found = categorical.trajectory(
+        regime, probabilities=law.prefix_law(first).ravel(), generations=generations, variables=chosen
+    )
+    named = {f"prefix_{name}": value for name, value in found.items() if name != "chi_squared"}
+    if is_chain(regime) and model.order == 1 and length == 2 and regime.n_initial <= _MOST_PAIRS:
+        named["row_heterozygosity"] = _rows_of_pairs(loop, generations)
+    return named
+
+
+def _rows_of_pairs(loop: Loop, generations: int) -> Labelled:
+    """Return the sum of the heterozygosities of the first symbol and of the rows that follow it."""
+    sizes: dict[str, Any] = {"n": loop.regime.n_synthetic, "n_initial": loop.regime.n_initial}
+    pairs = loop.real.prefix_law(2)
+    first = pairs.sum(1)
+    rows = np.where(first[:, None] > 0, pairs, 1.0)  # the row of a context that never occurs has no weight
+    followed = categorical.row_heterozygosity(initial=first, rows=rows, generations=generations, **sizes)
+    begun = categorical.replace(
+        probabilities=first, generations=generations, variables=["heterozygosity"], **sizes
+    )
+    return label(followed.sum(1) + begun["heterozygosity"], followed.kind, followed.source)
+
+
+def _times(size: Any, many: int) -> Any:
+    """Return a size, constant, listed or a function of the generation, times a number."""
+    if callable(size):
+        return lambda generation: many * size(generation)
+    return many * size if isinstance(size, int) else tuple(many * one for one in size)
 
 
 def _density(loop: Loop, generations: int, bandwidth: Any) -> Mapping[str, Labelled]:
@@ -344,6 +409,7 @@ CLOSED_FORMS: dict[type, Callable[[Loop, int, Any], Mapping[str, Labelled]]] = {
     Categorical: _categorical,
     KernelDensity: _kernel_density,
     LinearRegression: _regression,
+    Markov: _markov,
     Mixture: _mixture,
     Estimator: _estimator,
     SIMS: _sims,

@@ -43,6 +43,17 @@ from madtheory.metrics.points import (
 )
 from madtheory.metrics.regression import excess_risk, noise_variance, parameter_error
 from madtheory.metrics.sampling import on_samples
+from madtheory.metrics.text import (
+    distinct_n,
+    entropy_rate,
+    ngram_support,
+    perplexity,
+    prefix_entropy,
+    prefix_heterozygosity,
+    prefix_squared_error,
+    prefix_support_size,
+    row_heterozygosity,
+)
 
 __all__ = [
     "DEFAULT",
@@ -51,7 +62,9 @@ __all__ = [
     "cramer_von_mises",
     "defaults",
     "density_coverage",
+    "distinct_n",
     "effective_sample_size",
+    "entropy_rate",
     "excess_risk",
     "extinct",
     "frechet_distance",
@@ -67,14 +80,21 @@ __all__ = [
     "model_spread",
     "negative_log_likelihood",
     "neighbour_entropy",
+    "ngram_support",
     "noise_variance",
     "novelty",
     "on_samples",
     "parameter_error",
     "parameter_variance",
+    "perplexity",
     "pool_variance",
     "precision_recall",
+    "prefix_entropy",
+    "prefix_heterozygosity",
+    "prefix_squared_error",
+    "prefix_support_size",
     "reverse_kl_divergence",
+    "row_heterozygosity",
     "sliced_wasserstein",
     "tail_index",
     "total_variance",

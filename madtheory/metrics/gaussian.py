@@ -49,6 +49,14 @@ from madtheory.metrics.regression import (
     parameter_error,
 )
 from madtheory.metrics.sampling import OF_MOMENTS, OnSamples, of_moments, on_samples
+from madtheory.metrics.text import (
+    OF_TEXT,
+    check_text,
+    entropy_rate,
+    ngram_support,
+    prefix_heterozygosity,
+)
+from madtheory.models import Markov
 from madtheory.numerics import one_thread
 from madtheory.types import Array, Metric, RandomState
 from madtheory.validation import check_arguments, check_snapshot
@@ -173,8 +181,9 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     """Return the metrics that fit a loop, which `simulate` measures by default.
 
     For a `Categorical`, or another model with ``support``, these are those of `madtheory.metrics.discrete`;
-    for a `Pareto`, whose moments need not exist, those of its tail; for a model of labels, with
-    ``coefficients``, `excess_risk` and `parameter_error`.
+    for a `Markov`, `entropy_rate`, `ngram_support` and `prefix_heterozygosity`; for a `Pareto`, whose moments
+    need not exist, those of its tail; for a model of labels, with ``coefficients``, `excess_risk` and
+    `parameter_error`.
     For a model and a truth that both know their moments, they are the closed forms of `DEFAULT`. For any
     other, they are the same quantities of samples, and the sliced Wasserstein distance to real points outside
     of training.
@@ -211,6 +220,8 @@ def defaults(loop: Loop, *, n: int = 1000, rng: RandomState = 0) -> tuple[Metric
     if knows(model, "support"):
         of_model, against = (support_size, entropy, heterozygosity), (chi_squared, squared_error)
         return (*of_model, *(against if knows(real, "probabilities") else ()))
+    if isinstance(model, Markov):
+        return entropy_rate, ngram_support, prefix_heterozygosity
     if hasattr(type(model), "tail_index"):
         of_tail = (tail_index, mean_parameter, log_mean_parameter)
         return (*of_tail, mean_parameter_error) if hasattr(type(real), "tail_index") else of_tail
@@ -249,6 +260,8 @@ def check_suitable(loop: Loop, metrics: Sequence[Metric]) -> None:
                 check_truth(metric.__name__, loop.model, loop.real)
         elif metric in OF_LABELS:
             check_labels(metric.__name__, loop.model, loop.real if OF_LABELS[metric] else None)
+        elif metric in OF_TEXT:
+            check_text(metric.__name__, loop.model, loop.at(1).real if OF_TEXT[metric] else None)
         elif metric in OF_SYMBOLS:
             check_symbols(metric.__name__, kind, loop.real if OF_SYMBOLS[metric] else None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -73,23 +73,24 @@ class NegativeLogLikelihood:
 
     test: Array = field(repr=False)
 
+    name: ClassVar[str] = "negative_log_likelihood"
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__name__", "negative_log_likelihood")
+        object.__setattr__(self, "__name__", self.name)
         # Stored runs identify their metrics by this: other points are another metric.
         digest = hashlib.sha256(repr(self.test.shape).encode() + self.test.tobytes()).hexdigest()
-        object.__setattr__(self, "__qualname__", f"negative_log_likelihood.{digest[:32]}")
+        object.__setattr__(self, "__qualname__", f"{self.name}.{digest[:32]}")
 
     def __call__(self, snapshot: Snapshot) -> Array:
         """Return the mean negative log likelihood of the test points, one number per replicate."""
         self.check_model(snapshot.model)
         return np.asarray(-np.mean(snapshot.model.log_density(self.test), axis=-1))
 
-    @staticmethod
-    def check_model(model: Any) -> None:
+    def check_model(self, model: Any) -> None:
         """Refuse a model without a density."""
         if not can(model, "log_density"):
             raise TypeError(
-                f"metric negative_log_likelihood needs a model with log_density(points), and "
+                f"metric {self.name} needs a model with log_density(points), and "
                 f"{type(model).__name__} has none; measure its samples instead, by metrics.on_samples(...)."
             )
         if hasattr(model, "_check_density"):

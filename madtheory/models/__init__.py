@@ -9,6 +9,7 @@ from madtheory.models.gaussian import Gaussian
 from madtheory.models.generalized_linear import LogisticRegression, PoissonRegression
 from madtheory.models.kernel_density import KernelDensity
 from madtheory.models.linear_regression import LinearRegression
+from madtheory.models.markov import Markov
 from madtheory.models.mixture import Mixture
 from madtheory.models.selection import Selection, Tuned, checkpoints, select_guidance
 
@@ -21,6 +22,7 @@ __all__ = [
     "KernelDensity",
     "LinearRegression",
     "LogisticRegression",
+    "Markov",
     "Mixture",
     "Neon",
     "Pareto",

@@ -263,7 +263,7 @@ class Categorical:
         if many and (self.parents.sum(1) == n).all():
             # As many points as the model was fitted to: each has one child on average.
             return replace(held, counts=offspring(self.parents, rng))
-        return replace(held, counts=_multinomial(n, _temper(held.counts, bias), rng))
+        return replace(held, counts=draw_multinomial(n, temper(held.counts, bias), rng))
 
     def expand(self, *replicates: int) -> Categorical:
         """Add leading replicate axes (views: no memory). An unfitted model is returned unchanged."""
@@ -277,7 +277,8 @@ class Categorical:
         return self._new(replace(held, counts=counts, symbols=symbols))
 
 
-def _multinomial(n: Any, p: Array, rng: np.random.Generator) -> Any:
+def draw_multinomial(n: Any, p: Array, rng: np.random.Generator) -> Any:
+    """Draw multinomial counts that never fall on a symbol of probability 0."""
     drawn = rng.multinomial(n, p)
     # NumPy gives the remainder of a rounded sum, if any, to the last symbol.
     stray = np.where(p[..., -1] == 0, drawn[..., -1], 0)
@@ -288,7 +289,7 @@ def _multinomial(n: Any, p: Array, rng: np.random.Generator) -> Any:
     return drawn
 
 
-def _temper(p: Array, bias: float) -> Array:
+def temper(p: Array, bias: float) -> Array:
     """Return probabilities proportional to p^(1/bias), without overflow."""
     if bias == 1:
         return p

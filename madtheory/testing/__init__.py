@@ -25,6 +25,7 @@ from madtheory.testing.strategies import (
     loops,
     regimes,
     sizes,
+    text_loops,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "regimes",
     "sizes",
     "smallest_detectable",
+    "text_loops",
 ]

@@ -300,6 +300,31 @@ def family_loops(
     return st.builds(build, st.sampled_from(tuple(families)), regime, mean, known, strength)
 
 
+def text_loops(
+    names: Sequence[str] = REGIMES, *, min_size: int = 5, max_size: int = 30
+) -> SearchStrategy[mad.Loop]:
+    """Draw loops of documents: a random chain as truth, a model of order 0, 1 or 2, and regime.
+
+    Documents have 1 to 4 symbols out of 2 or 3. Where a regime picks whole documents, or carries them over,
+    the order is 1 or 2, as the closed forms need.
+    """
+    from hypothesis import strategies as st
+
+    def build(symbols: int, length: int, order: int, seed: int, regime: mad.regimes.Regime) -> mad.Loop:
+        # No symbol is rare: means of rare events need more replicates than a test can draw.
+        laws = 0.8 * np.random.default_rng(seed).dirichlet(np.ones(symbols), symbols + 1) + 0.2 / symbols
+        real = mad.Markov.chain(laws[0], laws[1:], length=length)
+        picked = regime.budget is not None or regime.n_carried != 0
+        model = mad.Markov(order=max(order, int(picked)), vocabulary=symbols)
+        if model.order == 0:  # the closed form is that of independent symbols
+            real = mad.Markov(order=0, vocabulary=symbols).fit(real.ngrams)
+        return mad.Loop(real=real, model=model, regime=regime)
+
+    regime = regimes(names, min_size=min_size, max_size=max_size)
+    seed = st.integers(0, 2**16)
+    return st.builds(build, st.integers(2, 3), st.integers(1, 4), st.integers(0, 2), seed, regime)
+
+
 def label_loops(designs: Sequence[str] = DESIGNS) -> SearchStrategy[mad.Loop]:
     """Draw loops of linear regression that have a closed form, over all of its regimes.
 

@@ -35,6 +35,7 @@ from madtheory.theory.categorical.limits import (
     time_to_types,
 )
 from madtheory.theory.categorical.provenance import label_blind_sample_size
+from madtheory.theory.categorical.rows import row_heterozygosity, temperature_map
 from madtheory.theory.categorical.tails import effective_corpus, missing_mass, power_law_missing_mass
 
 __all__ = [
@@ -62,11 +63,13 @@ __all__ = [
     "moments",
     "power_law_missing_mass",
     "replace",
+    "row_heterozygosity",
     "smoothing_variance",
     "stationary_factor",
     "support_size",
     "surviving_points",
     "symbol_chain",
+    "temperature_map",
     "time_to_types",
     "trajectory",
 ]
