@@ -28,7 +28,7 @@ help:
 	@echo 'make test       run the tests (installs torch and the developer tools)'
 	@echo 'make test-lowest   run the tests without torch at the lowest versions that pyproject.toml allows'
 	@echo 'make test-slow  run the verification of minutes'
-	@echo 'make test-gpu   run the tests that need an accelerator'
+	@echo 'make test-gpu   run the checks and the tests that need an accelerator'
 	@echo 'make test-browser   drive the page and the site in Chromium, which must be installed'
 	@echo 'make coverage   run the tests and report which lines they reach'
 	@echo 'make docs       build the documentation site into $(SITE), read without a network'
@@ -62,6 +62,7 @@ test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow
 
 test-gpu: $(VENV)/.dev
+	$(BIN)/python tests/images/gpu_checks.py
 	$(PYTEST) -m gpu
 
 test-browser: $(VENV)/.docs $(VENV)/.browser

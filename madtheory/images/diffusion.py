@@ -364,7 +364,7 @@ class ImageDiffusion(Trained):
 
         if self.store is None:
             with open_accelerator(self.device, self.training.precision) as accelerator:
-                chunk = even_piece(len(seeds), self.batch, accelerator.num_processes)
+                chunk = self._chunk(len(seeds), accelerator.num_processes)
                 return make_in_memory(make, shape, seeds, marks, accelerator)
         drawn = hashlib.sha256(seeds.tobytes() + (b"" if marks is None else marks.tobytes())).hexdigest()
         weights = [[float(c), fingerprint(network.weights)] for c, network in terms]
@@ -373,8 +373,12 @@ class ImageDiffusion(Trained):
         folder = Store(Path(self.store)).samples(key)
         with open_accelerator(self.device, self.training.precision) as accelerator:
             deal = deal_shards(len(seeds), shape, self.batch, accelerator.num_processes)
-            chunk = even_piece(deal.unit, self.batch)
+            chunk = self._chunk(deal.unit)
             return make_in_shards(folder, make, deal, seeds, marks, accelerator)
+
+    def _chunk(self, n: int, workers: int = 1) -> int:
+        """Return how many of `n` images are made at once; a compiled network is compiled for one number."""
+        return self.batch if self.training.compile else even_piece(n, self.batch, workers)
 
     def _terms(self, terms: Any, shape: Any, guidance: float, device: torch.device) -> list[Term]:
         """Return the denoisers of the sum, each with classes and, with guidance, also without."""
