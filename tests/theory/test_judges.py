@@ -162,3 +162,23 @@ def test_error_falls_and_then_rises_to_that_of_the_verifier():
     assert path[best] < 0.5 * path[0]
     floor = verification.centre_error(half_width=2.0, n=10_000)
     assert path[-1] == pytest.approx(0.04 + float(floor), rel=1e-3)
+
+
+def test_verified_regression_learns_the_centre_in_every_direction():
+    """Yi et al.'s loop: labels of an orthonormal design, kept if near to those of the verifier."""
+    centre = np.array([0.15, -0.15])
+    truth = mad.LinearRegression([0.0, 0.0], noise=1.0, design=np.eye(2))
+    loop = mad.Loop(
+        real=truth, model=mad.LinearRegression(noise=1.0, design=np.eye(2)),
+        regime=regimes.Regime(n_initial=100, n_synthetic=800),
+        treatments=verify(lambda rows: np.abs(rows[..., -1] - rows[..., :-1] @ centre) <= 1.0),
+    )  # fmt: skip
+    made = mad.simulate(loop, 5, replicates=500, metrics=[metrics.parameter_error], rng=5, progress=False)
+    errors = made["parameter_error"].values
+    keywords = {"half_width": 1.0, "n": 400, "n_initial": 50, "generations": 5}
+    known = 2 * verification.centre_trajectory(centre=0.15, **keywords)["mean_error"]
+    testing.assert_mean_matches(errors, known, rtol=0.01)
+    wrong = 2 * verification.centre_trajectory(centre=0.18, **keywords)["mean_error"]
+    with pytest.raises(AssertionError):
+        testing.assert_mean_matches(errors, wrong, rtol=0.01)
+    assert abs(errors[:, -1].mean() - centre @ centre) < 0.1 * centre @ centre

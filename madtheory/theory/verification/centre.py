@@ -136,7 +136,9 @@ def centre_trajectory(
 
     Notes
     -----
-    Source: derived here (delta method). Yi et al. 2025 (arXiv 2510.16657) prove convergence to the centre.
+    In a regression with an orthonormal design the errors of the directions add, each with its own points
+    (`madtheory.LinearRegression` with known noise). Source: derived here (delta method). Yi et al. 2025
+    (arXiv 2510.16657) prove convergence to the centre.
 
     Examples
     --------
