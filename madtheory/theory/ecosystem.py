@@ -424,7 +424,7 @@ def island_effective_size(*, n: int, models: int, migration: float) -> Labelled:
 
     Examples
     --------
-    A hundredth of the tokens is enough to double the half-life of two models:
+    With a hundredth of the tokens exchanged, each of two models stays diverse for twice as long:
 
     >>> from madtheory.theory import ecosystem
     >>> round(float(ecosystem.island_effective_size(n=1000, models=2, migration=0.01)))

@@ -213,8 +213,8 @@ def test_the_table_of_figures_is_sound():
     order = [path.parent.name for name in figures for path in root.glob(f"*/{name}.py")]
     assert list(dict.fromkeys(order)) == [
         "shumailov2024", "mad2024", "bertrand2024", "gillman2024", "dohmatob2024", "gerstgrasser2024",
-        "ferbach2024", "sims2024", "dey2024", "suresh2025", "he2026", "garg2025", "neon2025", "falahati2026",
-        "images", "own",
+        "ferbach2024", "sims2024", "dey2024", "suresh2025", "he2026", "vu2025", "garg2025", "neon2025",
+        "falahati2026", "images", "own",
     ]  # fmt: skip
     assert papers == set(order)
     mad = [name for name in figures if name.startswith("mad_")]
