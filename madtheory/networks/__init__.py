@@ -52,6 +52,7 @@ from madtheory.networks.network import Network, noise
 from madtheory.networks.storage import NetworkFileError, load, save
 from madtheory.networks.trained import Guided, Trained as Trained, sample_seeds
 from madtheory.networks.training import Budget as Budget, Optimised as Optimised, Training
+from madtheory.networks.transformer import Transformer
 from madtheory.networks.vae import VAE
 from madtheory.networks.wgan_gp import WGANGP
 
@@ -73,6 +74,7 @@ __all__ = [
     "Network",
     "NetworkFileError",
     "Training",
+    "Transformer",
     "cached_fit",
     "digits_classifier",
     "load",
