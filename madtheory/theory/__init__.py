@@ -15,6 +15,7 @@ from madtheory.theory import (
     stability,
     verification,
 )
+from madtheory.theory.forms import table as table
 from madtheory.theory.labels import (
     Labelled as Labelled,
     NoClosedForm as NoClosedForm,
