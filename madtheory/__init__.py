@@ -6,6 +6,7 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from madtheory import data, metrics, models, regimes, sources, storage, theory, treatments, types
+from madtheory.advice import advise
 from madtheory.core import Ecosystem, Loop, Snapshot, iterate, start, step
 from madtheory.interpreters.compare import compare
 from madtheory.interpreters.predict import predict
@@ -40,6 +41,7 @@ __all__ = [
     "NoClosedForm",
     "Pareto",
     "Snapshot",
+    "advise",
     "compare",
     "data",
     "iterate",

@@ -43,7 +43,17 @@ _LOOP: dict[str, tuple[Any, Any]] = {
 
 
 _LARGEST = 2**53
-_NOT_WHOLE = ("--bias", "--weights", "--quantiles", "--real", "--out", "--metrics", "--method", "--variables")
+_NOT_WHOLE = (
+    "--bias",
+    "--weights",
+    "--quantiles",
+    "--real",
+    "--out",
+    "--metrics",
+    "--method",
+    "--variables",
+    "--level",
+)
 
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)"
 _WHOLE = {"n", "n_real", "n_synthetic", "n_initial", "memory", "generations", "replicates", "dim", "ddof"}

@@ -1,4 +1,4 @@
-"""The `madtheory` command: ``demo``, ``page``, ``simulate``, ``predict``, ``sweep``, ``data``, ``images``."""
+"""The `madtheory` command: ``demo``, ``page``, ``simulate``, ``predict``, ``sweep``, ``advise``, ...."""
 
 from __future__ import annotations
 
@@ -86,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "simulate": command(_simulate, mad.simulate, _SIMULATE),
             "predict": command(_predict, mad.predict, _PREDICT),
             "sweep": sweep,
+            "advise": _advise,
+            "monitor": _monitor,
             "data": _data,
             "images": _images,
         }
@@ -152,6 +154,93 @@ def _data(what: Literal["fetch"], name: Literal["mnist", "fashion-mnist"], /, *,
         Folder for its files.
     """
     return lambda: f"{name}: {mad.sources.fetch(name, to)}"
+
+
+def _advise(
+    data: str,
+    /,
+    *,
+    n_synthetic: int | None = None,
+    n_real: int | None = None,
+    bias: float = 1.0,
+    standardise: bool = True,
+) -> Any:
+    """Say how much synthetic data may be mixed in with a table: madtheory advise table.csv --bias 0.9.
+
+    Parameters
+    ----------
+    data
+        Digits (scikit-learn's, 64 pixels), or a .npy or .csv file of shape (m, d).
+    n_synthetic
+        Synthetic points in each generation; as many as real ones by default.
+    n_real
+        Real points in each generation; all rows by default.
+    bias
+        Factor of the covariance of synthetic points.
+    standardise
+        Scale columns to variance 1.
+    """
+
+    def run() -> str:
+        table = _points(data)
+        return str(
+            mad.advise(table, n_synthetic=n_synthetic, n_real=n_real, bias=bias, standardise=standardise)
+        )
+
+    return run
+
+
+def _monitor(
+    log: str,
+    /,
+    *,
+    real: str,
+    regime: Literal["replace", "augment", "accumulate", "fresh", "unchanged"],
+    counts: bool = False,
+    level: float = 0.01,
+    sequential: bool = False,
+) -> Any:
+    """Say whether a pipeline is collapsing: madtheory monitor log.csv --real real.csv --regime replace.
+
+    Parameters
+    ----------
+    log
+        A .npy or .csv file whose first column is the generation, 1, 2, ..., and whose others are the
+        coordinates of a generated point; with --counts one row for each generation, a column for each mode.
+    real
+        File of the data of generation 1, without the first column; with --regime fresh of all generations,
+        with it; with --counts one row.
+    regime
+        How the training sets are composed, or unchanged: each batch has the law of the real data.
+    counts
+        The files hold counts of modes.
+    level
+        Probability of a false alarm.
+    sequential
+        Look at every generation, without inflating the level.
+    """
+
+    def run() -> str:
+        options: Any = {"regime": regime, "level": level, "sequential": sequential}
+        if counts:
+            return str(mad.monitor(counts=_points(log), real_counts=_points(real)[0], **options))
+        batches = _by_generation(log)
+        truth = _by_generation(real) if regime == "fresh" else _points(real)
+        return str(mad.monitor(batches, real=truth, **options))
+
+    return run
+
+
+def _by_generation(path: str) -> list[Any]:
+    """Return the points of each generation, which the first column of a file names."""
+    import numpy as np
+
+    table = _points(path)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError(
+            f"{path!r} has shape {table.shape}; expected a generation and coordinates in each row."
+        )
+    return [table[table[:, 0] == t, 1:] for t in np.unique(table[:, 0])]
 
 
 def _images() -> Any:
