@@ -24,6 +24,7 @@ extensions = [
     "sphinx_design",
     "docstrings",
     "gallery",
+    "live_page",
     "theory_links",
 ]
 templates_path = ["_templates"]
@@ -61,6 +62,8 @@ mathjax3_config = {"options": {"enableMenu": False}}
 html_theme = "pydata_sphinx_theme"
 html_css_files = ["madtheory.css"]
 html_show_sourcelink = False
+html_show_search_summary = False  # the summaries are fetched, which browsers refuse to pages without a server
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_align": "left",
     "show_toc_level": 2,
