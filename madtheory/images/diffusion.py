@@ -130,7 +130,7 @@ class ImageDiffusion(Trained):
         The network.
     process : EDM, DDPM or FlowMatching
         Noise levels of training and sampling.
-    parameterisation : {"edm", "epsilon", "x0", "v", "score", "velocity"}
+    parameterisation : {"edm", "epsilon", "x0", "v_prediction", "score", "velocity"}
         What the network predicts; see `madtheory.networks.Diffusion`.
     sigma_data : float, optional
         Deviation of the data that the parameterisation assumes. Default: 0.5 for ``"edm"``, as in the paper,

@@ -24,7 +24,7 @@ from madtheory.images.unet import UNet
 from madtheory.types import Array, Count
 from madtheory.validation import check_fields, check_number, check_size, show
 
-_PREDICTIONS = {"epsilon": "epsilon", "sample": "x0", "v_prediction": "v"}
+_PREDICTIONS = {"epsilon": "epsilon", "sample": "x0", "v_prediction": "v_prediction"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ IDEAL = {
     "score": -NOISE * (1 + SIGMA**2).sqrt() / SIGMA,
     "velocity": NOISE - DATA,
     "edm": (SIGMA * DATA - NOISE) / (1 + SIGMA**2).sqrt(),
-    "v": (NOISE - SIGMA * DATA) / (1 + SIGMA**2).sqrt(),
+    "v_prediction": (NOISE - SIGMA * DATA) / (1 + SIGMA**2).sqrt(),
 }
 SCALE = {name: torch.ones(1) for name in IDEAL} | {"score": SIGMA / (1 + SIGMA**2).sqrt()}
 

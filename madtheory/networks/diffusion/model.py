@@ -48,7 +48,7 @@ PARAMETERISATIONS = {
     "epsilon": Parameterisation(lambda s: 1.0, lambda s: -s, _unit, lambda s: s**-2),
     "x0": Parameterisation(lambda s: 0.0, lambda s: 1.0, _unit, lambda s: 1.0),
     # |F - v|^2, v = (n - s x0) / sqrt(1 + s^2): Salimans and Ho 2022, arXiv 2202.00512, Eq. 11.
-    "v": Parameterisation(
+    "v_prediction": Parameterisation(
         lambda s: 1 / (s * s + 1), lambda s: -s * _unit(s), _unit, lambda s: (s * s + 1) / (s * s)
     ),
     # |F + n / std|^2 std^2, F the score of the variance-preserving x, whose noise has this std:
@@ -145,7 +145,7 @@ class Diffusion(Network):
 
     Attributes
     ----------
-    parameterisation : {"edm", "epsilon", "x0", "v", "score", "velocity"}
+    parameterisation : {"edm", "epsilon", "x0", "v_prediction", "score", "velocity"}
         Quantity that the network predicts: the mixture of data and noise of Karras et al. 2022 (arXiv
         2206.00364, Table 1), noise (Ho et al. 2020, arXiv 2006.11239), data, the score of the
         variance-preserving process (arXiv 2011.13456), or the velocity of flow matching (Lipman et al. 2023,
