@@ -9,7 +9,7 @@ from madtheory.files.atomic import (
     replace_file,
     write_atomically,
 )
-from madtheory.files.identity import NoIdentity, as_json, digest_of, identify, identify_each
+from madtheory.files.identity import Identity, NoIdentity, as_json, digest_of, identify, identify_each
 from madtheory.files.state import NotStorable, pack, parts_of, unpack
 
 __all__ = [

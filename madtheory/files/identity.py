@@ -598,6 +598,12 @@ def _assigned_names(space: dict[str, Any]) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=2**14)
+def _instructions(code: types.CodeType) -> tuple[dis.Instruction, ...]:
+    """Return the bytecode of a function; to decode it takes most of the time of a first identity."""
+    return tuple(dis.get_instructions(code))
+
+
+@functools.lru_cache(maxsize=2**14)
 def _plan(
     code: types.CodeType, modules: bool
 ) -> tuple[tuple[dis.Instruction, ...], tuple[bytes | None, ...], tuple[str, str], tuple[bytes, ...]]:
@@ -607,7 +613,7 @@ def _plan(
     it depends on what names stand for.
     """
     instructions = [
-        i for j in dis.get_instructions(code) for i in _split_names(j) if i.opname not in _NO_MEANING
+        i for j in _instructions(code) for i in _split_names(j) if i.opname not in _NO_MEANING
     ]
     placed = {  # a name, a docstring, a line: the constant and where it is stored
         at for at, i in enumerate(instructions) if i.opname == "STORE_NAME" and i.argval in _PLACE
@@ -657,19 +663,19 @@ def _split_names(instruction: dis.Instruction) -> list[dis.Instruction]:
 def _globals_of(code: types.CodeType) -> frozenset[str]:
     """Return the outside names that a function reassigns, or whose content it changes in place."""
     found = set[str]()
-    instructions = list(dis.get_instructions(code))
+    instructions = _instructions(code)
     for at, instruction in enumerate(instructions):
         name, argument = instruction.opname, instruction.argval
         if (
             name == "STORE_GLOBAL"
             or (name == "STORE_DEREF" and argument in code.co_freevars)
-            or (name in ("LOAD_GLOBAL", "LOAD_DEREF") and _is_changed(instructions[at + 1 :]))
+            or (name in ("LOAD_GLOBAL", "LOAD_DEREF") and _is_changed(instructions[at + 1 : at + 41]))
         ):
             found.add(argument)
     return frozenset(found.union(*(_globals_of(c) for c in code.co_consts if isinstance(c, types.CodeType))))
 
 
-def _is_changed(instructions: list[dis.Instruction]) -> bool:
+def _is_changed(instructions: Sequence[dis.Instruction]) -> bool:
     """Return whether the top of the stack is changed in place: ``x.append(...)``, ``x[key] = ...``."""
     if not instructions:
         return False
@@ -677,7 +683,7 @@ def _is_changed(instructions: list[dis.Instruction]) -> bool:
     if first.opname in ("LOAD_METHOD", "LOAD_ATTR") and first.argval in _CHANGING:
         return True
     above = 0
-    for instruction in instructions[:40]:
+    for instruction in instructions:
         if instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") and above == 1:
             return True
         if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from madtheory.files import (
+    Identity,
     NoIdentity,
     StorageError,
     digest_of,
     identify,
+    identify_each,
     lock,
     pack,
     unpack,
@@ -133,16 +135,24 @@ def identity_of(parts: Mapping[str, Any], code: Iterable[Callable[..., Any]]) ->
     ValueError
         If a part has no identity by content, without which a change could not be detected.
     """
-    packages: dict[str, str] = {}
-    digests = []
-    for name, value in (*parts.items(), *((f"code {i}", function) for i, function in enumerate(code))):
-        try:
-            found = identify(value)
-        except NoIdentity as error:
-            raise ValueError(
-                f"{name}: {error}. Cells that are kept in a folder need an identity by content; or leave "
-                f"store= out."
-            ) from None
-        packages |= found.packages
-        digests.append([name, found.digest])
+    values = dict(parts) | {f"code {i}": function for i, function in enumerate(code)}
+    found = _identify_parts(values)
+    packages = {name: version for each in found.values() for name, version in each.packages.items()}
+    digests = [[name, each.digest] for name, each in found.items()]
     return digest_of([digests, sorted(packages.items()), __version__])
+
+
+def _identify_parts(values: Mapping[str, Any]) -> dict[str, Identity]:
+    """Return the identity of each part, in one walk: they share most of the package."""
+    try:
+        return identify_each(values)
+    except NoIdentity:
+        for name, value in values.items():
+            try:
+                identify(value)
+            except NoIdentity as error:
+                raise ValueError(
+                    f"{name}: {error}. Cells that are kept in a folder need an identity by content; or leave "
+                    f"store= out."
+                ) from None
+        raise
