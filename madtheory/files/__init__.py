@@ -13,6 +13,7 @@ from madtheory.files.identity import Identity, NoIdentity, as_json, digest_of, i
 from madtheory.files.state import NotStorable, pack, parts_of, unpack
 
 __all__ = [
+    "Identity",
     "NoIdentity",
     "NotStorable",
     "StorageError",
