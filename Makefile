@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled modules are kept: every process would compile the package, and every worker rewrite all the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu test-browser coverage benchmark docs lint lock format clean
+.PHONY: help figures figures-networks data test test-lowest test-slow test-gpu test-browser coverage benchmark benchmark-page docs lint lock format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,7 +32,8 @@ help:
 	@echo 'make test-browser   drive the page and the site in Chromium, which must be installed'
 	@echo 'make coverage   run the tests and report which lines they reach'
 	@echo 'make docs       build the documentation site into $(SITE), read without a network'
-	@echo 'make benchmark  time the simulators against plain NumPy'
+	@echo 'make benchmark  time the simulators against plain NumPy, into out/benchmarks.json'
+	@echo 'make benchmark-page   write docs/benchmarks.md from it'
 	@echo 'make lint       ruff check, ruff format --check, mypy, deptry, lint-imports'
 	@echo 'make lock      pin everything that CI installs in constraints.txt'
 	@echo 'make format     let ruff fix and format'
@@ -72,7 +73,12 @@ coverage: $(VENV)/.dev
 	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:out/coverage
 
 benchmark: $(VENV)/.dev
-	$(PYTEST) tests/benchmarks -o addopts='--strict-markers -ra' --benchmark-only
+	mkdir -p out
+	$(PYTEST) tests/benchmarks -o addopts='--strict-markers -ra' --benchmark-only --benchmark-json=out/benchmarks.json
+
+benchmark-page: $(VENV)/.dev
+	$(BIN)/python docs/benchmarks_page.py out/benchmarks.json > out/benchmarks.md
+	mv out/benchmarks.md docs/benchmarks.md
 
 docs: $(VENV)/.docs
 	rm -rf docs/api
