@@ -10,7 +10,7 @@ from typing import Any
 
 HEAD = """# Benchmarks
 
-Each table compares the package, in one run, with what it replaces: the loop that a researcher writes in NumPy,
+Each table compares the package, in one run, with what it replaces: the loop of a researcher in NumPy,
 one chain at a time or vectorised, and the random numbers alone. Times are the least of several rounds, per
 chain and generation. The last column is that time over the one of the row it names. Cases that were not part
 of the run are not listed. The loops are in `tests/benchmarks`;
