@@ -612,9 +612,7 @@ def _plan(
     `modules` is whether local names may stand for modules. The digest of an instruction is ``None`` where
     it depends on what names stand for.
     """
-    instructions = [
-        i for j in _instructions(code) for i in _split_names(j) if i.opname not in _NO_MEANING
-    ]
+    instructions = [i for j in _instructions(code) for i in _split_names(j) if i.opname not in _NO_MEANING]
     placed = {  # a name, a docstring, a line: the constant and where it is stored
         at for at, i in enumerate(instructions) if i.opname == "STORE_NAME" and i.argval in _PLACE
     }
