@@ -108,6 +108,8 @@ THEORY = (
     "categorical",
     "curation",
     "correction",
+    "diffusion",
+    "ecosystem",
     "families",
     "guidance",
     "regression",
@@ -132,6 +134,7 @@ HEAVY = ["networks", "images", "images.metrics", "images.datasets", "images.rewa
 
 P = [0.2, 0.3, 0.5]
 EYE = [[1.0, 0.2], [0.2, 1.0]]
+MEMBER = mad.theory.ecosystem.Member(mad.regimes.replace(n=20), mean=[0.5, 0.5], variance=0.5)
 
 BASE: dict[str, Any] = {
     "accept": lambda points: points[..., 0] > 0,
@@ -151,9 +154,11 @@ BASE: dict[str, Any] = {
     "drift": [-0.4, -0.1],
     "eigenvalues": [1.0, 0.5],
     "error": [0.1, -0.2],
+    "exchange": [[0.5, 0.5], [0.5, 0.5]],
     "exponent": 1.5,
     "failure_probability": 0.05,
     "first_share": 0.6,
+    "fresh_share": 0.3,
     "function": np.abs,
     "gap": 0.5,
     "bad": 0.6,
@@ -165,6 +170,7 @@ BASE: dict[str, Any] = {
     "generations": 4,
     "guidance": 0.2,
     "half_width": 1.0,
+    "initial": P,
     "innovation": 0.1,
     "keep_correct": 0.9,
     "keep_incorrect": 0.2,
@@ -173,10 +179,12 @@ BASE: dict[str, Any] = {
     "label_error": 0.2,
     "initial_share": 0.5,
     "mean": [0.0, 0.5],
+    "members": [MEMBER, MEMBER],
     "mean_parameter": 2.0,
     "migration": 0.1,
     "misfit": 0.1,
     "mixing": 0.3,
+    "models": 3,
     "n": 20,
     "n_auxiliary": 30,
     "n_initial": 20,
@@ -184,6 +192,7 @@ BASE: dict[str, Any] = {
     "n_synthetic": 15,
     "order": 2,
     "p": P,
+    "points": [[20, 10], [10, 20]],
     "probabilities": P,
     "probability": 0.3,
     "rate": 0.5,
@@ -211,6 +220,7 @@ BASE: dict[str, Any] = {
     "target_share": 0.2,
     "temperature": 0.5,
     "threshold": 0.1,
+    "time": 0.5,
     "types": 2,
     "variance": 0.8,
     "variances": [2.0, 0.5],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,4 +111,7 @@ def assign(treatments: Sequence[Treatment], *, shares: Sequence[float]) -> Assig
     >>> assign([left, right], shares=[0.7, 0.3]).shares
     (0.7, 0.3)
     """
+    for name, given in (("treatments", treatments), ("shares", shares)):
+        if not isinstance(given, Iterable):
+            raise TypeError(f"{name}={show(given)} is not a sequence; pass one entry for each treatment.")
     return Assignment(tuple(treatments), tuple(shares))
