@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.spatial.distance import pdist
 
 pytest.importorskip("torch")
 
@@ -308,8 +309,11 @@ def test_pictures_of_samples():
         {"shown": [2, 5]},
     )
     drawn = FIGURES["mad_5"].draw(plane).axes
-    offsets = drawn[1].collections[1].get_offsets()
-    assert np.allclose(offsets, plane["embedding"][1])
+    # Panels are turned onto the first: distances stay, of samples and of real points to each other.
+    shown = np.concatenate([np.asarray(marks.get_offsets()) for marks in drawn[1].collections])
+    held = np.concatenate([plane["real_embedding"][1], plane["embedding"][1]])
+    assert np.allclose(pdist(shown), pdist(held))
+    assert not np.allclose(shown, held)
     image = rng.integers(17, size=(1, 3, 20, 64))
     dims = ("shown_bias", "shown_generation", "point", "pixel")
     samples = xr.Dataset(
