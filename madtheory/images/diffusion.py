@@ -338,8 +338,9 @@ class ImageDiffusion(Trained):
         with seed_torch(seed):
             unet = of_one_type(self.unet.module(shape, self.classes))
         assert self.sigma_data is not None
-        times = getattr(self.process, "times", None)
-        module = ImageDenoiser(unet, PARAMETERISATIONS[self.parameterisation], self.sigma_data, times)
+        form = PARAMETERISATIONS[self.parameterisation], self.sigma_data
+        times, patch = getattr(self.process, "times", None), getattr(self.unet, "patch", 1)
+        module = ImageDenoiser(unet, *form, times=times, patch=patch)
         if self.weights is not None:
             load_weights(module, self.weights)
         return module

@@ -35,12 +35,16 @@ class UNet:
         Heights of the feature maps that have self-attention, apart from the coarsest.
     dropout : float
         Dropout of the residual blocks.
+    patch : int
+        Side of the squares of pixels that the network takes for one pixel with more channels. On a CPU
+        ``patch=2`` makes it four times as fast, for images that are smooth at that scale.
     """
 
     block_out_channels: tuple[int, ...] = (128, 256, 256)
     layers_per_block: Count = 2
     attention: tuple[int, ...] = (16,)
     dropout: float = 0.0
+    patch: Count = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -52,12 +56,13 @@ class UNet:
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Refuse images (height, width, channels) that cannot be halved as often as this network does."""
-        factor = 2 ** (len(self.block_out_channels) - 1)
+        factor = self.patch * 2 ** (len(self.block_out_channels) - 1)
         if len(shape) != 3 or any(size % factor or size < 1 for size in shape[:2]):
+            halvings = len(self.block_out_channels) - 1
             raise ValueError(
                 f"images have shape {tuple(shape)}, and block_out_channels={self.block_out_channels} halves "
-                f"them {len(self.block_out_channels) - 1} times: pass (height, width, channels) with height "
-                f"and width multiples of {factor}, or fewer entries of block_out_channels."
+                f"them {halvings} times, after patch={self.patch}: pass (height, width, channels), both "
+                f"multiples of {factor}, or fewer entries of block_out_channels."
             )
 
     def module(self, shape: Sequence[int], classes: int | None) -> nn.Module:
@@ -72,7 +77,7 @@ class UNet:
             raise ImportError(
                 f"madtheory.images needs diffusers ({error}); install it with: pip install diffusers"
             ) from error
-        height, width, channels = shape
+        height, width, channels = shape[0] // self.patch, shape[1] // self.patch, shape[2] * self.patch**2
         attended = [height >> level in self.attention for level in range(len(self.block_out_channels))]
         module: nn.Module = unet_of(
             sample_size=(height, width),
@@ -130,17 +135,20 @@ class ImageDenoiser(nn.Module):
         parameterisation: Parameterisation,
         sigma_data: float,
         times: Callable[[Tensor], Tensor] | None = None,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         self.unet, self.parameterisation, self.sigma_data = unet, parameterisation, sigma_data
-        self.times = _log_times if times is None else times
+        self.times, self.patch = _log_times if times is None else times, patch
         self.compiled = False
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the mean of x0 given x, at one noise level, (1, 1, 1, 1), or one for each, (n, 1, 1, 1)."""
         skip, out, scale, _ = self.parameterisation
         unit, level = x / self.sigma_data, sigma / self.sigma_data
-        output = self.unet(scale(level) * unit, self.times(sigma), class_labels=labels, return_dict=False)[0]
+        patches = nn.functional.pixel_unshuffle(scale(level) * unit, self.patch)
+        output = self.unet(patches, self.times(sigma), class_labels=labels, return_dict=False)[0]
+        output = nn.functional.pixel_shuffle(output, self.patch)
         denoised: Tensor = self.sigma_data * (skip(level) * unit + out(level) * output.float())
         return denoised
 

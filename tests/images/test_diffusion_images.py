@@ -71,6 +71,28 @@ def test_the_denoiser_of_the_paper():
     torch.testing.assert_close(denoiser.loss(denoised, clean, sigma), loss)
 
 
+def test_patches_are_pixels_with_more_channels():
+    """The network sees squares of pixels as channels, and what it returns is put back in its place."""
+    network = Recorder()
+    x = torch.randn(3, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    sigma = torch.full((1, 1, 1, 1), 0.7)
+    plain = ImageDenoiser(network, PARAMETERISATIONS["edm"], 0.5)(x, sigma)
+    patched = ImageDenoiser(network, PARAMETERISATIONS["edm"], 0.5, patch=2)(x, sigma)
+    assert network.x.shape == (3, 4, 2, 3)
+    # The recorder acts on each number by itself, so that both are the same.
+    torch.testing.assert_close(patched, plain)
+
+
+def test_patches_train_and_sample():
+    model = tiny(classes=2, unet={"patch": 2}, training={"images": 48})
+    fitted, unet = model.fit(plain(), rng=rng(1)), model.unet
+    assert fitted.sample(3, rng=rng(2)).batch(np.arange(3)).shape == (3, 8, 8, 1)
+    with pytest.raises(ValueError, match=r"shape \(6, 6, 1\).*patch=2.*multiples of 4"):
+        unet.check_shape((6, 6, 1))
+    with pytest.raises(ValueError, match="patch=0"):
+        UNet(patch=0)
+
+
 def test_the_network_is_that_of_diffusers(fitted):
     """Bit for bit; it only knows the type of its weights without looking through them."""
     from diffusers import UNet2DModel

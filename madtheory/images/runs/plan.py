@@ -120,7 +120,9 @@ def operations(settings: Settings) -> int:
     height, width, channels = settings.data.shape
     labelled = settings.model.classes is not None
     marks = torch.zeros(1, dtype=torch.long, device="meta") if labelled else None
-    image, time = torch.empty(1, channels, height, width, device="meta"), torch.empty(1, device="meta")
+    patch = getattr(settings.model.unet, "patch", 1)
+    shape = channels * patch**2, height // patch, width // patch
+    image, time = torch.empty(1, *shape, device="meta"), torch.empty(1, device="meta")
     counter = FlopCounterMode(display=False)
     module = _network(settings)
     with counter, torch.no_grad():
