@@ -48,7 +48,7 @@ def tests_of() -> dict[str, str]:
 
 def uses(tree: ast.Module, known: set[str]) -> dict[str, set[str]]:
     """Return the closed forms that each test of a module uses, itself or by other names of the module."""
-    given, rooms = imported(tree)
+    given, rooms = find_imports(tree)
     parts = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -70,7 +70,7 @@ def uses(tree: ast.Module, known: set[str]) -> dict[str, set[str]]:
     return {name: forms for name, forms in reached.items() if name.startswith("test_")}
 
 
-def imported(tree: ast.Module) -> tuple[dict[str, str], dict[str, str]]:
+def find_imports(tree: ast.Module) -> tuple[dict[str, str], dict[str, str]]:
     """Return names of closed forms, and of rooms, as a module imports them."""
     forms, rooms = {}, {}
     for node in ast.walk(tree):

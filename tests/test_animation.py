@@ -142,6 +142,27 @@ def test_bad_input(change, kind, message):
         plotting.animate(**({"loops": digit_loops(), "generations": 2} | change))
 
 
+def test_what_cannot_be_drawn_is_refused_before_a_loop_runs():
+    """The second loop's points have no plane, and the first one's model must not be fitted."""
+
+    class Refuses:
+        def fit(self, data, *, rng):
+            raise AssertionError("fitted")
+
+        def sample(self, n, *, rng):
+            raise AssertionError("sampled")
+
+    regime = regimes.replace(n=9)
+    plane = mad.Loop(real=mad.Gaussian.standard(2), model=Refuses(), regime=regime)
+    line = mad.Loop(real=mad.Gaussian.standard(1), model=mad.Gaussian(), regime=regime)
+    with pytest.raises(ValueError, match="kind='points'"):
+        plotting.animate({"plane": plane, "line": line}, 2, kind="points")
+    with pytest.raises(ValueError, match="shape="):
+        plotting.animate(plane, 2, shape=(3, 3))
+    with pytest.raises(ValueError, match="rng='a'"):
+        plotting.animate(plane, 2, rng="a")
+
+
 def test_bad_files(tmp_path):
     moving = plotting.Animation(np.zeros((2, 4, 4, 3), dtype=np.uint8))
     with pytest.raises(ValueError, match=r"does not end in .gif or .html"):

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -167,10 +168,11 @@ def animate(
     generations = check_size("generations", generations)
     count = None if n is None else check_size("n", n)
     check_number("seconds", seconds, 0, above=True)
-    traces = []
-    for loop in panels.values():
-        chosen = kind or _kind(loop, shape)
-        traces.append(_trace(loop, generations, chosen, shape, count or _SIZES[chosen], rng))
+    seed = check_size("rng", rng, 0)
+    # Real data come first: whether they can be drawn is known before a loop is simulated.
+    traces = [_start_trace(loop, kind or _kind(loop, shape), shape, count, seed) for loop in panels.values()]
+    for loop, trace in zip(panels.values(), traces, strict=True):
+        trace.follow(loop, generations, seed)
     return Animation(_draw(list(panels), traces), float(seconds))
 
 
@@ -180,6 +182,14 @@ class _Trace:
 
     kind: Kind
     samples: list[NDArray[Any]]
+    convert: Callable[[Any], NDArray[Any]]
+
+    def follow(self, loop: Loop, generations: int, rng: int) -> None:
+        """Simulate the loop, and keep samples of each generation, as many as there are real ones."""
+        # The same draws from every model: what changes from frame to frame is the model.
+        for snapshot in islice(iterate(loop, rng=rng), generations):
+            sample = snapshot.model.sample(len(self.samples[0]), rng=np.random.default_rng([rng, 2]))
+            self.samples.append(self.convert(sample))
 
 
 def _kind(loop: Loop, shape: Sequence[int] | None) -> Kind:
@@ -189,23 +199,34 @@ def _kind(loop: Loop, shape: Sequence[int] | None) -> Kind:
     return "density" if np.shape(one)[-1] == 1 else "points"
 
 
-def _trace(loop: Loop, generations: int, kind: Kind, shape: Sequence[int] | None, n: int, rng: int) -> _Trace:
-    # The same draws from every model: what changes from frame to frame is the model.
-    samples = [loop.real.sample(n, rng=np.random.default_rng([rng, 1]))]
-    for snapshot in islice(iterate(loop, rng=rng), generations):
-        samples.append(snapshot.model.sample(n, rng=np.random.default_rng([rng, 2])))
+def _start_trace(loop: Loop, kind: Kind, shape: Sequence[int] | None, n: int | None, rng: int) -> _Trace:
+    real = loop.real.sample(n or _SIZES[kind], rng=np.random.default_rng([rng, 1]))
     if kind == "images":
-        return _Trace(kind, [_images(sample, shape) for sample in samples])
-    points = [np.asarray(sample, dtype=float).reshape(-1, np.shape(sample)[-1]) for sample in samples]
-    if kind == "density":
-        return _Trace(kind, [sample[:, :1] for sample in points])
-    if points[0].shape[1] == 1:
+        convert: Callable[[Any], NDArray[Any]] = partial(_images, shape=shape)
+    elif kind == "density":
+        convert = _first_coordinate
+    else:
+        convert = _onto_plane(_rows(real))
+    return _Trace(kind, [convert(real)], convert)
+
+
+def _first_coordinate(sample: Any) -> NDArray[Any]:
+    return _rows(sample)[:, :1]
+
+
+def _rows(sample: Any) -> NDArray[Any]:
+    return np.asarray(sample, dtype=float).reshape(-1, np.shape(sample)[-1])
+
+
+def _onto_plane(real: NDArray[Any]) -> Callable[[Any], NDArray[Any]]:
+    """Return the map of points to the plane of the two largest principal axes of real ones."""
+    if real.shape[1] == 1:
         raise ValueError("kind='points' needs two dimensions, and these points have one; use kind='density'.")
-    if points[0].shape[1] > 2:
-        centre = points[0].mean(0)
-        axes = np.linalg.svd(points[0] - centre, full_matrices=False)[2][:2].T
-        points = [(sample - centre) @ axes for sample in points]
-    return _Trace(kind, points)
+    if real.shape[1] == 2:
+        return _rows
+    centre = real.mean(0)
+    axes = np.linalg.svd(real - centre, full_matrices=False)[2][:2].T
+    return lambda sample: (_rows(sample) - centre) @ axes
 
 
 def _images(sample: Any, shape: Sequence[int] | None) -> NDArray[Any]:

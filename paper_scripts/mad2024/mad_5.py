@@ -40,10 +40,10 @@ def draw(data: xr.Dataset) -> Picture:
     columns = data.sizes["shown"]
     figure, axes = plt.subplots(1, columns, figsize=(2.9 * columns, 3.5), squeeze=False)
     classes = data["real_label"].values
-    first = _centred(data["real_embedding"].isel(shown=0).values)[0]
+    first = _centre(data["real_embedding"].isel(shown=0).values)[0]
     for ax, generation in zip(axes[0], data["shown"].values, strict=True):
         one = data.sel(shown=generation)
-        real, centre = _centred(one["real_embedding"].values)
+        real, centre = _centre(one["real_embedding"].values)
         # Turned and mirrored onto the first panel: the axes of an embedding have no meaning.
         turn = orthogonal_procrustes(real, first)[0]
         real, fake = real @ turn, (one["embedding"].values - centre) @ turn
@@ -70,6 +70,6 @@ def draw(data: xr.Dataset) -> Picture:
     return figure
 
 
-def _centred(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _centre(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centre = points.mean(0)
     return points - centre, centre

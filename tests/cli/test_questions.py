@@ -22,10 +22,10 @@ def test_monitor_reads_generations(tmp_path, capsys):
     np.save(tmp_path / "real.npy", real)
     command = ["monitor", str(tmp_path / "log.npy"), "--real", str(tmp_path / "real.npy")]
     assert main([*command, "--regime", "replace", "--sequential"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     expected = mad.monitor(batches, real=real, regime="replace", sequential=True)
-    assert told.strip() == str(expected).strip()
-    assert "Collapsing: yes" in told
+    assert printed.strip() == str(expected).strip()
+    assert "Collapsing: yes" in printed
 
 
 def test_monitor_reads_counts(tmp_path, capsys):

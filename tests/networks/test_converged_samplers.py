@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 torch = pytest.importorskip("torch")
 
@@ -107,6 +108,28 @@ def test_order_of_convergence(order):
     exact, steps = end(DPMSolver(6000)), np.array([150, 300, 600])
     errors = [np.abs(end(DPMSolver(int(n), order)) - exact).max() for n in steps]
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(-order, abs=0.2)
+
+
+@pytest.mark.parametrize(("steps", "error"), [(30, 0.08), (40, 0.03)])
+def test_narrow_modes_need_more_steps(steps, error):
+    """Five modes, 17 standard deviations apart: the variance of the middle one, as the docstring says."""
+    deviation, unit = 0.03, math.sqrt(0.5 + 0.03**2)
+    centres, v0 = np.linspace(-1, 1, 5) / unit, (deviation / unit) ** 2
+
+    def denoiser(x, sigma):
+        v = v0 + sigma**2
+        logs = -((x[:, None] - centres) ** 2) / (2 * v)
+        shares = np.exp(logs - logs.max(1, keepdims=True))
+        means = centres + v0 / v * (x[:, None] - centres)
+        return (shares * means).sum(1) / shares.sum(1)
+
+    sampler, u = DPMSolver(steps), (np.arange(20_000) + 0.5) / 20_000
+    sigmas = sampler.levels(EDM())
+    x = sampler.integrate(denoiser, math.sqrt(1 + sigmas[0] ** 2) * stats.norm.ppf(u), sigmas)
+    middle = x[np.abs(x[:, None] - centres).argmin(1) == 2]
+    # By the median: a flow in one dimension keeps the order, and few points lie between modes.
+    ratio = (np.median(np.abs(middle)) / stats.norm.ppf(0.75)) ** 2 / v0
+    assert abs(ratio - 1) == pytest.approx(error, abs=0.005)
 
 
 def test_first_order_is_ddim():

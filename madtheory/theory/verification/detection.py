@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from madtheory.theory.labels import Labelled, label
-from madtheory.theory.verification.judged import check_share
+from madtheory.theory.verification.judged import check_share, share_after
 from madtheory.validation import check_arguments
 
 SOURCE = "derived here (Bayes); the setting of Drayson, Yilmaz and Lampos 2025 (arXiv 2502.15654)"
@@ -55,12 +55,13 @@ def detected_share(
     ... )["synthetic_share"].round(3))
     0.197
     """
-    w, correct = check_share("synthetic_share", synthetic_share), check_share("keep_real", keep_real)
-    kept = w * check_share("keep_synthetic", keep_synthetic)
-    acceptance = kept + (1 - w) * correct
-    with np.errstate(invalid="ignore"):
-        after = {"synthetic_share": kept / acceptance, "acceptance": acceptance}
-    return {key: label(value, "exact mean", SOURCE) for key, value in after.items()}
+    after, acceptance = share_after(
+        check_share("synthetic_share", synthetic_share),
+        keep_good=check_share("keep_real", keep_real),
+        keep_bad=check_share("keep_synthetic", keep_synthetic),
+    )
+    found = {"synthetic_share": after, "acceptance": acceptance}
+    return {key: label(value, "exact mean", SOURCE) for key, value in found.items()}
 
 
 @check_arguments

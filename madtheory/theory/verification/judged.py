@@ -58,12 +58,21 @@ def verified_label_error(
     label_error 0.087
     acceptance 0.69
     """
-    p, correct = check_share("label_error", label_error), check_share("keep_correct", keep_correct)
-    wrong = p * check_share("keep_incorrect", keep_incorrect)
-    acceptance = wrong + (1 - p) * correct
+    after, acceptance = share_after(
+        check_share("label_error", label_error),
+        keep_good=check_share("keep_correct", keep_correct),
+        keep_bad=check_share("keep_incorrect", keep_incorrect),
+    )
+    found = {"label_error": after, "acceptance": acceptance}
+    return {key: label(value, "exact mean", FENG) for key, value in found.items()}
+
+
+def share_after(bad: Array, *, keep_good: Array, keep_bad: Array) -> tuple[Array, Array]:
+    """Return the share of bad ones among those that are kept, by Bayes, and the share that is kept."""
+    kept = bad * keep_bad
+    acceptance = kept + (1 - bad) * keep_good
     with np.errstate(invalid="ignore"):
-        after = {"label_error": wrong / acceptance, "acceptance": acceptance}
-    return {key: label(value, "exact mean", FENG) for key, value in after.items()}
+        return kept / acceptance, acceptance
 
 
 @check_arguments
